@@ -1,0 +1,200 @@
+"""Settings: frozen dataclasses, read from strict YAML.
+
+Every number is for κ = 1 (the base batch). What κ changes is computed by `asr.scaling.plan` and never
+written by hand. "Hours" are hours of audio consumed by training, the axis on which all events lie.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from asr.errors import UserError
+
+
+@dataclass(frozen=True)
+class CorpusConfig:
+    source: Literal["mini", "librispeech", "local"] = "mini"
+    """mini: generated here; librispeech: downloaded where absent; local: must be on disk already."""
+    root: str = ""
+    """Folder that holds the subsets; empty: the corpus's own folder under the data folder."""
+    labeled: tuple[str, ...] = ("train-labeled",)
+    """Subset folders (below root, or absolute) whose transcripts are used."""
+    unlabeled: tuple[str, ...] = ("train-unlabeled",)
+    """Subset folders whose audio alone is used. Transcripts found there only measure label quality."""
+    dev: tuple[str, ...] = ("dev-clean", "dev-other")
+    """Subset folders that are scored."""
+    labeled_speakers: tuple[str, ...] = ()
+    """Keep the transcripts of these speakers only; empty: of all. The rest joins the unlabeled audio."""
+    labeled_hours: float | None = None
+    """Keep this many hours of transcripts, drawn by `split_seed`; the rest joins the unlabeled audio."""
+    split_seed: int = 0
+    min_seconds: float = 0.3
+    """Shorter training utterances are left out."""
+    max_seconds: float = 36.0
+    """Longer training utterances are left out."""
+    base_url: str = "https://www.openslr.org/resources/12"
+    """Where LibriSpeech's archives are downloaded from."""
+
+
+@dataclass(frozen=True)
+class TokenConfig:
+    kind: Literal["char", "bpe", "unigram"] = "char"
+    """char: 26 letters, apostrophe, word boundary; bpe and unigram: sentencepiece, on labeled text only."""
+    size: int = 512
+    """Vocabulary size of bpe and unigram, blank not counted."""
+
+
+@dataclass(frozen=True)
+class FeatureConfig:
+    mels: int = 80
+    window_ms: float = 25.0
+    shift_ms: float = 10.0
+
+
+@dataclass(frozen=True)
+class SpecAugmentConfig:
+    frequency_masks: int = 2
+    frequency_width: int = 30
+    """Widest frequency mask, in mel bands."""
+    time_masks: int = 10
+    time_width: int = 50
+    """Widest time mask, in feature frames."""
+    time_share: float = 0.1
+    """Widest time mask as a share of the utterance."""
+    start_hours: float = 0.0
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    layers: int = 4
+    width: int = 192
+    heads: int = 4
+    feedforward: int = 768
+    kernel: int = 7
+    """Width of the convolution in front, in feature frames."""
+    stride: int = 3
+    """Feature frames per encoder frame."""
+    norm: Literal["pre", "post"] = "pre"
+    positions: Literal["rotary", "cape"] = "rotary"
+    dropout: float = 0.0
+    layerdrop: float = 0.0
+    """Probability of skipping a whole block in training."""
+    dropout_pseudo: float | None = None
+    """Dropout once pseudo-labels have started; empty: unchanged."""
+    layerdrop_pseudo: float | None = None
+
+
+@dataclass(frozen=True)
+class BatchConfig:
+    base_seconds: float = 60.0
+    """Audio seconds per optimizer step at κ = 1, over all devices."""
+    max_device_seconds: float = 60.0
+    """Audio seconds (padding included) that one device takes at a time; more is accumulated."""
+    frame_multiple: int = 48
+    """Batches are padded to a multiple of this many feature frames, so that few shapes occur."""
+    length_jitter: float = 0.02
+    """Relative noise on lengths before bucketing: more mixes the batches better, and pads more."""
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    kind: Literal["adam", "adamw", "sgd"] = "adamw"
+    lr: float = 1e-3
+    beta1: float = 0.9
+    beta2: float = 0.98
+    eps: float = 1e-8
+    momentum: float = 0.9
+    """SGD only; κ leaves it unchanged."""
+    weight_decay: float = 0.0
+    """AdamW: decoupled; SGD: L2. Never applied to vectors (biases, norm gains)."""
+    max_grad_norm: float | None = 1.0
+    """Gradients are clipped to this norm; empty: not clipped. κ does not change it."""
+    beta_rule: Literal["linear", "power"] = "power"
+    """β → 1 − κ(1 − β), or β^κ, which exists for every κ."""
+    decay_rule: Literal["small-lr", "exact"] = "small-lr"
+
+
+@dataclass(frozen=True)
+class ScheduleConfig:
+    total_hours: float = 10.0
+    """Training ends here."""
+    warmup_hours: float = 0.5
+    """The learning rate rises linearly until here."""
+    decay_start_hours: float | None = None
+    """The learning rate falls from here; empty: from the end of the warm-up."""
+    decay: Literal["none", "linear", "cosine"] = "linear"
+    final_share: float = 0.0
+    """Learning rate at the end, as a share of its peak."""
+
+
+@dataclass(frozen=True)
+class TeacherConfig:
+    momentum: float = 0.999
+    """ρ per step of the base batch: teacher ← ρ·teacher + (1 − ρ)·student."""
+
+
+@dataclass(frozen=True)
+class PseudoConfig:
+    labels: Literal["none", "teacher", "oracle"] = "teacher"
+    """none: labeled audio only; teacher: pseudo-labels; oracle: true transcripts, as an upper bound."""
+    start_hours: float = 2.0
+    """Until here only labeled audio is used."""
+    unlabeled_share: float = 0.75
+    """Share of each batch's seconds that is unlabeled once pseudo-labels have started."""
+    min_mean_log_prob: float | None = None
+    """Labels whose mean log-probability per encoder frame is lower are dropped; empty: none are."""
+    min_tokens: int = 1
+    """Labels of fewer tokens are dropped."""
+
+
+@dataclass(frozen=True)
+class ScalingConfig:
+    ema: bool = True
+    """ρ → ρ^κ. Off only to show what the rule is for."""
+    optimizer: bool = True
+    """The optimizer's own rule (Adam: square root, SGD: linear)."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    precision: Literal["fp32", "bf16", "fp16"] = "bf16"
+    """Autocast type; fp16 (CUDA only) uses a gradient scaler."""
+    evaluate_hours: float = 1.0
+    checkpoint_hours: float = 1.0
+    keep_last: int = 2
+    keep_best: int = 1
+    """Checkpoints with the lowest teacher WER, averaged over the dev subsets, that are kept."""
+    max_skipped_steps: int = 50
+    """Steps in a row with a non-finite loss or gradient after which training gives up."""
+    max_bad_audio: int = 100
+    """Unreadable utterances after which training gives up."""
+    loader_threads: int = 2
+
+
+@dataclass(frozen=True)
+class Config:
+    name: str = "mini"
+    """Names the folder under the experiment folder."""
+    seed: int = 1
+    batch_scale: float = 1.0
+    """κ. Given on the command line (`--batch-scale`), never in conf/."""
+    corpus: CorpusConfig = field(default_factory=CorpusConfig)
+    tokens: TokenConfig = field(default_factory=TokenConfig)
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+    specaugment: SpecAugmentConfig = field(default_factory=SpecAugmentConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    batch: BatchConfig = field(default_factory=BatchConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
+    pseudo: PseudoConfig = field(default_factory=PseudoConfig)
+    scaling: ScalingConfig = field(default_factory=ScalingConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)

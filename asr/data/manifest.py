@@ -1,0 +1,180 @@
+"""Manifests: one JSON object per line and utterance, held in memory as columns.
+
+Field names are NeMo's (`audio_filepath`, `offset`, `duration`, `text`) plus `id` and `speaker`. A row
+without `text` is untranscribed audio.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from asr.errors import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One row: `offset` and `duration` in seconds; `text` is None where there is no transcript."""
+
+    id: str
+    audio_filepath: str
+    duration: float
+    offset: float = 0.0
+    speaker: str = ""
+    text: str | None = None
+
+    def to_json(self) -> str:
+        row: dict[str, Any] = {
+            "id": self.id,
+            "audio_filepath": self.audio_filepath,
+            "offset": self.offset,
+            "duration": self.duration,
+            "speaker": self.speaker,
+        }
+        if self.text is not None:
+            row["text"] = self.text
+        return json.dumps(row, ensure_ascii=False)
+
+
+class StringColumn:
+    """Many strings as one byte buffer and an offset array: no Python object per row, flat under fork."""
+
+    def __init__(self, strings: Iterable[str]) -> None:
+        encoded = [s.encode() for s in strings]
+        self._ends = np.cumsum([len(e) for e in encoded], dtype=np.int64)
+        self._bytes = b"".join(encoded)
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def __getitem__(self, row: int) -> str:
+        start = int(self._ends[row - 1]) if row else 0
+        return self._bytes[start : int(self._ends[row])].decode()
+
+    @property
+    def nbytes(self) -> int:
+        return len(self._bytes) + self._ends.nbytes
+
+
+class Manifest:
+    """The utterances of one subset, in file order, as columns.
+
+    `durations` and `offsets` are float64 arrays in seconds, `(rows,)`. Rows are read back as
+    `Utterance` by index.
+    """
+
+    def __init__(self, utterances: Sequence[Utterance]) -> None:
+        self.ids = StringColumn(u.id for u in utterances)
+        self.paths = StringColumn(u.audio_filepath for u in utterances)
+        self.speakers = StringColumn(u.speaker for u in utterances)
+        self.texts = StringColumn(u.text or "" for u in utterances)
+        self.has_text = np.array([u.text is not None for u in utterances], dtype=bool)
+        self.offsets = np.array([u.offset for u in utterances], dtype=np.float64)
+        self.durations = np.array([u.duration for u in utterances], dtype=np.float64)
+
+    def __len__(self) -> int:
+        return len(self.durations)
+
+    def __getitem__(self, row: int) -> Utterance:
+        return Utterance(
+            id=self.ids[row],
+            audio_filepath=self.paths[row],
+            duration=float(self.durations[row]),
+            offset=float(self.offsets[row]),
+            speaker=self.speakers[row],
+            text=self.texts[row] if self.has_text[row] else None,
+        )
+
+    def __iter__(self) -> Iterator[Utterance]:
+        return (self[row] for row in range(len(self)))
+
+    @property
+    def hours(self) -> float:
+        return float(self.durations.sum()) / 3600
+
+    @property
+    def nbytes(self) -> int:
+        columns = (self.ids, self.paths, self.speakers, self.texts)
+        arrays = (self.has_text, self.offsets, self.durations)
+        return sum(c.nbytes for c in columns) + sum(a.nbytes for a in arrays)
+
+
+def _parse(line: str, where: str) -> Utterance:
+    try:
+        row = json.loads(line)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise UserError(f"{where}: not valid JSON ({error}); each line must be one JSON object") from None
+    if not isinstance(row, dict):
+        raise UserError(f"{where}: expected a JSON object, found {type(row).__name__}")
+    for key in ("audio_filepath", "duration"):
+        if key not in row:
+            raise UserError(f"{where}: field {key!r} is missing")
+    text = row.get("text")
+    strings = {
+        "audio_filepath": row["audio_filepath"],
+        "id": row.get("id", Path(str(row["audio_filepath"])).stem),
+        "speaker": row.get("speaker", ""),
+        "text": "" if text is None else text,
+    }
+    for key, value in strings.items():
+        if not isinstance(value, str):
+            raise UserError(f"{where}: field {key!r} must be a string, found {value!r}")
+        if not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise UserError(f"{where}: field {key!r} is not valid Unicode text") from None
+    numbers = {"duration": row["duration"], "offset": row.get("offset", 0.0)}
+    for key, value in numbers.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+            raise UserError(f"{where}: field {key!r} must be a number of seconds, at least 0; found {value!r}")
+    return Utterance(
+        id=strings["id"],
+        audio_filepath=strings["audio_filepath"],
+        duration=float(numbers["duration"]),
+        offset=float(numbers["offset"]),
+        speaker=strings["speaker"],
+        text=None if text is None else strings["text"],
+    )
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a manifest; relative audio paths are taken from the manifest's folder.
+
+    Raises:
+        UserError: the file is missing, or a row is malformed, repeats an id, or has duration 0.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot read manifest ({error})") from None
+    utterances: list[Utterance] = []
+    seen: set[str] = set()
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        where = f"{path}, line {number}"
+        utterance = _parse(line, where)
+        if utterance.id in seen:
+            raise UserError(f"{where}: utterance id {utterance.id!r} occurs twice")
+        if utterance.duration == 0:
+            raise UserError(f"{where}: utterance {utterance.id!r} has duration 0")
+        seen.add(utterance.id)
+        utterances.append(utterance)
+    return Manifest(utterances)
+
+
+def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
+    """Write a manifest aside and rename it, so that a reader never sees half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.partial")
+    with aside.open("w", encoding="utf-8") as file:
+        for utterance in utterances:
+            file.write(utterance.to_json() + "\n")
+    aside.replace(path)

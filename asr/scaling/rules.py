@@ -1,0 +1,96 @@
+"""Batch-size rules: values at the base batch and κ in, values at κ times the base batch out.
+
+Sources: [EMA] Busbridge et al., "How to Scale Your EMA", NeurIPS 2023. [SDE] Malladi et al., "On the SDEs
+and Scaling Rules for Adaptive Gradient Algorithms", NeurIPS 2022. [Linear] Goyal et al., "Accurate, Large
+Minibatch SGD", 2017. No torch in here: these are functions of numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from asr.errors import UserError
+
+BetaRule = Literal["linear", "power"]
+DecayRule = Literal["small-lr", "exact"]
+
+
+@dataclass(frozen=True)
+class OptimizerValues:
+    """What an optimizer is given. `beta1` is SGD's momentum; SGD has neither `beta2` nor `eps`."""
+
+    lr: float
+    beta1: float
+    beta2: float
+    eps: float
+    weight_decay: float
+
+
+def check_scale(kappa: float) -> None:
+    """Raises UserError unless κ is a positive finite number."""
+    if not (math.isfinite(kappa) and kappa > 0):
+        raise UserError(f"batch scale κ = {kappa:g}: must be a positive number, such as 4 or 0.5")
+
+
+def ema_rate(momentum: float, kappa: float) -> float:
+    """1 − ρ^κ: how far the teacher moves towards the student in one step of κ base batches [EMA, §2.2].
+
+    Computed as −expm1(κ ln ρ), since 1 − ρ^κ itself loses half its digits where ρ is near 1.
+    """
+    return 1.0 if momentum == 0 else -math.expm1(kappa * math.log(momentum))
+
+
+def half_life_hours(momentum: float, base_seconds: float) -> float:
+    """Audio over which an old student's weight in the teacher halves, in hours. The same at every κ."""
+    return base_seconds / 3600 * math.log(2) / -math.log(momentum) if momentum > 0 else 0.0
+
+
+def scale_beta(beta: float, kappa: float, rule: BetaRule) -> float:
+    """A moment's decay at κ: 1 − κ(1 − β) as in [SDE], or β^κ, which agrees to first order and never ends.
+
+    Raises:
+        UserError: the linear rule would make β negative.
+    """
+    if rule == "power":
+        return beta**kappa
+    scaled = 1 - kappa * (1 - beta)
+    # 1 − 10·(1 − 0.9) is −2e-16, and stands for 0.
+    if scaled < -1e-12:
+        raise UserError(
+            f"batch scale κ = {kappa:g}: the linear rule makes Adam's β = {beta:g} negative. The largest "
+            f"feasible κ is {1 / (1 - beta):g}; use that, or set optimizer.beta_rule to power"
+        )
+    return max(scaled, 0.0)
+
+
+def scale_decay(decay: float, lr: float, kappa: float, rule: DecayRule) -> float:
+    """Decoupled weight decay λ for lr → √κ·lr, so that κ base steps shrink a weight as one scaled step does.
+
+    small-lr: √κ·λ; exact: (1 − (1 − ηλ)^κ) / (√κ·η), where η is the base learning rate.
+    """
+    if rule == "small-lr" or decay == 0:
+        return math.sqrt(kappa) * decay
+    return -math.expm1(kappa * math.log1p(-lr * decay)) / (math.sqrt(kappa) * lr)
+
+
+def scale_adam(base: OptimizerValues, kappa: float, betas: BetaRule, decay: DecayRule) -> OptimizerValues:
+    """Adam's square-root rule [SDE]: lr·√κ, ε/√κ, both β by `scale_beta`, decoupled λ by `scale_decay`.
+
+    Raises:
+        UserError: κ is beyond what the linear β rule allows.
+    """
+    root = math.sqrt(kappa)
+    return OptimizerValues(
+        lr=base.lr * root,
+        beta1=scale_beta(base.beta1, kappa, betas),
+        beta2=scale_beta(base.beta2, kappa, betas),
+        eps=base.eps / root,
+        weight_decay=scale_decay(base.weight_decay, base.lr, kappa, decay),
+    )
+
+
+def scale_sgd(base: OptimizerValues, kappa: float) -> OptimizerValues:
+    """SGD's linear rule [Linear]: lr·κ; momentum and L2 decay stay."""
+    return OptimizerValues(base.lr * kappa, base.beta1, base.beta2, base.eps, base.weight_decay)

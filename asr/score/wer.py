@@ -1,0 +1,113 @@
+"""Word and character errors of utterances, counted as jiwer counts them.
+
+The edit distance is rapidfuzz's, the one under jiwer, called without jiwer's bookkeeping. Words are what
+`str.split` gives; characters include the single space between words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rapidfuzz.distance import Levenshtein
+
+Unit = Literal["word", "char"]
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorCounts:
+    """Errors of one utterance, or of many added up. All counts are in words, or all in characters."""
+
+    substitutions: int = 0
+    deletions: int = 0
+    insertions: int = 0
+    hits: int = 0
+
+    @property
+    def reference_length(self) -> int:
+        return self.hits + self.substitutions + self.deletions
+
+    @property
+    def errors(self) -> int:
+        return self.substitutions + self.deletions + self.insertions
+
+    @property
+    def rate(self) -> float:
+        """Errors per reference unit: 0.25 is 25 %, and more than 1 is possible.
+
+        An empty reference counts as one unit long, as in jiwer, so that insertions into silence are seen.
+        """
+        return self.errors / max(self.reference_length, 1)
+
+    def __add__(self, other: ErrorCounts) -> ErrorCounts:
+        return ErrorCounts(
+            self.substitutions + other.substitutions,
+            self.deletions + other.deletions,
+            self.insertions + other.insertions,
+            self.hits + other.hits,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AlignedWord:
+    """One column of an alignment: `reference` is None for an insertion, `hypothesis` for a deletion."""
+
+    kind: Literal["hit", "sub", "del", "ins"]
+    reference: str | None
+    hypothesis: str | None
+
+
+def _count(reference: Sequence[str], hypothesis: Sequence[str]) -> ErrorCounts:
+    if reference == hypothesis:
+        return ErrorCounts(hits=len(reference))
+    substitutions = deletions = insertions = hits = 0
+    for step in Levenshtein.opcodes(reference, hypothesis):
+        if step.tag == "equal":
+            hits += step.src_end - step.src_start
+        elif step.tag == "replace":
+            substitutions += step.src_end - step.src_start
+        elif step.tag == "delete":
+            deletions += step.src_end - step.src_start
+        else:
+            insertions += step.dest_end - step.dest_start
+    return ErrorCounts(substitutions, deletions, insertions, hits)
+
+
+def count_errors(references: Sequence[str], hypotheses: Sequence[str], unit: Unit) -> list[ErrorCounts]:
+    """Errors of each utterance; a corpus's counts are `sum(counts, ErrorCounts())`.
+
+    Args:
+        references: one text per utterance.
+        hypotheses: as many texts, in the same order.
+        unit: count words, or characters (spaces between words included).
+
+    Raises:
+        ValueError: the two are not equally long.
+    """
+    if len(references) != len(hypotheses):
+        raise ValueError(f"{len(references)} references but {len(hypotheses)} hypotheses")
+    counts: list[ErrorCounts] = []
+    for reference, hypothesis in zip(references, hypotheses, strict=True):
+        words, heard = reference.split(), hypothesis.split()
+        if unit == "word":
+            counts.append(_count(words, heard))
+        else:
+            counts.append(_count(" ".join(words), " ".join(heard)))
+    return counts
+
+
+def align(reference: str, hypothesis: str) -> list[AlignedWord]:
+    """The words of both texts side by side, with the same errors that `count_errors` counts."""
+    words, heard = reference.split(), hypothesis.split()
+    columns: list[AlignedWord] = []
+    for step in Levenshtein.opcodes(words, heard):
+        said, written = words[step.src_start : step.src_end], heard[step.dest_start : step.dest_end]
+        if step.tag == "delete":
+            columns += [AlignedWord("del", word, None) for word in said]
+        elif step.tag == "insert":
+            columns += [AlignedWord("ins", None, word) for word in written]
+        else:
+            kind: Literal["hit", "sub"] = "hit" if step.tag == "equal" else "sub"
+            columns += [AlignedWord(kind, *pair) for pair in zip(said, written, strict=True)]
+    return columns

@@ -1,0 +1,1 @@
+"""Corpora on disk become manifests here: one short file per kind of corpus."""
