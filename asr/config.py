@@ -6,17 +6,8 @@ written by hand. "Hours" are hours of audio consumed by training, the axis on wh
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
-import types
-import typing
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
-
-import yaml
-
-from asr.errors import UserError
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -165,8 +156,10 @@ class ScalingConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    precision: Literal["fp32", "bf16", "fp16"] = "bf16"
-    """Autocast type; fp16 (CUDA only) uses a gradient scaler."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Autocast type. auto: bf16 on CUDA and on processors with bf16 instructions, else fp32. fp16: CUDA
+    only, with a gradient scaler."""
+    log_hours: float = 0.1
     evaluate_hours: float = 1.0
     checkpoint_hours: float = 1.0
     keep_last: int = 2

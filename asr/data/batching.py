@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,10 @@ from asr.errors import UserError
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
+
+
+class Indexed(Protocol):
+    def __getitem__(self, row: int) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class MicroBatch:
         return MicroBatch(self.rows[index::parts], self.frames)
 
 
-def check_lengths(seconds: FloatArray, ids: Sequence[str], max_seconds: float) -> None:
+def check_lengths(seconds: FloatArray, ids: Indexed, max_seconds: float) -> None:
     """Raises UserError where one utterance alone is more than a device may take at a time."""
     longest = int(seconds.argmax()) if len(seconds) else 0
     if len(seconds) and seconds[longest] > max_seconds:

@@ -142,7 +142,8 @@ def make_plan(config: Config) -> Plan:
     scaled, rate = _values(config, kappa)
     warmup, labeled, unlabeled = (_cut(seconds * part, cap) for part in (1.0, 1 - share, share))
     half_life = half_life_hours(config.teacher.momentum, base_seconds)
-    scaled_half_life = half_life * base_rate_ratio(config)
+    # Without the rule the teacher moves as far per step as at κ = 1, and so lags κ times as far behind.
+    scaled_half_life = half_life if config.scaling.ema else half_life * kappa
     rows = [
         Row("audio per step", f"{base_seconds:g} s", f"{seconds:g} s", "κ · seconds"),
         Row("micro-batches, warm-up", _micro(_cut(base_seconds, cap)), _micro(warmup), f"each up to {cap:g} s"),
@@ -163,18 +164,14 @@ def make_plan(config: Config) -> Plan:
     return Plan(kappa, seconds, steps, scaled, rate, warmup, labeled, unlabeled, tuple(rows))
 
 
-def base_rate_ratio(config: Config) -> float:
-    """How much longer, in audio, the teacher's half-life is than at κ = 1: 1 under the rule, else κ."""
-    return 1.0 if config.scaling.ema else config.batch_scale
-
-
 def format_plan(plan: Plan) -> str:
     """The table base → scaled as text."""
-    head = Row("", "κ = 1", f"κ = {plan.batch_scale:g}", "rule")
-    table = [head, *plan.rows]
-    widths = [max(len(cell) for cell in column) for column in zip(*(asdict(r).values() for r in table), strict=True)]
+    table = [Row("", "κ = 1", f"κ = {plan.batch_scale:g}", "rule"), *plan.rows]
+    cells = [(r.name, r.base, r.scaled, r.rule) for r in table]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [
-        f"{r.name:<{widths[0]}}  {r.base:>{widths[1]}}  {r.scaled:>{widths[2]}}  {r.rule}".rstrip() for r in table
+        f"{name:<{widths[0]}}  {base:>{widths[1]}}  {scaled:>{widths[2]}}  {rule}".rstrip()
+        for name, base, scaled, rule in cells
     ]
     return "\n".join([lines[0], "-" * (sum(widths) + 6), *lines[1:]])
 

@@ -54,7 +54,7 @@ def scale_beta(beta: float, kappa: float, rule: BetaRule) -> float:
         UserError: the linear rule would make β negative.
     """
     if rule == "power":
-        return beta**kappa
+        return math.pow(beta, kappa)
     scaled = 1 - kappa * (1 - beta)
     # 1 − 10·(1 − 0.9) is −2e-16, and stands for 0.
     if scaled < -1e-12:

@@ -1,0 +1,88 @@
+"""Reading utterances: 16 kHz mono 16-bit, ahead of the training step and off its thread."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from asr.data.manifest import Manifest
+from asr.errors import UserError
+
+SAMPLE_RATE = 16_000
+
+Samples = npt.NDArray[np.int16]
+
+
+def read_samples(path: str, offset: float, duration: float) -> Samples:
+    """Samples `(samples,)` of one utterance; offset and duration in seconds.
+
+    Raises:
+        UserError: the file cannot be read, is shorter than it should be, or is not 16 kHz mono.
+    """
+    try:
+        with soundfile.SoundFile(path) as file:
+            if file.samplerate != SAMPLE_RATE or file.channels != 1:
+                found = f"{file.samplerate} Hz, {file.channels} channels"
+                raise UserError(f"{path}: expected 16000 Hz mono, found {found}; run the manifest stage again")
+            count = round(duration * SAMPLE_RATE)
+            file.seek(round(offset * SAMPLE_RATE))
+            samples: Samples = file.read(count, dtype="int16")
+    except (OSError, soundfile.SoundFileError) as error:
+        raise UserError(f"{path}: cannot read audio ({error})") from None
+    if len(samples) < count:
+        raise UserError(f"{path}: truncated ({len(samples)} of {count} samples at {offset:g} s)")
+    return samples
+
+
+class AudioReader:
+    """Reads micro-batches on a few threads (libsndfile releases the interpreter), some batches ahead.
+
+    An utterance that cannot be read comes back empty, and its error is kept in `errors`.
+    """
+
+    def __init__(self, threads: int, max_errors: int) -> None:
+        self._pool = ThreadPoolExecutor(max(1, threads), thread_name_prefix="audio")
+        self._max_errors = max_errors
+        self.errors: dict[str, str] = {}
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _read(self, manifest: Manifest, row: int) -> Samples:
+        utterance = manifest[row]
+        try:
+            return read_samples(utterance.audio_filepath, utterance.offset, utterance.duration)
+        except UserError as error:
+            self.errors[utterance.id] = str(error)
+            return np.zeros(0, dtype=np.int16)
+
+    def submit(self, manifest: Manifest, rows: Iterable[int]) -> list[Future[Samples]]:
+        """Start reading; `gather` waits."""
+        return [self._pool.submit(self._read, manifest, int(row)) for row in rows]
+
+    def gather(self, reading: list[Future[Samples]]) -> list[Samples]:
+        """The samples of each utterance.
+
+        Raises:
+            UserError: more utterances than `max_errors` could not be read so far.
+        """
+        samples = [future.result() for future in reading]
+        if len(self.errors) > self._max_errors:
+            listed = "\n  ".join(list(self.errors.values())[:10])
+            raise UserError(f"{len(self.errors)} utterances could not be read, among them:\n  {listed}")
+        return samples
+
+    def ahead(self, batches: Iterable[tuple[Manifest, Iterable[int]]], depth: int) -> Iterator[list[Samples]]:
+        """The samples of each batch in order, `depth` batches being read ahead."""
+        waiting: deque[list[Future[Samples]]] = deque()
+        for manifest, rows in batches:
+            waiting.append(self.submit(manifest, rows))
+            if len(waiting) > depth:
+                yield self.gather(waiting.popleft())
+        while waiting:
+            yield self.gather(waiting.popleft())

@@ -1,0 +1,84 @@
+"""From waveforms to normalised log-mel features, batched, on whatever device the waveforms are on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from asr.config import FeatureConfig
+from asr.data.audio import SAMPLE_RATE, Samples
+from asr.errors import UserError
+
+LOG_FLOOR = 1e-10
+"""Power under which a band counts as silent: just under 16-bit rounding noise."""
+
+
+def _mel_spectrogram(config: FeatureConfig, window: int, shift: int, fft: int) -> nn.Module:
+    try:
+        from torchaudio.transforms import MelSpectrogram
+    except (ImportError, OSError, RuntimeError) as error:
+        # A torch build that torchaudio was not made for ends in OSError or RuntimeError.
+        raise UserError(
+            f"torchaudio cannot be imported beside torch {torch.__version__} ({error}); "
+            'install a pair that fits: pip install "torch>=2.9,<2.15" "torchaudio>=2.9,<2.12"'
+        ) from None
+    mel: nn.Module = MelSpectrogram(
+        SAMPLE_RATE,
+        n_fft=fft,
+        win_length=window,
+        hop_length=shift,
+        n_mels=config.mels,
+        center=False,
+        f_min=20.0,
+    )
+    return mel
+
+
+class LogMel(nn.Module):
+    """Log-mel features with mean 0 and variance 1 per utterance and band, over real frames only."""
+
+    def __init__(self, config: FeatureConfig) -> None:
+        super().__init__()
+        self.shift = round(config.shift_ms * SAMPLE_RATE / 1000)
+        window = round(config.window_ms * SAMPLE_RATE / 1000)
+        self.fft = 1 << (window - 1).bit_length()
+        self.mel = _mel_spectrogram(config, window, self.shift, self.fft)
+
+    def samples(self, frames: int) -> int:
+        """Samples that make up `frames` feature frames."""
+        return self.fft + (frames - 1) * self.shift
+
+    def frames(self, samples: Tensor) -> Tensor:
+        """Whole frames in utterances of so many samples."""
+        return (torch.div(samples - self.fft, self.shift, rounding_mode="floor") + 1).clamp(min=0)
+
+    @torch.no_grad()
+    def forward(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Features `(batch, frames, mels)`, zero beyond each utterance's end, and frames `(batch,)`.
+
+        Args:
+            waveforms: int16 `(batch, samples)`, zero beyond each utterance's end.
+            lengths: samples of each utterance, `(batch,)`.
+        """
+        frames = self.frames(lengths)
+        power = self.mel(waveforms.float() / 32768).transpose(1, 2)
+        features = power.clamp(min=LOG_FLOOR).log()
+        real = (torch.arange(features.shape[1], device=features.device) < frames[:, None])[:, :, None]
+        count = frames.clamp(min=1)[:, None, None]
+        features = features * real
+        features = (features - features.sum(1, keepdim=True) / count) * real
+        deviation = (features.square().sum(1, keepdim=True) / count).sqrt()
+        return features / (deviation + 1e-3), frames
+
+
+def pad_waveforms(samples: Sequence[Samples], width: int) -> tuple[Tensor, Tensor]:
+    """Utterances as int16 `(batch, width)`, cut or padded with zeros, and their lengths `(batch,)`."""
+    padded = np.zeros((len(samples), width), dtype=np.int16)
+    lengths = np.zeros(len(samples), dtype=np.int64)
+    for row, one in enumerate(samples):
+        lengths[row] = min(len(one), width)
+        padded[row, : lengths[row]] = one[:width]
+    return torch.from_numpy(padded), torch.from_numpy(lengths)

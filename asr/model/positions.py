@@ -1,0 +1,54 @@
+"""Where in time a frame is: rotary embeddings, and CAPE."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def rotary_angles(frames: int, head_width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Cosines and sines `(frames, head_width / 2)` of RoPE (Su et al., 2021, eq. 15)."""
+    rates = 10000.0 ** (-torch.arange(0, head_width, 2, device=device, dtype=torch.float32) / head_width)
+    angles = torch.arange(frames, device=device, dtype=torch.float32)[:, None] * rates
+    return angles.cos(), angles.sin()
+
+
+def rotate(heads: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
+    """Queries or keys `(batch, heads, frames, head_width)`, turned by their position, in fp32."""
+    cosine, sine = angles
+    first, second = heads.float().chunk(2, dim=-1)
+    return torch.cat((first * cosine - second * sine, second * cosine + first * sine), dim=-1)
+
+
+CAPE_SHIFT_SECONDS = 60.0
+CAPE_SCALE = 1.0
+
+
+def cape_positions(batch: int, frames: int, frame_seconds: float, rng: np.random.Generator | None) -> Tensor:
+    """Positions in seconds, `(batch, frames)`; augmented where `rng` is given (Likhomanenko et al., 2021, §3).
+
+    Augmentation moves each utterance as a whole, each frame by up to half a frame, and stretches time by a
+    factor of up to exp(CAPE_SCALE) either way.
+    """
+    positions = (torch.arange(frames, dtype=torch.float32) * frame_seconds).expand(batch, frames)
+    if rng is None:
+        return positions
+    shift = rng.uniform(-CAPE_SHIFT_SECONDS, CAPE_SHIFT_SECONDS, (batch, 1))
+    local = rng.uniform(-frame_seconds / 2, frame_seconds / 2, (batch, frames))
+    scale = np.exp(rng.uniform(-CAPE_SCALE, CAPE_SCALE, (batch, 1)))
+    moved = (positions.numpy() + shift + local) * scale
+    return torch.from_numpy(moved.astype(np.float32))
+
+
+def sinusoids(positions: Tensor, width: int) -> Tensor:
+    """Sine and cosine embeddings `(batch, frames, width)` of positions in seconds.
+
+    Wavelengths run from about a frame to 10,000 of them, so that 30 ms apart is told apart.
+    """
+    half = width // 2
+    rates = torch.exp(-math.log(10000.0) / half * torch.arange(half, device=positions.device)) * 30.0
+    angles = positions[..., None] * rates
+    return torch.cat((angles.sin(), angles.cos()), dim=-1)

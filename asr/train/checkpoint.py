@@ -1,0 +1,170 @@
+"""Checkpoints: one directory each, written aside and renamed, read without running any code from them.
+
+`step-00001200/` holds safetensors files and `state.json`, which carries their SHA-256. A directory that
+bears its final name is complete; one that was damaged later is noticed and the one before is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from asr.errors import UserError
+
+FORMAT = 1
+Tensors = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    step: int
+    tensors: dict[str, Tensors]
+    """By file: student, teacher, optimizer."""
+    state: dict[str, Any]
+
+
+class DamagedCheckpoint(Exception):
+    """A checkpoint that cannot be read back as it was written."""
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
+    """Write a checkpoint below `folder`. Until the last rename nothing of it is visible.
+
+    Raises:
+        UserError: the disk is full or not writable; checkpoints written before are untouched.
+    """
+    final = folder / f"step-{checkpoint.step:08d}"
+    aside = folder / f".{final.name}.partial"
+    try:
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        digests: dict[str, str] = {}
+        for name, tensors in checkpoint.tensors.items():
+            path = aside / f"{name}.safetensors"
+            save_file({k: t.detach().contiguous().cpu() for k, t in tensors.items()}, path)
+            digests[path.name] = _digest(path)
+            _flush(path)
+        content = {"format": FORMAT, "step": checkpoint.step, "sha256": digests, **checkpoint.state}
+        state = aside / "state.json"
+        state.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        _flush(state)
+        _flush(aside)
+        if final.exists():
+            shutil.rmtree(final)
+        aside.rename(final)
+        _flush(folder)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise UserError(
+            f"{final}: cannot write the checkpoint ({error}); the one before it is intact. Make room and run "
+            "the same command again"
+        ) from None
+    return final
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read one checkpoint, and compare it with its checksums.
+
+    Raises:
+        UserError: it was written by a later version of this program.
+        DamagedCheckpoint: a file is missing or is not what was written.
+    """
+    try:
+        state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+        version, step, digests = int(state.pop("format")), int(state.pop("step")), dict(state.pop("sha256"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DamagedCheckpoint(f"{path / 'state.json'}: {error!r}") from None
+    if version > FORMAT:
+        raise UserError(f"{path}: checkpoint format {version}, but this program reads up to {FORMAT}; update it")
+    tensors: dict[str, Tensors] = {}
+    for name, digest in digests.items():
+        file = path / Path(str(name)).name
+        try:
+            if _digest(file) != digest:
+                raise DamagedCheckpoint(f"{file}: does not match its checksum")
+            tensors[file.stem] = load_file(file)
+        except (OSError, SafetensorError) as error:
+            raise DamagedCheckpoint(f"{file}: {error}") from None
+    return Checkpoint(step, tensors, state)
+
+
+def list_checkpoints(folder: Path) -> list[Path]:
+    """Complete checkpoints, oldest first."""
+    return sorted(p for p in folder.glob("step-*") if p.is_dir())
+
+
+def load_newest(folder: Path) -> Checkpoint | None:
+    """The newest checkpoint that is whole; None where there is none. Warns of each damaged one passed over."""
+    for path in reversed(list_checkpoints(folder)):
+        try:
+            return load_checkpoint(path)
+        except DamagedCheckpoint as error:
+            warnings.warn(f"damaged checkpoint, going back to the one before: {error}", stacklevel=2)
+    return None
+
+
+def _dev_wer(path: Path) -> float:
+    try:
+        wer = json.loads((path / "state.json").read_text(encoding="utf-8")).get("dev_wer")
+    except (OSError, ValueError, AttributeError):
+        return float("inf")
+    return float("inf") if wer is None else float(wer)
+
+
+def prune_checkpoints(folder: Path, keep_last: int, keep_best: int) -> None:
+    """Delete all but the newest `keep_last` and the `keep_best` of lowest dev WER (the newer one on a tie)."""
+    paths = list_checkpoints(folder)
+    newest_first = paths[::-1]
+    best = sorted(newest_first, key=_dev_wer)[:keep_best]
+    for path in paths[: -max(keep_last, 1)]:
+        if path not in best:
+            # Out of the way first: half a deleted checkpoint must not bear a checkpoint's name.
+            doomed = path.with_name(f".{path.name}.deleted")
+            path.rename(doomed)
+            shutil.rmtree(doomed, ignore_errors=True)
+    for left in folder.glob(".step-*.deleted"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def flatten_optimizer(state: Mapping[str, Any]) -> Tensors:
+    """An optimizer's `state_dict()["state"]` as tensors by `parameter.quantity`."""
+    flat: Tensors = {}
+    for index, entry in state["state"].items():
+        for key, value in entry.items():
+            if value is not None:
+                flat[f"{index}.{key}"] = torch.as_tensor(value)
+    return flat
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, flat: Tensors) -> None:
+    """Put `flatten_optimizer`'s tensors back; learning rates and the like stay as constructed."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in flat.items():
+        index, key = name.split(".", 1)
+        state.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -1,0 +1,59 @@
+"""The clock that counts audio, and what is read from it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from asr.config import ScheduleConfig
+
+
+@dataclass
+class Clock:
+    """Audio consumed by training, in base steps: one step at κ is κ of them.
+
+    Every event lies at a number of hours of audio, and κ decides only how far one step moves.
+    """
+
+    base_seconds: float
+    steps: int = 0
+    base_steps: float = 0.0
+
+    @property
+    def hours(self) -> float:
+        """Audio consumed so far, nominal."""
+        return self.base_steps * self.base_seconds / 3600
+
+    def hours_after(self, kappa: float) -> float:
+        return (self.base_steps + kappa) * self.base_seconds / 3600
+
+    def tick(self, kappa: float) -> None:
+        self.steps += 1
+        self.base_steps += kappa
+
+
+def reached(hours: float, event_hours: float) -> bool:
+    """Whether the clock stands at or past an event, rounding errors aside."""
+    return hours >= event_hours - 1e-9
+
+
+def passed(before: float, after: float, every: float) -> bool:
+    """Whether a multiple of `every` hours lies in (before, after]. Never, for `every` of 0."""
+    return every > 0 and math.floor(after / every + 1e-9) > math.floor(before / every + 1e-9)
+
+
+def learning_rate_share(schedule: ScheduleConfig, before: float, after: float) -> float:
+    """Learning rate of a step from `before` to `after` hours, as a share of the peak.
+
+    It is read at the middle of the step: over a straight line that is the mean of the base steps that one
+    scaled step stands for.
+    """
+    hours = (before + after) / 2
+    if hours < schedule.warmup_hours:
+        return hours / schedule.warmup_hours
+    start = schedule.warmup_hours if schedule.decay_start_hours is None else schedule.decay_start_hours
+    if schedule.decay == "none" or hours <= start or schedule.total_hours <= start:
+        return 1.0
+    done = min((hours - start) / (schedule.total_hours - start), 1.0)
+    left = 1 - done if schedule.decay == "linear" else (1 + math.cos(math.pi * done)) / 2
+    return schedule.final_share + (1 - schedule.final_share) * left

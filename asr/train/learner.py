@@ -1,0 +1,268 @@
+"""Student, teacher and optimizer, and one step of all three."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from asr.config import Config, OptimizerConfig
+from asr.data.features import LogMel, pad_waveforms
+from asr.data.manifest import Manifest
+from asr.data.specaugment import specaugment
+from asr.data.tokens import BLANK, Tokenizer
+from asr.decode.greedy import GreedyLabel, pack_best, unpack_best
+from asr.model.encoder import Encoder, Regularizer
+from asr.model.precision import autocast, autocast_type
+from asr.pseudo.teacher import make_teacher, move_teacher
+from asr.scaling.plan import Plan
+from asr.scaling.rules import OptimizerValues
+from asr.train.clock import reached
+from asr.train.feeder import StepBatch, Work
+from asr.train.ranks import Ranks
+
+
+@dataclass
+class LabelTally:
+    """What became of the pseudo-labels of a step, counted over utterances."""
+
+    made: int = 0
+    kept: int = 0
+    empty: int = 0
+
+
+@dataclass
+class StepResult:
+    """`loss_*` are summed negative log-likelihoods in nats, of this rank's `utterances_*`."""
+
+    loss_labeled: float
+    loss_unlabeled: float
+    utterances_labeled: int
+    utterances_unlabeled: int
+    grad_norm: float
+    moved: bool
+    """False where loss or gradient were not finite: nothing was changed."""
+    tally: LabelTally
+    labels: list[tuple[int, list[int]]] = field(default_factory=list)
+    """Row in the unlabeled manifest and token ids of every pseudo-label made, kept or not."""
+
+
+def make_optimizer(
+    model: nn.Module, config: OptimizerConfig, values: OptimizerValues, fused: bool
+) -> torch.optim.Optimizer:
+    """Weight decay is for matrices alone: biases and norm gains have no scale to be held down."""
+    matrices = [p for p in model.parameters() if p.ndim > 1]
+    vectors = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [
+        {"params": matrices, "weight_decay": values.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    if config.kind == "sgd":
+        return torch.optim.SGD(groups, lr=values.lr, momentum=values.beta1, fused=fused)
+    kind = torch.optim.AdamW if config.kind == "adamw" else torch.optim.Adam
+    return kind(groups, lr=values.lr, betas=(values.beta1, values.beta2), eps=values.eps, fused=fused)
+
+
+def needed_frames(ids: Sequence[int]) -> int:
+    """Encoder frames that CTC needs for a target: one a token, and a blank between equal neighbours."""
+    return len(ids) + sum(a == b for a, b in itertools.pairwise(ids))
+
+
+class Learner:
+    """Everything that a training step changes."""
+
+    def __init__(
+        self,
+        config: Config,
+        plan: Plan,
+        tokenizer: Tokenizer,
+        targets: dict[bool, list[list[int]]],
+        ranks: Ranks,
+    ) -> None:
+        """`targets` are token ids by row: of the labeled manifest (True), of the unlabeled under `oracle` (False)."""
+        self.config, self.plan, self.ranks = config, plan, ranks
+        self._targets = targets
+        torch.manual_seed(config.seed)
+        frame_seconds = config.features.shift_ms / 1000
+        self.student = Encoder(config.features.mels, tokenizer.size, config.model, frame_seconds).to(ranks.device)
+        self.teacher = make_teacher(self.student)
+        self.features = LogMel(config.features).to(ranks.device)
+        self.optimizer = make_optimizer(self.student, config.optimizer, plan.optimizer, fused=True)
+        self.precision = kind = autocast_type(config.train.precision, ranks.device)
+        self.scaler = torch.amp.GradScaler(ranks.device.type, enabled=kind is torch.float16)
+        self.parallel: nn.Module = self.student
+        if ranks.world_size > 1:
+            ids = [ranks.device.index] if ranks.device.type == "cuda" else None
+            self.parallel = DistributedDataParallel(self.student, device_ids=ids, gradient_as_bucket_view=True)
+
+    def autocast(self) -> AbstractContextManager[object]:
+        return autocast(self.precision, self.ranks.device)
+
+    def load(self, work: Work) -> tuple[Tensor, Tensor]:
+        """Clean features `(batch, frames, mels)` and real frames `(batch,)` on the device."""
+        # A rank without an utterance takes silence, so that it has a gradient, of 0, to give.
+        samples = work.samples or [np.zeros(0, dtype=np.int16)]
+        waveforms, lengths = pad_waveforms(samples, self.features.samples(work.batch.frames))
+        device = self.ranks.device
+        if device.type == "cuda":
+            waveforms, lengths = waveforms.pin_memory(), lengths.pin_memory()
+        features: tuple[Tensor, Tensor] = self.features(
+            waveforms.to(device, non_blocking=True), lengths.to(device, non_blocking=True)
+        )
+        return features
+
+    @torch.no_grad()
+    def label(self, features: Tensor, frames: Tensor) -> Tensor:
+        """The teacher's greedy labels of clean features, packed, still on the device."""
+        with self.autocast():
+            log_probs, lengths = self.teacher(features, frames)
+        return pack_best(log_probs, lengths)
+
+    def keep(self, label: GreedyLabel) -> bool:
+        pseudo = self.config.pseudo
+        if len(label.ids) < max(pseudo.min_tokens, 1):
+            return False
+        return pseudo.min_mean_log_prob is None or label.mean_log_prob >= pseudo.min_mean_log_prob
+
+    def _regularizer(self, step: int, index: int, started: bool) -> Regularizer:
+        model = self.config.model
+        dropout, layerdrop = model.dropout, model.layerdrop
+        if started:
+            dropout = dropout if model.dropout_pseudo is None else model.dropout_pseudo
+            layerdrop = layerdrop if model.layerdrop_pseudo is None else model.layerdrop_pseudo
+        rng = np.random.Generator(np.random.Philox(key=[self.config.seed, (step << 20) + index]))
+        # Keyed by step and micro-batch: there is no generator state to save, nor one that depends on ranks.
+        torch.manual_seed(int(rng.integers(2**62)))
+        return Regularizer(dropout, layerdrop, rng)
+
+    def _loss(
+        self,
+        work: Work,
+        clean: tuple[Tensor, Tensor],
+        targets: list[list[int]],
+        step: int,
+        hours: float,
+        started: bool,
+    ) -> Tensor:
+        """Summed negative log-likelihood of the utterances that have a target."""
+        features, frames = clean
+        regularizer = self._regularizer(step, work.index, started)
+        if reached(hours, self.config.specaugment.start_hours):
+            # Real frames are known on the host without asking the device.
+            lengths = torch.tensor([len(s) for s in work.samples] or [0])
+            host_frames = self.features.frames(lengths).clamp(max=work.batch.frames)
+            features = specaugment(features, host_frames, self.config.specaugment, regularizer.rng)
+        with self.autocast():
+            log_probs, lengths = self.parallel(features, frames, regularizer)
+        return ctc_loss(log_probs, lengths, targets)
+
+    def step(self, batch: StepBatch, step: int, hours: float, learning_rate: float) -> StepResult:
+        """One optimizer step on this rank's part of a global batch, and one move of the teacher.
+
+        The loss is the negative log-likelihood per second of audio in the global batch, so that gradients
+        do not depend on how utterances fall on ranks and micro-batches.
+
+        Args:
+            batch: the work of this rank.
+            step: counts from 0; keys the randomness.
+            hours: the clock before the step.
+            learning_rate: for this step.
+        """
+        started = batch.positions.started
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+        self.optimizer.zero_grad(set_to_none=True)
+        result = StepResult(0.0, 0.0, 0, 0, 0.0, False, LabelTally())
+        by_teacher = self.config.pseudo.labels == "teacher"
+        clean = [self.load(work) for work in batch.work]
+        # All labels are asked for before the student starts, so that a GPU has work while the host waits.
+        packed = [
+            self.label(*c) if by_teacher and not w.labeled else None for w, c in zip(batch.work, clean, strict=True)
+        ]
+        losses = torch.zeros(2, dtype=torch.float64, device=self.ranks.device)
+        for position, (work, features, label) in enumerate(zip(batch.work, clean, packed, strict=True)):
+            targets = self._targets_of(work, label, result)
+            last = position == len(batch.work) - 1
+            with nullcontext() if last or self.parallel is self.student else self.parallel.no_sync():  # type: ignore[operator]
+                loss = self._loss(work, features, targets, step, hours, started)
+                scaled = loss * (self.ranks.world_size / batch.seconds)
+                self.scaler.scale(scaled).backward()  # type: ignore[no-untyped-call]
+            losses[0 if work.labeled else 1] += loss.detach()
+        self._move(losses, result)
+        return result
+
+    def _targets_of(self, work: Work, label: Tensor | None, result: StepResult) -> list[list[int]]:
+        rows = work.batch.rows.tolist()
+        if not rows:
+            return [[]]
+        if label is None:
+            targets = [self._targets[work.labeled][row] for row in rows]
+            # An utterance that could not be read has no frame to align a target with.
+            targets = [t if len(s) else [] for t, s in zip(targets, work.samples, strict=True)]
+        else:
+            labels = unpack_best(label)
+            targets = [one.ids if self.keep(one) else [] for one in labels]
+            result.labels += [(row, one.ids) for row, one in zip(rows, labels, strict=True)]
+            result.tally.made += len(labels)
+            result.tally.kept += sum(map(bool, targets))
+            result.tally.empty += sum(not one.ids for one in labels)
+        count = sum(map(bool, targets))
+        if work.labeled:
+            result.utterances_labeled += count
+        else:
+            result.utterances_unlabeled += count
+        return targets
+
+    def _move(self, losses: Tensor, result: StepResult) -> None:
+        """Clip, step, move the teacher; or none of it where a number is not finite, on all ranks alike."""
+        self.scaler.unscale_(self.optimizer)
+        bound = self.config.optimizer.max_grad_norm
+        # Gradients are the same on every rank by now, and so is their norm, and what follows from it.
+        norm = nn.utils.clip_grad_norm_(self.student.parameters(), float("inf") if bound is None else bound)
+        labeled, unlabeled, result.grad_norm = torch.cat((losses, norm.double()[None])).tolist()
+        result.loss_labeled, result.loss_unlabeled = labeled, unlabeled
+        result.moved = bool(np.isfinite(result.grad_norm))
+        if result.moved:
+            self.scaler.step(self.optimizer)
+            move_teacher(self.teacher, self.student, self.plan.teacher_rate)
+        self.scaler.update()
+
+
+def ctc_loss(log_probs: Tensor, lengths: Tensor, targets: Sequence[Sequence[int]]) -> Tensor:
+    """Summed CTC negative log-likelihood, in fp32, of the utterances with a target that fits.
+
+    Args:
+        log_probs: `(batch, frames, tokens)`.
+        lengths: real frames of each utterance, `(batch,)`.
+        targets: token ids of each utterance; an empty one leaves its utterance out.
+    """
+    counts = torch.tensor([len(t) for t in targets])
+    padded = torch.full((len(targets), max(1, int(counts.max()))), BLANK, dtype=torch.long)
+    for row, ids in enumerate(targets):
+        padded[row, : len(ids)] = torch.tensor(ids, dtype=torch.long)
+    device = log_probs.device
+    each = F.ctc_loss(
+        log_probs.float().transpose(0, 1),
+        padded.to(device, non_blocking=True),
+        lengths,
+        counts.to(device, non_blocking=True),
+        blank=BLANK,
+        reduction="none",
+        zero_infinity=True,
+    )
+    used = (counts > 0).to(device, non_blocking=True)
+    return torch.where(used, each, torch.zeros_like(each)).sum()
+
+
+def unfit_rows(manifest: Manifest, targets: Sequence[Sequence[int]], features: LogMel, stride: int) -> list[int]:
+    """Rows whose audio is too short for CTC to align their target, or whose target is empty."""
+    samples = torch.from_numpy((manifest.durations * 16_000).round().astype(np.int64))
+    frames = torch.div(features.frames(samples) + stride - 1, stride, rounding_mode="floor").tolist()
+    return [row for row, ids in enumerate(targets) if not ids or needed_frames(ids) > frames[row]]

@@ -1,0 +1,237 @@
+"""The training loop: step, clock, log, evaluate, checkpoint; and how it goes on after a stop."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from torch import nn
+
+from asr.config import Config
+from asr.data.audio import AudioReader
+from asr.data.manifest import Manifest
+from asr.data.tokens import Tokenizer
+from asr.decode.evaluate import Decoder, in_order, references
+from asr.errors import UserError
+from asr.scaling.plan import Plan
+from asr.score.wer import ErrorCounts, count_errors
+from asr.train.checkpoint import (
+    Checkpoint,
+    flatten_optimizer,
+    load_newest,
+    prune_checkpoints,
+    restore_optimizer,
+    save_checkpoint,
+)
+from asr.train.clock import Clock, learning_rate_share, passed
+from asr.train.feeder import Feeder, Positions, StepBatch
+from asr.train.learner import Learner, StepResult
+from asr.train.metrics import MetricsFile, Totals, label_errors
+from asr.train.progress import Progress
+from asr.train.ranks import Ranks
+
+
+class Preempted(Exception):
+    """Training was asked to stop, has saved a checkpoint and can go on from there."""
+
+
+@contextmanager
+def _stop_requests() -> Iterator[list[int]]:
+    """A list that a SIGTERM or SIGUSR1 is put into, for the loop to find between two steps."""
+    caught: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (the signature is the interpreter's)
+        caught.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGUSR1)}
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def model_digest(model: nn.Module) -> str:
+    """SHA-256 of all parameters: ranks compare it."""
+    digest = hashlib.sha256()
+    for parameter in model.parameters():
+        digest.update(parameter.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+class Loop:
+    """One run, from its newest checkpoint (or the start) to its end."""
+
+    def __init__(
+        self,
+        config: Config,
+        plan: Plan,
+        learner: Learner,
+        feeder: Feeder,
+        reader: AudioReader,
+        tokenizer: Tokenizer,
+        dev: Mapping[str, Manifest],
+        label_references: Mapping[int, str],
+        ranks: Ranks,
+        run_dir: Path,
+    ) -> None:
+        self.config, self.plan, self.learner, self.feeder = config, plan, learner, feeder
+        self.tokenizer, self.dev, self.label_references = tokenizer, dev, label_references
+        self.ranks, self.reader, self.run_dir = ranks, reader, run_dir
+        self.decoder = Decoder(config, tokenizer, learner.features, ranks.device, learner.autocast)
+        self.clock = Clock(config.batch.base_seconds)
+        self.positions = Positions()
+        self.totals = Totals()
+        self.dev_wer: float | None = None
+        self.skipped_in_a_row = 0
+        self.folder = run_dir / "checkpoints"
+
+    def restore(self) -> int:
+        """Take up the newest checkpoint; returns its step, 0 where there is none."""
+        checkpoint = load_newest(self.folder)
+        if checkpoint is None:
+            return 0
+        self.learner.student.load_state_dict(checkpoint.tensors["student"])
+        self.learner.teacher.load_state_dict(checkpoint.tensors["teacher"])
+        restore_optimizer(self.learner.optimizer, checkpoint.tensors["optimizer"])
+        state = checkpoint.state
+        self.learner.scaler.load_state_dict(state["scaler"])
+        self.clock = Clock(self.config.batch.base_seconds, checkpoint.step, state["base_steps"])
+        self.positions = Positions(tuple(state["labeled"]), tuple(state["unlabeled"]), state["pseudo_labels_started"])
+        # Sums of all ranks so far: kept by rank 0, so that they are not counted more than once.
+        self.totals = Totals.of(state["totals"]) if self.ranks.main else Totals()
+        self.dev_wer, self.skipped_in_a_row = state["dev_wer"], state["skipped_in_a_row"]
+        return checkpoint.step
+
+    def save(self) -> None:
+        """Write a checkpoint, once ranks have been found to agree on the teacher."""
+        digests = self.ranks.gather(model_digest(self.learner.teacher))
+        if len(set(digests)) > 1:
+            raise UserError(f"step {self.clock.steps}: teachers differ between ranks ({digests}); not saved")
+        totals = Totals.of(self.ranks.sum(self.totals.values()))
+        if self.ranks.main:
+            self.totals = totals
+            self.metrics.sync()
+            state: dict[str, Any] = {
+                "base_steps": self.clock.base_steps,
+                "hours": self.clock.hours,
+                "labeled": list(self.positions.labeled),
+                "unlabeled": list(self.positions.unlabeled),
+                "pseudo_labels_started": self.positions.started,
+                "totals": totals.values(),
+                "dev_wer": self.dev_wer,
+                "skipped_in_a_row": self.skipped_in_a_row,
+                "scaler": self.learner.scaler.state_dict(),
+            }
+            tensors = {
+                "student": self.learner.student.state_dict(),
+                "teacher": self.learner.teacher.state_dict(),
+                "optimizer": flatten_optimizer(self.learner.optimizer.state_dict()),
+            }
+            save_checkpoint(self.folder, Checkpoint(self.clock.steps, tensors, state))
+            prune_checkpoints(self.folder, self.config.train.keep_last, self.config.train.keep_best)
+        else:
+            self.totals = Totals()
+        self.ranks.wait()
+
+    def run(self, stop_after: int | None = None) -> None:
+        """Train to the end, or to step `stop_after`.
+
+        Raises:
+            Preempted: on SIGTERM or SIGUSR1, after a checkpoint.
+            UserError: too many skipped steps or unreadable utterances, or no room for a checkpoint.
+        """
+        begun = self.restore()
+        if self.ranks.main:
+            self.metrics = MetricsFile(self.run_dir / "metrics.jsonl", begun)
+        self.progress = Progress(self.run_dir / "train.log", self.plan.steps, begun, self.ranks.main)
+        if begun:
+            self.progress.say(f"going on from step {begun} ({self.clock.hours:.2f} h of audio)")
+        end = self.plan.steps if stop_after is None else min(stop_after, self.plan.steps)
+        try:
+            with _stop_requests() as caught:
+                for batch in self.feeder.feed(self.clock, self.positions, end - begun):
+                    self._advance(batch)
+                    # Any rank's signal stops all of them at the same step.
+                    if self.ranks.sum([len(caught)])[0] > 0:
+                        self.save()
+                        raise Preempted(f"stopped by signal at step {self.clock.steps}; a checkpoint is saved")
+        finally:
+            self.progress.close()
+            if self.ranks.main:
+                self.metrics.close()
+
+    def _advance(self, batch: StepBatch) -> None:
+        clock, settings = self.clock, self.config.train
+        before, after = clock.hours, clock.hours_after(self.plan.batch_scale)
+        rate = self.plan.optimizer.lr * learning_rate_share(self.config.schedule, before, after)
+        result = self.learner.step(batch, clock.steps, before, rate)
+        clock.tick(self.plan.batch_scale)
+        self.positions = batch.positions
+        texts = [(row, self.tokenizer.decode(ids)) for row, ids in result.labels]
+        self.totals.add(result, label_errors(texts, self.label_references))
+        self._mind_skips(batch, result)
+        self.progress.step(batch.seconds)
+        last = clock.steps == self.plan.steps
+        if last or passed(before, after, settings.log_hours):
+            self._log(rate)
+        if last or passed(before, after, settings.evaluate_hours):
+            self._evaluate()
+        if last or passed(before, after, settings.checkpoint_hours):
+            self.save()
+
+    def _mind_skips(self, batch: StepBatch, result: StepResult) -> None:
+        if result.moved:
+            self.skipped_in_a_row = 0
+            return
+        self.skipped_in_a_row += 1
+        ids = [self.feeder.manifest(w.labeled).ids[int(row)] for w in batch.work for row in w.batch.rows]
+        self.progress.say(
+            f"step {self.clock.steps}: gradient norm {result.grad_norm}, step skipped; utterances {', '.join(ids)}"
+        )
+        bound = self.config.train.max_skipped_steps
+        if self.skipped_in_a_row > bound:
+            raise UserError(
+                f"step {self.clock.steps}: {self.skipped_in_a_row} steps in a row had a loss or gradient that is not "
+                "finite; lower optimizer.lr, lengthen schedule.warmup_hours or use train.precision: fp32"
+            )
+
+    def _log(self, learning_rate: float) -> None:
+        totals = Totals.of(self.ranks.sum(self.totals.values()))
+        self.totals = Totals()
+        line = {
+            "kind": "train",
+            "step": self.clock.steps,
+            "hours": self.clock.hours,
+            "lr": learning_rate,
+            **totals.line(self.ranks.world_size),
+            "momentum": 1 - self.plan.teacher_rate,
+        }
+        if self.ranks.main:
+            self.metrics.write(line)
+        self.progress.log(line)
+
+    def _evaluate(self) -> None:
+        models = {"student": self.learner.student, "teacher": self.learner.teacher}
+        line: dict[str, Any] = {"kind": "dev", "step": self.clock.steps, "hours": self.clock.hours}
+        rates: list[float] = []
+        for subset, manifest in self.dev.items():
+            part = self.decoder.texts(models, manifest, self.reader, (self.ranks.rank, self.ranks.world_size))
+            parts = self.ranks.gather(part)
+            for name in models:
+                texts = in_order([p[name] for p in parts], len(manifest))
+                words, characters = (
+                    sum(count_errors(references(manifest), texts, unit), ErrorCounts()).rate
+                    for unit in ("word", "char")
+                )
+                line.setdefault(name, {})[subset] = {"wer": words, "cer": characters}
+            rates.append(line["teacher"][subset]["wer"])
+        self.dev_wer = sum(rates) / len(rates) if rates else None
+        if self.ranks.main:
+            self.metrics.write(line)
+        self.progress.log(line)

@@ -1,0 +1,90 @@
+"""What the user sees of a run: a progress bar on a terminal, lines in a log file, TensorBoard."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+
+def _write(name: str, value: float | None, form: str) -> str:
+    return "" if value is None else f"{name} {value:{form}}  "
+
+
+def describe(line: Mapping[str, Any]) -> str:
+    """A line of metrics for people."""
+    head = f"step {line['step']}  {line['hours']:.2f} h  "
+    if line["kind"] == "dev":
+        rates = [
+            f"{subset}: student {line['student'][subset]['wer']:.1%}, teacher {scores['wer']:.1%}"
+            for subset, scores in line["teacher"].items()
+        ]
+        return f"{head}WER {'; '.join(rates)}"
+    parts = (
+        _write("loss", line["loss_labeled"], ".2f"),
+        _write("loss on pseudo-labels", line["loss_unlabeled"], ".2f"),
+        _write("label WER", line["label_wer"], ".1%"),
+        _write("kept", line["labels_kept"], ".1%"),
+        _write("gradient norm", line["grad_norm"], ".2f"),
+        f"lr {line['lr']:.2e}",
+    )
+    return (head + "".join(parts)).rstrip()
+
+
+class Progress:
+    """Wall-clock times belong here, and nowhere near the metrics."""
+
+    def __init__(self, log: Path, steps: int, begun: int, main: bool) -> None:
+        self._main = main
+        if not main:
+            return
+        self._file = log.open("a", encoding="utf-8")
+        self._bar = tqdm(
+            total=steps,
+            initial=begun,
+            unit="step",
+            dynamic_ncols=True,
+            disable=not sys.stderr.isatty(),
+            leave=False,
+        )
+        self._seconds, self._since = 0.0, time.perf_counter()
+        self._shown: dict[str, str] = {}
+
+    def step(self, audio_seconds: float) -> None:
+        if self._main:
+            self._seconds += audio_seconds
+            self._bar.update()
+
+    def say(self, text: str) -> None:
+        """To the log file, and above the bar."""
+        if self._main:
+            self._file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {text}\n")
+            self._file.flush()
+            self._bar.write(text, file=sys.stderr) if not self._bar.disable else print(text, file=sys.stderr)
+
+    def log(self, line: Mapping[str, Any]) -> None:
+        if not self._main:
+            return
+        now = time.perf_counter()
+        text = describe(line)
+        if line["kind"] == "train":
+            text += f"  {self._seconds / (now - self._since):.0f} × real time"
+            self._seconds = 0.0
+            self._shown["loss"] = f"{line['loss_labeled'] or 0:.2f}"
+        else:
+            for model in ("student", "teacher"):
+                rates = [s["wer"] for s in line[model].values()]
+                self._shown[model] = f"{sum(rates) / len(rates):.1%}" if rates else "–"
+        # An evaluation's time is not training's.
+        self._since = time.perf_counter()
+        self._bar.set_postfix(self._shown, refresh=False)
+        self.say(text)
+
+    def close(self) -> None:
+        if self._main:
+            self._bar.close()
+            self._file.close()

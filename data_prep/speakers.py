@@ -1,0 +1,117 @@
+"""The embedded corpus's speakers: who they are, how they sound, and what each of them says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from data_prep.draws import Draws
+from data_prep.grammar import draw_sentence
+from data_prep.noise import KINDS
+
+ACCENTS = (
+    "en-us", "en-gb-x-rp", "en", "en-gb-scotland", "en-us-nyc", "en-gb-x-gbclan", "en-029", "en-gb-x-gbcwmd",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Subset:
+    """How one subset is made. Speaker numbers start at `first_speaker`; SNR is in dB, both ends included."""
+
+    name: str
+    first_speaker: int
+    speakers: int
+    sentences: int
+    """Of each speaker."""
+    snr_db: tuple[int, int]
+    dev: bool
+
+
+SUBSETS = (
+    Subset("train-labeled", 1001, 4, 130, (5, 30), dev=False),
+    Subset("train-unlabeled", 2001, 40, 100, (5, 30), dev=False),
+    Subset("dev-clean", 3001, 8, 28, (22, 34), dev=True),
+    Subset("dev-other", 4001, 8, 30, (4, 14), dev=True),
+)
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One sentence and how it is recorded; pauses in samples at 16 kHz."""
+
+    sentence: str
+    noise: str
+    snr_db: int
+    pauses: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Speaker:
+    id: int
+    subset: str
+    accent: str
+    variant: str
+    """The content of an eSpeak voice-variant file."""
+    words_per_minute: int
+    pitch: int
+    pitch_range: int
+    level: int
+    """Root mean square of the speech, in units of 16-bit samples."""
+    utterances: tuple[Utterance, ...]
+
+
+def _variant(draws: Draws, *, female: bool) -> str:
+    base = draws.between(150, 225) if female else draws.between(72, 135)
+    # Percent of eSpeak's own formant frequencies: a shorter vocal tract raises all of them.
+    tract = draws.between(103, 122) if female else draws.between(88, 107)
+    lines = [
+        "language variant",
+        "name speaker",
+        f"gender {'female' if female else 'male'}",
+        f"pitch {base} {base * draws.between(120, 160) // 100}",
+        f"flutter {draws.between(0, 12)}",
+        f"roughness {draws.between(0, 4)}",
+        f"voicing {draws.between(70, 115)}",
+        f"consonants {draws.between(70, 125)} {draws.between(80, 120)}",
+        f"intonation {draws.between(1, 4)}",
+        f"formant 0 {tract} 100 100",
+    ]
+    for formant in range(1, 9):
+        frequency = tract + draws.between(-5, 5)
+        lines.append(f"formant {formant} {frequency} {draws.between(75, 120)} {draws.between(80, 150)}")
+    if draws.below(3) == 0:
+        breath = draws.between(1, 5)
+        lines.append(f"breath 0 {breath} {breath} {breath}")
+    low, middle, high = draws.between(130, 255), draws.between(70, 200), draws.between(40, 200)
+    lines.append(f"tone 600 {low} 1500 {middle} 3500 {high}")
+    return "\n".join(lines) + "\n"
+
+
+def _utterance(draws: Draws, subset: Subset) -> Utterance:
+    return Utterance(
+        sentence=draw_sentence(draws, dev=subset.dev),
+        noise=draws.choice(KINDS),
+        snr_db=draws.between(*subset.snr_db),
+        pauses=(draws.between(800, 4800), draws.between(800, 4800)),
+    )
+
+
+def make_speaker(subset: Subset, index: int) -> Speaker:
+    """Speaker number `index` of a subset: a pure function of the two."""
+    number = subset.first_speaker + index
+    draws = Draws(number)
+    return Speaker(
+        id=number,
+        subset=subset.name,
+        accent=ACCENTS[index % len(ACCENTS)],
+        variant=_variant(draws, female=index % 2 == 1),
+        words_per_minute=draws.between(130, 215),
+        pitch=draws.between(35, 65),
+        pitch_range=draws.between(25, 80),
+        level=draws.between(800, 2000),
+        utterances=tuple(_utterance(draws, subset) for _ in range(subset.sentences)),
+    )
+
+
+def all_speakers() -> tuple[Speaker, ...]:
+    """Every speaker of the corpus, subset by subset."""
+    return tuple(make_speaker(subset, index) for subset in SUBSETS for index in range(subset.speakers))

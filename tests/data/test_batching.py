@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asr.data.batching import Grid, MicroBatch, Stream, check_lengths, plan_epoch, share_out
+from asr.errors import UserError
+
+LENGTHS = np.random.default_rng(1).gamma(4.0, 3.0, 4000).clip(1.0, 16.0)
+"""About as LibriSpeech: 12 s on average, up to 16."""
+
+
+def test_every_utterance_occurs_once_an_epoch() -> None:
+    batches = plan_epoch(LENGTHS, Grid(60.0, 90.0), 0.02, seed=1, epoch=0)
+    assert sorted(np.concatenate([b.rows for b in batches])) == list(range(len(LENGTHS)))
+
+
+def test_padding_stays_under_five_percent_on_librispeech_like_lengths() -> None:
+    batches = plan_epoch(LENGTHS, Grid(60.0, 90.0), 0.02, seed=1, epoch=0)
+    padded = sum(len(b.rows) * b.frames for b in batches) * 0.01
+    assert 1 - LENGTHS.sum() / padded < 0.05
+
+
+def test_shapes_are_few_and_the_number_of_utterances_follows_from_the_length() -> None:
+    batches = plan_epoch(LENGTHS, Grid(60.0, 90.0), 0.02, seed=1, epoch=0)
+    shapes = {(len(b.rows), b.frames) for b in batches}
+    # The shortest utterances of all may be left with a batch that is not full.
+    assert len(shapes) <= len({frames for _, frames in shapes}) + 1 <= 35
+
+
+def test_a_batch_holds_its_longest_utterance_and_stays_under_the_cap() -> None:
+    for batch in plan_epoch(LENGTHS, Grid(60.0, 62.0), 0.1, seed=3, epoch=2):
+        assert LENGTHS[batch.rows].max() <= batch.frames * 0.01 + 1e-9
+        assert len(batch.rows) == 1 or len(batch.rows) * batch.frames * 0.01 <= 62.0 + 1e-9
+
+
+def test_the_plan_is_a_pure_function_of_seed_and_epoch() -> None:
+    def rows(seed: int, epoch: int) -> list[list[int]]:
+        return [b.rows.tolist() for b in plan_epoch(LENGTHS, Grid(60.0, 90.0), 0.02, seed, epoch)]
+
+    assert rows(1, 0) == rows(1, 0)
+    assert rows(1, 0) != rows(1, 1)
+    assert rows(1, 0) != rows(2, 0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 200), st.integers(1, 7))
+def test_a_stream_goes_on_from_any_position(taken: int, count: int) -> None:
+    grid = Grid(60.0, 90.0)
+    lengths = LENGTHS[:300]
+    whole = Stream(lengths, grid, 0.02, seed=5)
+    whole.take(taken)
+    resumed = Stream(lengths, grid, 0.02, seed=5)
+    resumed.seek(whole.epoch, whole.offset)
+    expected, found = whole.take(count), resumed.take(count)
+    assert [b.rows.tolist() for b in expected] == [b.rows.tolist() for b in found]
+    assert (whole.epoch, whole.offset) == (resumed.epoch, resumed.offset)
+
+
+@given(st.integers(1, 9), st.integers(1, 20), st.lists(st.integers(1, 12), min_size=9, max_size=9))
+def test_ranks_share_every_utterance_of_a_global_batch_out(count: int, world_size: int, sizes: list[int]) -> None:
+    batches = [MicroBatch(np.arange(size) + 100 * i, 48) for i, size in enumerate(sizes[:count])]
+    shares = [share_out(batches, rank, world_size) for rank in range(world_size)]
+    assert all(shares)
+    for index, batch in enumerate(batches):
+        found = [row for share in shares for i, part in share if i == index for row in part.rows.tolist()]
+        assert sorted(found) == batch.rows.tolist()
+
+
+def test_an_utterance_longer_than_a_device_takes_is_named() -> None:
+    with pytest.raises(UserError, match=r"'b' lasts 40.0 s.*max_device_seconds"):
+        check_lengths(np.array([1.0, 40.0]), ["a", "b"], 30.0)

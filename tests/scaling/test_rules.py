@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asr.errors import UserError
+from asr.scaling.rules import (
+    OptimizerValues,
+    check_scale,
+    ema_rate,
+    half_life_hours,
+    scale_adam,
+    scale_beta,
+    scale_decay,
+    scale_sgd,
+)
+
+ADAM = OptimizerValues(lr=1e-3, beta1=0.9, beta2=0.98, eps=1e-8, weight_decay=0.1)
+
+
+@given(st.floats(1e-7, 0.5), st.floats(0.1, 64))
+def test_the_teacher_s_rate_is_one_minus_rho_to_the_kappa_with_all_digits(rest: float, kappa: float) -> None:
+    import decimal
+
+    with decimal.localcontext(prec=60):
+        exact = 1 - decimal.Decimal(1 - rest) ** decimal.Decimal(kappa)
+    assert math.isclose(ema_rate(1 - rest, kappa), float(exact), rel_tol=1e-12)
+
+
+@given(st.floats(0.0, 0.01), st.floats(0.5, 0.9999), st.sampled_from([1, 2, 3, 4, 8, 16]), st.floats(-2, 2))
+def test_kappa_sgd_steps_at_a_fixed_gradient_are_one_scaled_step(
+    lr: float, rho: float, kappa: int, gradient: float
+) -> None:
+    """[EMA, §2.2] for this program's order: the teacher averages the student after its step."""
+    # (θ, ζ, g) after θ ← θ − ηg, ζ ← ρζ + (1 − ρ)θ.
+    step = np.array([[1, 0, -lr], [1 - rho, rho, -lr * (1 - rho)], [0, 0, 1]])
+    small = np.linalg.matrix_power(step, kappa) @ [1.0, -0.5, gradient]
+    rate, scaled_lr = ema_rate(rho, kappa), scale_sgd(OptimizerValues(lr, 0.9, 0, 0, 0), kappa).lr
+    theta = 1.0 - scaled_lr * gradient
+    zeta = -0.5 + rate * (theta + 0.5)
+    # The teacher saw κ students on their way, not the last one κ times.
+    way = lr * sum(rho**j * (1 - rho) * j for j in range(kappa))
+    assert math.isclose(small[0], theta, abs_tol=1e-12)
+    assert math.isclose(small[1], zeta + way * gradient, abs_tol=1e-12)
+
+
+def test_the_half_life_in_audio_does_not_depend_on_kappa() -> None:
+    for kappa in (0.5, 4, 8):
+        scaled = half_life_hours(1 - ema_rate(0.999, kappa), 60 * kappa)
+        assert math.isclose(scaled, half_life_hours(0.999, 60), rel_tol=1e-9)
+    assert math.isclose(half_life_hours(0.999, 60), 60 / 3600 * 692.8, rel_tol=1e-3)
+
+
+def test_adam_follows_the_square_root() -> None:
+    scaled = scale_adam(ADAM, 4, "linear", "small-lr")
+    assert math.isclose(scaled.lr, 2e-3)
+    assert math.isclose(scaled.beta1, 0.6)
+    assert math.isclose(scaled.beta2, 0.92)
+    assert math.isclose(scaled.eps, 5e-9)
+    assert math.isclose(scaled.weight_decay, 0.2)
+
+
+def test_kappa_1_changes_no_bit() -> None:
+    for betas in ("linear", "power"):
+        for decay in ("small-lr", "exact"):
+            scaled = scale_adam(ADAM, 1, betas, decay)  # type: ignore[arg-type]
+            assert (scaled.lr, scaled.beta1, scaled.beta2, scaled.eps) == pytest.approx(
+                (ADAM.lr, ADAM.beta1, ADAM.beta2, ADAM.eps), rel=1e-15
+            )
+            assert math.isclose(scaled.weight_decay, ADAM.weight_decay, rel_tol=1e-12)
+    assert ema_rate(0.999, 1) == pytest.approx(0.001, rel=1e-12)
+
+
+def test_the_exact_decay_shrinks_a_weight_as_kappa_base_steps_do() -> None:
+    lr, decay, kappa = 0.1, 0.5, 7
+    scaled = scale_decay(decay, lr, kappa, "exact")
+    assert math.isclose(1 - math.sqrt(kappa) * lr * scaled, (1 - lr * decay) ** kappa, rel_tol=1e-12)
+
+
+def test_beyond_the_linear_limit_the_largest_kappa_and_the_power_form_are_named() -> None:
+    assert abs(scale_beta(0.9, 10, "linear")) < 1e-15
+    with pytest.raises(UserError, match=r"largest feasible κ is 10; .*beta_rule to power"):
+        scale_beta(0.9, 10.5, "linear")
+    assert math.isclose(scale_beta(0.9, 8, "power"), 0.9**8)
+
+
+@pytest.mark.parametrize("kappa", [0, -1, math.inf, math.nan])
+def test_a_kappa_that_is_no_scale_is_refused(kappa: float) -> None:
+    with pytest.raises(UserError, match="must be a positive number"):
+        check_scale(kappa)

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from asr.errors import UserError
+from asr.train.checkpoint import (
+    Checkpoint,
+    flatten_optimizer,
+    list_checkpoints,
+    load_newest,
+    prune_checkpoints,
+    restore_optimizer,
+    save_checkpoint,
+)
+
+
+def save(folder: Path, step: int, wer: float | None = None) -> Path:
+    tensors = {"student": {"w": torch.full((3,), float(step))}, "teacher": {"w": torch.zeros(2)}}
+    return save_checkpoint(folder, Checkpoint(step, tensors, {"dev_wer": wer, "base_steps": step / 2}))
+
+
+def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
+    save(tmp_path, 1)
+    save(tmp_path, 12)
+    loaded = load_newest(tmp_path)
+    assert loaded is not None
+    assert loaded.step == 12
+    assert loaded.state == {"dev_wer": None, "base_steps": 6.0}
+    assert loaded.tensors["student"]["w"].tolist() == [12, 12, 12]
+
+
+def test_an_empty_folder_holds_no_checkpoint(tmp_path: Path) -> None:
+    assert load_newest(tmp_path / "none") is None
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove", "no state"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(tmp_path: Path, damage: str) -> None:
+    save(tmp_path, 1)
+    path = save(tmp_path, 2) / "student.safetensors"
+    content = path.read_bytes()
+    if damage == "flip":
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    elif damage == "cut":
+        path.write_bytes(content[:-4])
+    elif damage == "remove":
+        path.unlink()
+    else:
+        path = path.with_name("state.json")
+        path.write_text("{")
+    with pytest.warns(UserWarning, match=path.name):
+        loaded = load_newest(tmp_path)
+    assert loaded is not None
+    assert loaded.step == 1
+
+
+def test_a_later_format_is_refused_by_name(tmp_path: Path) -> None:
+    state = save(tmp_path, 3) / "state.json"
+    state.write_text(json.dumps(json.loads(state.read_text()) | {"format": 99}))
+    with pytest.raises(UserError, match="checkpoint format 99"):
+        load_newest(tmp_path)
+
+
+def test_leftovers_of_a_killed_save_are_never_loaded(tmp_path: Path) -> None:
+    save(tmp_path, 1)
+    (tmp_path / ".step-00000002.partial").mkdir()
+    loaded = load_newest(tmp_path)
+    assert loaded is not None
+    assert loaded.step == 1
+    save(tmp_path, 2)
+    assert [p.name for p in list_checkpoints(tmp_path)] == ["step-00000001", "step-00000002"]
+
+
+def test_the_last_and_the_best_are_kept(tmp_path: Path) -> None:
+    for step, wer in enumerate([0.5, 0.2, 0.3, None, 0.4, 0.6], 1):
+        save(tmp_path, step, wer)
+    prune_checkpoints(tmp_path, keep_last=2, keep_best=2)
+    assert [int(p.name[5:]) for p in list_checkpoints(tmp_path)] == [2, 3, 5, 6]
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_no_room_is_a_clear_error_and_leaves_the_earlier_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path, 1)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("asr.train.checkpoint.save_file", full)
+    with pytest.raises(UserError, match="No space left"):
+        save(tmp_path, 2)
+    monkeypatch.undo()
+    loaded = load_newest(tmp_path)
+    assert loaded is not None
+    assert loaded.step == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["step-00000001"]
+
+
+@pytest.mark.parametrize("kind", [torch.optim.AdamW, torch.optim.SGD])
+def test_an_optimizer_goes_on_as_if_it_had_not_stopped(kind: type[torch.optim.Optimizer], tmp_path: Path) -> None:
+    def train(model: nn.Module, optimizer: torch.optim.Optimizer, steps: range) -> None:
+        for step in steps:
+            model.zero_grad()
+            model(torch.full((1, 4), float(step))).square().sum().backward()
+            optimizer.step()
+
+    torch.manual_seed(0)
+    extra = {"momentum": 0.9} if kind is torch.optim.SGD else {}
+    model = nn.Linear(4, 2)
+    optimizer = kind(model.parameters(), lr=1e-3, **extra)
+    train(model, optimizer, range(3))
+    flat = {"student": dict(model.state_dict()), "optimizer": flatten_optimizer(optimizer.state_dict())}
+    save_checkpoint(tmp_path, Checkpoint(3, flat, {}))
+    train(model, optimizer, range(3, 6))
+    again = nn.Linear(4, 2)
+    other = kind(again.parameters(), lr=1e-3, **extra)
+    loaded = load_newest(tmp_path)
+    assert loaded is not None
+    again.load_state_dict(loaded.tensors["student"])
+    restore_optimizer(other, loaded.tensors["optimizer"])
+    train(again, other, range(3, 6))
+    assert torch.equal(model.weight, again.weight)
