@@ -16,7 +16,7 @@ from asr.config import Config
 from asr.data.audio import AudioReader
 from asr.data.manifest import Manifest
 from asr.data.tokens import Tokenizer
-from asr.decode.evaluate import Decoder, in_order, references
+from asr.decode.decoder import Decoder, in_order, references
 from asr.errors import UserError
 from asr.scaling.plan import Plan
 from asr.score.wer import ErrorCounts, count_errors

@@ -76,8 +76,6 @@ def test_masks_stay_within_their_width_and_within_real_frames() -> None:
 
 def test_masks_depend_on_the_generator_alone() -> None:
     features, frames = torch.ones(3, 60, 80), torch.tensor([60, 50, 0])
-    one, two, other = (
-        specaugment(features, frames, SpecAugmentConfig(), np.random.default_rng(s)) for s in (1, 1, 2)
-    )
+    one, two, other = (specaugment(features, frames, SpecAugmentConfig(), np.random.default_rng(s)) for s in (1, 1, 2))
     assert torch.equal(one, two)
     assert not torch.equal(one, other)

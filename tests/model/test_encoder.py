@@ -9,7 +9,7 @@ import torch
 from asr.config import ModelConfig
 from asr.model.encoder import Encoder, Regularizer, count_parameters
 
-SMALL = dict(layers=2, width=32, heads=2, feedforward=64)
+SMALL = {"layers": 2, "width": 32, "heads": 2, "feedforward": 64}
 
 
 @pytest.fixture(autouse=True)

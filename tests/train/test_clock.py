@@ -36,9 +36,7 @@ def test_the_sum_of_learning_rates_over_a_straight_line_does_not_depend_on_kappa
 
 
 def test_the_learning_rate_rises_stays_and_falls() -> None:
-    schedule = ScheduleConfig(
-        total_hours=10, warmup_hours=2, decay_start_hours=6, decay="cosine", final_share=0.1
-    )
+    schedule = ScheduleConfig(total_hours=10, warmup_hours=2, decay_start_hours=6, decay="cosine", final_share=0.1)
 
     def share(hours: float) -> float:
         return learning_rate_share(schedule, hours, hours)

@@ -54,7 +54,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_bits(tiny_corpus: TinyCorpus,
     assert whole[2] == parts[2]
 
 
-def test_accumulation_gives_the_gradients_of_one_large_batch(tiny_corpus: TinyCorpus, tmp_path: Path) -> None:
+def test_accumulation_gives_the_gradients_of_one_large_batch(tiny_corpus: TinyCorpus) -> None:
     """Micro-batches that are cut differently hold other utterances, so a plan of one batch is compared."""
     from asr.data.audio import AudioReader
     from asr.data.batching import MicroBatch

@@ -1,4 +1,4 @@
-"""Scoring models on the dev subsets."""
+"""Greedy decoding of whole subsets."""
 
 from __future__ import annotations
 

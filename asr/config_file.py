@@ -1,0 +1,264 @@
+"""Settings from strict YAML, and back: an unknown name or a wrong type is an error that says where.
+
+A file may begin with `extends: other.yaml` (beside it) and then holds only what differs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import types
+import typing
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from asr.config import Config
+from asr.errors import UserError
+
+
+@dataclass(frozen=True)
+class _Setting:
+    value: Any
+    where: str
+
+
+_Settings = dict[str, _Setting]
+"""By dotted name, such as `batch.base_seconds`."""
+
+
+def _sections() -> dict[str, type[Any]]:
+    hints: dict[str, Any] = typing.get_type_hints(Config)
+    return {name: kind for name, kind in hints.items() if dataclasses.is_dataclass(kind)}
+
+
+def _types() -> dict[str, Any]:
+    """The type of every setting by dotted name."""
+    sections = _sections()
+    found = {name: kind for name, kind in typing.get_type_hints(Config).items() if name not in sections}
+    for section, kind in sections.items():
+        found.update({f"{section}.{name}": hint for name, hint in typing.get_type_hints(kind).items()})
+    return found
+
+
+def _unknown(name: str, where: str, known: Sequence[str]) -> UserError:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    if not near:
+        # The right word in the wrong section is the commonest slip.
+        near = [k for k in known if k.rpartition(".")[2] == name.rpartition(".")[2]][:1]
+    hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
+    return UserError(f"{where}: unknown setting {name!r}{hint}")
+
+
+def _parse(text: str, where: str) -> yaml.Node | None:
+    try:
+        return yaml.compose(text, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"{where}: not valid YAML ({' '.join(str(error).split())})") from None
+
+
+def _value(node: yaml.Node, where: str) -> Any:
+    """What a node holds. YAML 1.1 reads `1e-3` as text; people mean a number."""
+    try:
+        value = yaml.SafeLoader("").construct_object(node, deep=True)
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise UserError(f"{where}: cannot be read ({' '.join(str(error).split())})") from None
+    return _number(value) if isinstance(value, str) and isinstance(node, yaml.ScalarNode) and not node.style else value
+
+
+def _number(text: str) -> str | float:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _entries(node: yaml.Node, where: str) -> Iterator[tuple[str, yaml.Node, int]]:
+    if not isinstance(node, yaml.MappingNode):
+        raise UserError(f"{where}: expected settings by name, such as `seed: 1`")
+    seen: set[str] = set()
+    for key, value in node.value:
+        name = str(key.value)
+        line = key.start_mark.line + 1
+        if name in seen:
+            raise UserError(f"{where}, line {line}: {name!r} is set twice")
+        seen.add(name)
+        yield name, value, line
+
+
+def _read(path: Path, below: tuple[Path, ...] = ()) -> _Settings:
+    """All settings that a file and those it extends make."""
+    path = path.resolve()
+    if path in below:
+        raise UserError(f"{below[-1]}: extends {path}, which extends it in turn")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot read settings ({error})") from None
+    root = _parse(text, str(path))
+    settings: _Settings = {}
+    if root is None:
+        return settings
+    sections, known = _sections(), list(_types())
+    for name, node, line in _entries(root, str(path)):
+        where = f"{path}, line {line}"
+        if name == "extends":
+            settings |= _read(path.parent / str(node.value), (*below, path))
+        elif name in sections:
+            for inner, value, inner_line in _entries(node, where):
+                inner_where = f"{path}, line {inner_line}"
+                if f"{name}.{inner}" not in known:
+                    raise _unknown(f"{name}.{inner}", inner_where, known)
+                settings[f"{name}.{inner}"] = _Setting(_value(value, inner_where), inner_where)
+        elif name in known:
+            settings[name] = _Setting(_value(node, where), where)
+        else:
+            raise _unknown(name, where, [*sections, *known])
+    return settings
+
+
+def _override(text: str) -> tuple[str, _Setting]:
+    name, equals, value = text.partition("=")
+    where = f"--set {text}"
+    if not equals:
+        raise UserError(f"{where}: expected key=value, such as --set schedule.total_hours=2")
+    known = list(_types())
+    if name not in known:
+        raise _unknown(name, where, known)
+    node = _parse(value, where)
+    return name, _Setting(None if node is None else _value(node, where), where)
+
+
+def _describe(kind: Any) -> str:
+    if kind is type(None):
+        return "nothing"
+    if typing.get_origin(kind) is Literal:
+        return "one of " + ", ".join(map(str, typing.get_args(kind)))
+    if isinstance(kind, types.UnionType):
+        return " or ".join(map(_describe, typing.get_args(kind)))
+    if typing.get_origin(kind) is tuple:
+        return "a list of strings"
+    return {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}[kind]
+
+
+def _convert(value: Any, kind: Any) -> Any:
+    """`value` as `kind`. Raises TypeError where it is none."""
+    if isinstance(kind, types.UnionType):
+        for one in typing.get_args(kind):
+            try:
+                return _convert(value, one)
+            except TypeError:
+                continue
+        raise TypeError
+    if typing.get_origin(kind) is Literal:
+        if value in typing.get_args(kind) and isinstance(value, str):
+            return value
+        raise TypeError
+    if typing.get_origin(kind) is tuple:
+        if isinstance(value, list) and all(isinstance(v, str | int) and not isinstance(v, bool) for v in value):
+            return tuple(map(str, value))
+        raise TypeError
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    if kind is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if kind is bool or not isinstance(value, bool):
+        if isinstance(value, kind) and kind is not float:
+            return value
+        if kind is str and isinstance(value, int):
+            return str(value)
+    raise TypeError
+
+
+def _build(settings: _Settings) -> Config:
+    kinds = _types()
+    values: dict[str, Any] = {}
+    for name, setting in settings.items():
+        try:
+            values[name] = _convert(setting.value, kinds[name])
+        except TypeError:
+            expected = _describe(kinds[name])
+            raise UserError(f"{setting.where}: {name} must be {expected}; found {setting.value!r}") from None
+    parts = {
+        section: kind(**{n.partition(".")[2]: v for n, v in values.items() if n.startswith(f"{section}.")})
+        for section, kind in _sections().items()
+    }
+    config = Config(**{n: v for n, v in values.items() if "." not in n}, **parts)
+    _check(config, settings)
+    return config
+
+
+POSITIVE = (
+    "batch_scale corpus.max_seconds tokens.size features.mels features.window_ms features.shift_ms model.layers "
+    "model.width model.heads model.feedforward model.kernel model.stride batch.base_seconds batch.max_device_seconds "
+    "batch.frame_multiple optimizer.lr schedule.total_hours train.keep_last train.loader_threads"
+).split()
+SHARES = (
+    "specaugment.time_share model.dropout model.layerdrop model.dropout_pseudo model.layerdrop_pseudo "
+    "schedule.final_share"
+).split()
+BELOW_ONE = "optimizer.beta1 optimizer.beta2 optimizer.momentum teacher.momentum pseudo.unlabeled_share".split()
+NOT_NEGATIVE = (
+    "corpus.min_seconds specaugment.frequency_masks specaugment.frequency_width specaugment.time_masks "
+    "specaugment.time_width specaugment.start_hours batch.length_jitter optimizer.eps optimizer.weight_decay "
+    "schedule.warmup_hours pseudo.start_hours pseudo.min_tokens train.log_hours train.evaluate_hours "
+    "train.checkpoint_hours train.keep_best train.max_skipped_steps train.max_bad_audio seed"
+).split()
+
+
+def _check(config: Config, settings: _Settings) -> None:
+    def found(name: str) -> Any:
+        section, _, inner = name.rpartition(".")
+        return getattr(getattr(config, section) if section else config, inner)
+
+    def refuse(name: str, must: str) -> UserError:
+        where = settings[name].where + ": " if name in settings else ""
+        return UserError(f"{where}{name} must be {must}; found {found(name)!r}")
+
+    for names, must, holds in (
+        (POSITIVE, "more than 0", lambda v: v > 0),
+        (SHARES, "between 0 and 1", lambda v: 0 <= v <= 1),
+        (BELOW_ONE, "at least 0 and less than 1", lambda v: 0 <= v < 1),
+        (NOT_NEGATIVE, "at least 0", lambda v: v >= 0),
+    ):
+        for name in names:
+            if found(name) is not None and not holds(found(name)):
+                raise refuse(name, must)
+    width, heads = config.model.width, config.model.heads
+    if width % (2 * heads):
+        raise refuse("model.width", f"a multiple of twice model.heads = {heads}")
+    if config.batch.frame_multiple % config.model.stride:
+        raise refuse("batch.frame_multiple", f"a multiple of model.stride = {config.model.stride}")
+    if Path(config.name).name != config.name or config.name in ("", ".", ".."):
+        raise refuse("name", "a plain folder name")
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Settings from a YAML file, with `key.path=value` overrides.
+
+    Raises:
+        UserError: naming file and line, or override, for whatever is not as it should be.
+    """
+    return _build(_read(path) | dict(map(_override, overrides)))
+
+
+def to_dict(config: Config) -> dict[str, Any]:
+    """All settings, as YAML and JSON know them."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: plain(v) for k, v in value.items()}
+        return list(value) if isinstance(value, tuple) else value
+
+    plained: dict[str, Any] = plain(dataclasses.asdict(config))
+    return plained
+
+
+def dump_config(config: Config) -> str:
+    """All settings as YAML that `load_config` reads back as equal."""
+    text: str = yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True)
+    return text

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asr.config import Config
+from asr.config_file import dump_config, load_config
+from asr.errors import UserError
+
+CONF = sorted((Path(__file__).parents[1] / "conf").glob("*.yaml")) + sorted(
+    (Path(__file__).parents[1] / "recipes").glob("*/*.yaml")
+)
+
+
+def load(folder: Path, text: str, overrides: tuple[str, ...] = ()) -> Config:
+    path = folder / "settings.yaml"
+    path.write_text(text)
+    return load_config(path, overrides)
+
+
+@pytest.mark.parametrize("path", CONF, ids=lambda p: p.stem)
+def test_settings_that_come_with_the_project_load_and_come_back_as_they_went(path: Path, tmp_path: Path) -> None:
+    config = load_config(path)
+    assert load(tmp_path, dump_config(config)) == config
+    assert config.batch_scale == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("batch:\n  base_second: 3", r"line 2: unknown setting 'batch.base_second'; did you mean 'batch.base_seconds'"),
+        ("base_seconds: 3", r"line 1: .*did you mean 'batch.base_seconds'"),
+        ("sed: 1", r"line 1: .*did you mean 'seed'"),
+        ("\nseed: x", r"line 2: seed must be a whole number; found 'x'"),
+        ("seed: 1.5", "seed must be a whole number"),
+        ("seed: true", "seed must be a whole number"),
+        ("seed: 1\nseed: 2", r"line 2: 'seed' is set twice"),
+        ("batch: 3", "line 1: expected settings by name"),
+        ("a: [", "not valid YAML"),
+        ("teacher:\n  momentum: 1", r"line 2: teacher.momentum must be at least 0 and less than 1; found 1.0"),
+        ("model:\n  norm: mid", "one of pre, post; found 'mid'"),
+        ("corpus:\n  dev: dev-clean", "corpus.dev must be a list of strings"),
+        ("schedule:\n  total_hours: .inf", "total_hours must be a number"),
+        ("batch_scale: 0", "batch_scale must be more than 0"),
+        ("extends: nowhere.yaml", "nowhere.yaml: cannot read settings"),
+        ("extends: settings.yaml", "extends .* in turn"),
+        ("name: ../up", "name must be a plain folder name"),
+        ("model:\n  width: 100\n  heads: 3", "line 2: model.width must be a multiple"),
+        ("batch:\n  frame_multiple: 25", "multiple of model.stride"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=message):
+        load(tmp_path, text)
+
+
+def test_overrides_win_and_their_mistakes_are_named(tmp_path: Path) -> None:
+    config = load(tmp_path, "seed: 1", ("seed=7", "optimizer.lr=1e-3", "pseudo.min_mean_log_prob=-0.5"))
+    assert (config.seed, config.optimizer.lr, config.pseudo.min_mean_log_prob) == (7, 0.001, -0.5)
+    assert (
+        load(tmp_path, "optimizer:\n  max_grad_norm: 2", ("optimizer.max_grad_norm=",)).optimizer.max_grad_norm is None
+    )
+    for wrong, message in (
+        ("seed", "expected key=value"),
+        ("schedule.total_hour=2", "did you mean 'schedule.total_hours'"),
+        ("seed=x", r"--set seed=x: seed must be"),
+    ):
+        with pytest.raises(UserError, match=message):
+            load(tmp_path, "", (wrong,))
+
+
+def test_a_file_that_extends_another_holds_only_the_difference(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text("seed: 3\nbatch:\n  base_seconds: 10\n  max_device_seconds: 5\n")
+    config = load(tmp_path, "extends: base.yaml\nbatch:\n  base_seconds: 20\n")
+    assert (config.seed, config.batch.base_seconds, config.batch.max_device_seconds) == (3, 20, 5)
+
+
+def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
+    assert load(tmp_path, "") == Config()
+
+
+@given(st.text(max_size=60))
+def test_no_text_ends_in_a_traceback(text: str) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "settings.yaml"
+        path.write_text(text, encoding="utf-8", errors="replace")
+        try:
+            load_config(path, ("seed=" + text,))
+        except UserError:
+            pass
