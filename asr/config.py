@@ -15,7 +15,7 @@ class CorpusConfig:
     source: Literal["mini", "librispeech", "local"] = "mini"
     """mini: generated here; librispeech: downloaded where absent; local: must be on disk already."""
     root: str = ""
-    """Folder that holds the subsets; empty: the corpus's own folder under the data folder."""
+    """Folder that holds the subsets; empty: `mini`, `LibriSpeech` or the experiment's name in the data folder."""
     labeled: tuple[str, ...] = ("train-labeled",)
     """Subset folders (below root, or absolute) whose transcripts are used."""
     unlabeled: tuple[str, ...] = ("train-unlabeled",)

@@ -33,7 +33,7 @@ _Settings = dict[str, _Setting]
 
 def _sections() -> dict[str, type[Any]]:
     hints: dict[str, Any] = typing.get_type_hints(Config)
-    return {name: kind for name, kind in hints.items() if dataclasses.is_dataclass(kind)}
+    return {name: kind for name, kind in hints.items() if isinstance(kind, type) and dataclasses.is_dataclass(kind)}
 
 
 def _types() -> dict[str, Any]:

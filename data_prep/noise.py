@@ -15,7 +15,7 @@ KINDS = ("white", "pink", "hum", "babble")
 _SAMPLE_RATE = 16000
 _PINK_OCTAVES = 9
 _BABBLE_VOICES = 4
-_GAIN_BITS = 16
+_GAIN_BITS = 24
 _THOUSANDFOLD_POWER = (1000, 1259, 1585, 1995, 2512, 3162, 3981, 5012, 6310, 7943)
 """1000 * 10**(dB / 10) for 0 to 9 dB."""
 

@@ -17,9 +17,7 @@ def _spans(rng: np.random.Generator, widest: Tensor, length: Tensor, masks: int)
     return start, start + width
 
 
-def specaugment(
-    features: Tensor, frames: Tensor, config: SpecAugmentConfig, rng: np.random.Generator
-) -> Tensor:
+def specaugment(features: Tensor, frames: Tensor, config: SpecAugmentConfig, rng: np.random.Generator) -> Tensor:
     """Features with bands and stretches of time set to 0, which is the mean of normalised features.
 
     Args:
@@ -30,9 +28,7 @@ def specaugment(
     """
     batch, longest, mels = features.shape
     frames = frames.double()
-    time = _spans(
-        rng, (frames * config.time_share).floor().clamp(max=config.time_width), frames, config.time_masks
-    )
+    time = _spans(rng, (frames * config.time_share).floor().clamp(max=config.time_width), frames, config.time_masks)
     bands = torch.full((batch,), mels, dtype=torch.float64)
     widest = bands.clamp(max=config.frequency_width)
     frequency = _spans(rng, widest, bands, config.frequency_masks)

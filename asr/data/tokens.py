@@ -38,9 +38,7 @@ class CharTokenizer:
         self._ids = {c: i for i, c in enumerate(ALPHABET, 1)}
 
     def encode(self, text: str) -> list[int]:
-        spelled = (
-            "".join(c for c in word if c in self._ids) for word in text.upper().replace("|", " ").split()
-        )
+        spelled = ("".join(c for c in word if c in self._ids) for word in text.upper().replace("|", " ").split())
         return [self._ids[c] for c in "|".join(filter(None, spelled))]
 
     def decode(self, ids: Sequence[int]) -> str:

@@ -21,9 +21,7 @@ class ScoredUtterance:
     counts: ErrorCounts
 
 
-def worst_utterances(
-    references: Mapping[str, str], hypotheses: Mapping[str, str], most: int
-) -> list[ScoredUtterance]:
+def worst_utterances(references: Mapping[str, str], hypotheses: Mapping[str, str], most: int) -> list[ScoredUtterance]:
     """Utterances with at least one word error, those with most first; ties: higher WER, then id.
 
     Raises:
@@ -32,8 +30,7 @@ def worst_utterances(
     missing = [name for name in references if name not in hypotheses]
     if missing:
         raise UserError(
-            f"{len(missing)} of {len(references)} utterances have no hypothesis, {missing[0]!r} for one; "
-            "evaluate again"
+            f"{len(missing)} of {len(references)} utterances have no hypothesis, {missing[0]!r} for one; evaluate again"
         )
     names = list(references)
     counts = count_errors([references[n] for n in names], [hypotheses[n] for n in names], "word")
@@ -60,9 +57,7 @@ def draw_utterance(utterance: ScoredUtterance) -> Element:
     counts = utterance.counts
     words = "word" if counts.reference_length == 1 else "words"
     errors = "error" if counts.errors == 1 else "errors"
-    spoken = (
-        f"Reference: {utterance.reference or '(nothing)'}. Hypothesis: {utterance.hypothesis or '(nothing)'}."
-    )
+    spoken = f"Reference: {utterance.reference or '(nothing)'}. Hypothesis: {utterance.hypothesis or '(nothing)'}."
     columns = [_column(word) for word in align(utterance.reference, utterance.hypothesis)]
     return element(
         "li",

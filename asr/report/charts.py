@@ -76,9 +76,7 @@ def log_ticks(low: float, high: float) -> list[float]:
     return ticks[first : last + 1]
 
 
-def thin(
-    hours: Sequence[float], values: Sequence[float], most: int = MOST_POINTS
-) -> tuple[list[float], list[float]]:
+def thin(hours: Sequence[float], values: Sequence[float], most: int = MOST_POINTS) -> tuple[list[float], list[float]]:
     """At most `most` points, each the mean of the neighbours it stands for."""
     per_point = max(math.ceil(len(hours) / most), 1)
     starts = range(0, len(hours), per_point)
@@ -146,9 +144,7 @@ def draw(chart: Chart, hours: float, start: float | None) -> Element:
     drawing.append(element("title", chart.title))
     drawing.append(element("desc", chart.description))
     drawing.append(_grid(ticks, hour_ticks, chart, hours))
-    drawing.append(
-        element("text", "hours of audio seen", class_="axis", x=RIGHT, y=HEIGHT, text_anchor="end")
-    )
+    drawing.append(element("text", "hours of audio seen", class_="axis", x=RIGHT, y=HEIGHT, text_anchor="end"))
     if start is not None:
         drawing.append(_start_mark(across(start)))
     lines: list[dict[str, list[float] | list[str]]] = []

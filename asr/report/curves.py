@@ -96,9 +96,7 @@ def draw_curves(run: RunRecord) -> list[Element]:
         sentence = "No pseudo-labels were used up to here: the curves are of labeled audio alone."
         parts.append(element("p", sentence, class_="missing"))
     elif not run.curve("label_wer")[0]:
-        sentence = (
-            "The WER of pseudo-labels is unknown: the unlabeled audio has no transcripts to compare with."
-        )
+        sentence = "The WER of pseudo-labels is unknown: the unlabeled audio has no transcripts to compare with."
         parts.append(element("p", sentence, class_="missing"))
     parts.append(element("div", *(draw(chart, run.hours, start) for chart in charts), class_="charts"))
     if run.evaluations:

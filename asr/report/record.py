@@ -210,8 +210,7 @@ def read_run(run_dir: Path) -> RunRecord:
     plan = _read_json(run_dir / "plan.json") or {}
     try:
         scaling = [
-            ScalingRow(*(str(row[k]) for k in ("name", "base", "scaled", "rule")))
-            for row in plan.get("rows", [])
+            ScalingRow(*(str(row[k]) for k in ("name", "base", "scaled", "rule"))) for row in plan.get("rows", [])
         ]
         scale = plan.get("batch_scale", settings.get("batch_scale"))
         batch_scale = None if scale is None else float(scale)

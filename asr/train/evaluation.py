@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,52 +11,17 @@ import torch
 from asr.config import Config
 from asr.data.audio import AudioReader
 from asr.data.features import LogMel
-from asr.data.manifest import Manifest
 from asr.data.tokens import load_tokenizer
 from asr.decode.decoder import Decoder, in_order, references
 from asr.errors import UserError
 from asr.model.encoder import Encoder
 from asr.model.precision import autocast, autocast_type
-from asr.score.interval import bootstrap_interval
+from asr.score.table import format_scores, score_texts
 from asr.score.transcripts import write_transcripts
-from asr.score.wer import ErrorCounts, count_errors
 from asr.train.checkpoint import load_newest
 from asr.train.run import read_dev
 
 MODELS = ("student", "teacher")
-
-
-def score_texts(manifest: Manifest, hypotheses: list[str]) -> dict[str, Any]:
-    """WER with its 95 % interval over speakers, CER, and error counts in words, of one subset."""
-    texts = references(manifest)
-    by_word, by_character = (count_errors(texts, hypotheses, unit) for unit in ("word", "char"))
-    words, characters = sum(by_word, ErrorCounts()), sum(by_character, ErrorCounts())
-    low, high = bootstrap_interval(by_word, [u.speaker for u in manifest])
-    return {
-        "utterances": len(manifest),
-        "words": words.reference_length,
-        "wer": words.rate,
-        "wer_low": low,
-        "wer_high": high,
-        "cer": characters.rate,
-        "substitutions": words.substitutions,
-        "deletions": words.deletions,
-        "insertions": words.insertions,
-    }
-
-
-def format_scores(scores: Sequence[Mapping[str, Any]]) -> str:
-    """The WER table as text."""
-    head = f"{'subset':<16} {'model':<8} {'utts':>6} {'words':>8} {'WER %':>7} {'95 % interval':>15} {'CER %':>7}"
-    lines = [f"{head} {'sub':>7} {'del':>7} {'ins':>7}"]
-    for s in scores:
-        low, high = s["wer_low"], s["wer_high"]
-        interval = f"{low:.2%}".rstrip("%") + " – " + f"{high:.2%}".rstrip("%") if low == low else "–"
-        lines.append(
-            f"{s['subset']:<16} {s['model']:<8} {s['utterances']:>6,} {s['words']:>8,} {100 * s['wer']:>7.2f} "
-            f"{interval:>15} {100 * s['cer']:>7.2f} {s['substitutions']:>7,} {s['deletions']:>7,} {s['insertions']:>7,}"
-        )
-    return "\n".join(lines)
 
 
 def evaluate(config: Config, manifests: Path, tokens: Path, run_dir: Path) -> str:
@@ -94,7 +58,7 @@ def evaluate(config: Config, manifests: Path, tokens: Path, run_dir: Path) -> st
                 heard = in_order([texts[name]], len(manifest))
                 write_transcripts(folder / name / f"{subset}.hyp.trans.txt", dict(zip(ids, heard, strict=True)))
                 row = {"model": name, "subset": subset, "decoder": "greedy", "step": checkpoint.step}
-                scores.append(row | score_texts(manifest, heard))
+                scores.append(row | score_texts(references(manifest), heard, [u.speaker for u in manifest]))
     finally:
         reader.close()
     aside = folder / ".scores.json.partial"

@@ -1,0 +1,48 @@
+"""The command line: one verb per file, errors as one line, exit codes.
+
+0: done. 2: something for the user to put right. 75: stopped by a signal, with a checkpoint; the same command
+goes on. 130: interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from asr.cli import plan, recipe, report, score, train
+from asr.errors import UserError
+
+VERBS = (recipe, plan, train, score, report)
+
+USER_ERROR = 2
+INTERRUPTED = 130
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="kappa-asr", description="Speech pseudo-labeling with an EMA teacher.")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for verb in VERBS:
+        name = verb.__name__.rpartition(".")[2]
+        summary = (verb.__doc__ or "").partition("\n")[0]
+        sub = verbs.add_parser(name, help=summary, description=summary)
+        verb.add_arguments(sub)
+        sub.set_defaults(run=verb.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = make_parser().parse_args(argv)
+    try:
+        code: int = arguments.run(arguments)
+    except UserError as error:
+        print(f"kappa-asr: error: {error}", file=sys.stderr)
+        return USER_ERROR
+    except KeyboardInterrupt:
+        print("kappa-asr: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone, as `| head` does.
+        sys.stderr.close()
+        return 0
+    return code

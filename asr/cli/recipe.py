@@ -1,0 +1,63 @@
+"""Prepare a corpus, train, evaluate and report: what ./run.sh calls."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from pathlib import Path
+
+from asr.config import Config
+from asr.config_file import load_config
+from asr.errors import UserError
+from asr.recipe.experiment import Experiment
+from asr.recipe.stages import NAMES, StageFailed, describe_stages, run_stages
+
+CONF = Path(__file__).parents[2] / "conf"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    last = len(NAMES) - 1
+    parser.add_argument("--corpus", default="mini", metavar="mini|librispeech|digits|FILE.yaml")
+    parser.add_argument("--stage", type=int, default=0, choices=range(last + 1), help="start here")
+    parser.add_argument("--stop-stage", type=int, default=last, choices=range(last + 1), help="end after this")
+    parser.add_argument("--data-dir", type=Path, default=Path("data"), help="audio (default: data)")
+    parser.add_argument("--exp-dir", type=Path, default=Path("exp"), help="results (default: exp)")
+    parser.add_argument("--batch-scale", type=float, metavar="κ", help="times the base batch (default: 1)")
+    parser.add_argument("--nproc", type=int, default=1, metavar="N", help="processes on this machine, one per GPU")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
+    parser.add_argument("--dry-run", action="store_true", help="say what would run")
+
+
+def find_config(corpus: str, overrides: list[str], batch_scale: float | None) -> Config:
+    """Settings of a corpus by name (in conf/) or by path, at κ."""
+    path = Path(corpus) if corpus.endswith((".yaml", ".yml")) else CONF / f"{corpus}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in CONF.glob("*.yaml")))
+        raise UserError(f"--corpus {corpus}: no such settings; known are {known}, or give the path of a YAML file")
+    config = load_config(path, overrides)
+    return config if batch_scale is None else dataclasses.replace(config, batch_scale=batch_scale)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    if arguments.nproc < 1:
+        raise UserError(f"--nproc {arguments.nproc}: must be at least 1")
+    if arguments.stop_stage < arguments.stage:
+        raise UserError(f"--stop-stage {arguments.stop_stage} lies before --stage {arguments.stage}")
+    config = find_config(arguments.corpus, arguments.set, arguments.batch_scale)
+    # Also refuses an impossible κ before anything is prepared.
+    from asr.scaling.plan import make_plan
+
+    make_plan(config)
+    experiment = Experiment(config, arguments.data_dir.absolute(), arguments.exp_dir.absolute())
+    stages = arguments.stage, arguments.stop_stage, arguments.nproc
+    if arguments.dry_run:
+        describe_stages(experiment, *stages)
+        return 0
+    from asr.cli.train import preemptible
+
+    try:
+        return preemptible(lambda: run_stages(experiment, *stages))
+    except StageFailed as failure:
+        print(f"kappa-asr: training failed ({failure}); its messages are above", file=sys.stderr)
+        return failure.code

@@ -1,0 +1,38 @@
+"""Train one run from manifests and tokens: what torchrun calls in every process."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from asr.config_file import load_config
+
+PREEMPTED = 75
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", type=Path, help="settings of this run, resolved")
+    parser.add_argument("--manifests", type=Path, required=True)
+    parser.add_argument("--tokens", type=Path, required=True)
+    parser.add_argument("--run-dir", type=Path, required=True)
+
+
+def preemptible(work: Callable[[], None]) -> int:
+    """Run `work`; exit code 75, which schedulers take as "try again", where a signal stopped training."""
+    from asr.train.loop import Preempted
+
+    try:
+        work()
+    except Preempted as stop:
+        print(f"kappa-asr: {stop}; the same command goes on from there", file=sys.stderr)
+        return PREEMPTED
+    return 0
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from asr.train.run import train
+
+    config = load_config(arguments.config)
+    return preemptible(lambda: train(config, arguments.manifests, arguments.tokens, arguments.run_dir))

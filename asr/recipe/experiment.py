@@ -1,0 +1,65 @@
+"""Where an experiment's files lie: folders named by a digest of all that went into them.
+
+    data_dir/<corpus>/                        audio as it came, or generated
+    exp_dir/<name>/audio/                     what was not 16 kHz FLAC or WAV, decoded once
+    exp_dir/<name>/manifests/<digest>/        rows of audio and text
+    exp_dir/<name>/tokens/<digest>/
+    exp_dir/<name>/runs/k<κ>-s<seed>-<digest>/
+
+A digest covers the settings that matter and the folder that the stage reads, so nothing is overwritten.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from asr.config import Config
+from asr.config_file import to_dict
+
+
+def digest(content: Any) -> str:
+    """Eight hexadecimal digits that stand for any JSON value."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    config: Config
+    data_dir: Path
+    exp_dir: Path
+
+    @property
+    def root(self) -> Path:
+        """The corpus: the folder that holds its subsets."""
+        corpus = self.config.corpus
+        if corpus.root:
+            return Path(corpus.root).expanduser()
+        return self.data_dir / {"librispeech": "LibriSpeech", "mini": "mini"}.get(corpus.source, self.config.name)
+
+    @property
+    def cache(self) -> Path:
+        """Not under `data_dir`, which may be shared and read-only."""
+        return self.home / "audio"
+
+    @property
+    def home(self) -> Path:
+        return self.exp_dir / self.config.name
+
+    def manifests(self, fingerprint: str) -> Path:
+        """`fingerprint` stands for the corpus's settings and files."""
+        return self.home / "manifests" / digest(fingerprint)
+
+    def tokens(self, manifests: Path) -> Path:
+        return self.home / "tokens" / digest([to_dict(self.config)["tokens"], manifests.name])
+
+    def run(self, tokens: Path) -> Path:
+        """All settings count but those of earlier stages, which `tokens` stands for, and those in the name."""
+        settings = to_dict(self.config)
+        for known in ("corpus", "tokens", "name", "seed", "batch_scale"):
+            del settings[known]
+        name = f"k{self.config.batch_scale:g}-s{self.config.seed}-{digest([settings, tokens.name])}"
+        return self.home / "runs" / name

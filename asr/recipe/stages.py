@@ -1,0 +1,207 @@
+"""The recipe: six stages from nothing to a report, each left alone where it is done already."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from asr.config_file import dump_config
+from asr.errors import UserError
+from asr.recipe.experiment import Experiment
+
+NAMES = ("data", "manifests", "tokens", "train", "evaluate", "report")
+DONE = "done.json"
+
+
+class StageFailed(Exception):
+    """A process that a stage started has failed and said why; `code` is its exit code."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"exit code {code}")
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Paths:
+    """What the stages read and write, once the corpus is on disk."""
+
+    manifests: Path
+    tokens: Path
+    run: Path
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _prepare_data(experiment: Experiment) -> None:
+    corpus, root = experiment.config.corpus, experiment.root
+    if corpus.source == "mini":
+        from data_prep.mini import generate
+
+        generate(root, progress=say)
+        return
+    names = [*corpus.labeled, *corpus.unlabeled, *corpus.dev]
+    if corpus.source == "librispeech":
+        from data_prep.librispeech import download
+
+        download(root, names, corpus.base_url, progress=say)
+        return
+    missing = [name for name in names if not (root / name).is_dir()]
+    if missing:
+        found = (
+            f"found there: {', '.join(sorted(p.name for p in root.iterdir())[:10])}"
+            if root.is_dir()
+            else "no such folder"
+        )
+        raise UserError(f"{root}: subset {missing[0]!r} is missing ({found}); set corpus.root, or put the audio there")
+
+
+def find_paths(experiment: Experiment) -> Paths:
+    """Raises UserError where the corpus is not on disk."""
+    from data_prep.manifests import fingerprint
+
+    manifests = experiment.manifests(fingerprint(experiment.config.corpus, experiment.root))
+    tokens = experiment.tokens(manifests)
+    return Paths(manifests, tokens, experiment.run(tokens))
+
+
+def _build_manifests(experiment: Experiment, paths: Paths) -> None:
+    from data_prep.manifests import build_manifests, format_summary
+
+    summary = build_manifests(
+        experiment.config.corpus, experiment.root, experiment.cache, paths.manifests, progress=say
+    )
+    say(format_summary(summary))
+
+
+def _build_tokens(experiment: Experiment, paths: Paths) -> None:
+    from asr.data.tokens import build_tokens
+
+    say(build_tokens(experiment.config.tokens, paths.manifests / "labeled.jsonl", paths.tokens))
+
+
+def train_command(paths: Paths, processes: int) -> list[str]:
+    """How several processes are started; the run's settings lie in its folder."""
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    where = ["--manifests", str(paths.manifests), "--tokens", str(paths.tokens), "--run-dir", str(paths.run)]
+    return [*launch, "-m", "asr", "train", str(paths.run / "config.yaml"), *where]
+
+
+def _train(experiment: Experiment, paths: Paths, processes: int) -> None:
+    from asr.scaling.plan import make_plan
+    from asr.train.run import train
+
+    say(f"run folder: {paths.run}")
+    if processes == 1:
+        train(experiment.config, paths.manifests, paths.tokens, paths.run)
+        return
+    # What can be found wrong without training is found here, once, instead of by every process.
+    make_plan(experiment.config)
+    paths.run.mkdir(parents=True, exist_ok=True)
+    (paths.run / "config.yaml").write_text(dump_config(experiment.config), encoding="utf-8")
+    code = subprocess.run(train_command(paths, processes), check=False).returncode
+    if code:
+        raise StageFailed(code)
+
+
+def _evaluate(experiment: Experiment, paths: Paths) -> None:
+    from asr.train.evaluation import evaluate
+
+    evaluate(experiment.config, paths.manifests, paths.tokens, paths.run)
+
+
+def _report(paths: Paths) -> None:
+    from asr.report.page import write_report
+
+    write_report(paths.run, paths.run / "report.html")
+
+
+def marker(stage: int, paths: Paths) -> Path:
+    """The file whose presence says that a stage is done."""
+    folder = {
+        1: paths.manifests,
+        2: paths.tokens,
+        3: paths.run,
+        4: paths.run / "evaluation",
+        5: paths.run / "report",
+    }[stage]
+    return folder / DONE if stage != 3 else paths.run / "complete.json"
+
+
+def _mark(path: Path, stage: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.partial")
+    aside.write_text(json.dumps({"stage": stage, "name": NAMES[stage]}) + "\n", encoding="utf-8")
+    aside.replace(path)
+
+
+def _changed(folder: Path) -> bool:
+    """Whether a folder with another digest stands beside this one."""
+    kind = folder.name.rpartition("-")[0]
+    return any(p.name.rpartition("-")[0] == kind and p != folder for p in folder.parent.glob("*"))
+
+
+def run_stages(experiment: Experiment, first: int, last: int, processes: int = 1) -> None:
+    """Run stages `first` to `last`, and before them any earlier stage that is not done.
+
+    Raises:
+        UserError: something the user can put right.
+        StageFailed: a training process failed.
+    """
+    say(f"stage 0 {NAMES[0]}: {experiment.root}")
+    _prepare_data(experiment)
+    if last == 0:
+        return
+    paths = find_paths(experiment)
+    actions: dict[int, Callable[[], None]] = {
+        1: lambda: _build_manifests(experiment, paths),
+        2: lambda: _build_tokens(experiment, paths),
+        3: lambda: _train(experiment, paths, processes),
+        4: lambda: _evaluate(experiment, paths),
+        5: lambda: _report(paths),
+    }
+    fresh = False
+    for stage in range(1, last + 1):
+        done = marker(stage, paths)
+        head = f"stage {stage} {NAMES[stage]}"
+        if done.is_file() and not fresh:
+            say(f"{head}: done already, {done.parent}")
+            continue
+        if not done.is_file() and stage <= 3 and _changed(done.parent):
+            say(f"{head}: settings or inputs are new, done again; what there was is kept")
+        elif stage < first:
+            say(f"{head}: not done yet, and stage {first} needs it")
+        else:
+            say(head)
+        actions[stage]()
+        # What is read from a folder just written must be made anew, whatever marker lies there.
+        fresh = True
+        if stage != 3:
+            _mark(done, stage)
+    if last >= 4:
+        say("\n" + (paths.run / "evaluation" / "scores.txt").read_text(encoding="utf-8"))
+    if last >= 5:
+        say(f"report: {paths.run / 'report.html'}")
+
+
+def describe_stages(experiment: Experiment, first: int, last: int, processes: int) -> None:
+    """Say what `run_stages` would do, and do none of it."""
+    say(f"stage 0 data: {experiment.config.corpus.source} corpus at {experiment.root}")
+    if last == 0:
+        return
+    try:
+        paths = find_paths(experiment)
+    except UserError:
+        say(f"stages 1 to {last}: run, once the corpus is there")
+        return
+    for stage in range(1, last + 1):
+        done = marker(stage, paths)
+        state = "done already" if done.is_file() else "would run" if stage >= first else "would run first, not done yet"
+        say(f"stage {stage} {NAMES[stage]}: {state}, {done.parent}")
+        if stage == 3 and processes > 1:
+            say("  " + " ".join(train_command(paths, processes)))

@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# Makes or reuses an environment, then hands over to `python -m asr recipe`.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+usage() {
+  cat <<'HELP'
+Usage: ./run.sh [options]        prepare a corpus, train, evaluate, report
+       ./run.sh --test [ARGS]    run the tests (ARGS go to pytest)
+
+  --corpus NAME       mini (default: generated speech), librispeech, digits, or a YAML file
+  --stage N           start at stage N; earlier ones are completed first where they are not done:
+                      0 data, 1 manifests, 2 tokens, 3 train, 4 evaluate, 5 report
+  --stop-stage N      end after stage N
+  --batch-scale K     train with K times the base batch; everything else follows (default: 1)
+  --nproc N           N processes on this machine, one per GPU (default: 1)
+  --set KEY=VALUE     override a setting, such as schedule.total_hours=4; repeatable
+  --data-dir DIR      where audio is looked for or put (default: data)
+  --exp-dir DIR       where results go (default: exp)
+  --dry-run           say what would run
+  --help              this text
+
+An active environment that has kappa-asr is used. Otherwise one is made in ~/.cache/kappa-asr, once.
+Exit codes: 0 done; 2 something to put right; 75 stopped by a signal, run the same command again.
+HELP
+}
+
+die() {
+  echo "run.sh: error: $*" >&2
+  exit 2
+}
+
+# Prints the interpreter of an environment that has what this checkout needs; $1: the extras to install.
+environment() {
+  local active=${VIRTUAL_ENV:-${CONDA_PREFIX:-}}
+  if [[ -n $active ]] && "$active/bin/python" -c 'import importlib.metadata as m; m.version("kappa-asr")' 2>/dev/null; then
+    echo "$active/bin/python"
+    return
+  fi
+  local base=${PYTHON:-python3}
+  command -v "$base" >/dev/null || die "no $base found; install Python 3.10 or later, or set PYTHON"
+  "$base" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
+    die "$base is $("$base" -V 2>&1); Python 3.10 or later is needed: set PYTHON"
+  local cache=${XDG_CACHE_HOME:-$HOME/.cache}/kappa-asr
+  local key home
+  key=$(sha256sum "$here/pyproject.toml" | cut -c1-12)
+  home=$cache/env-$key
+  mkdir -p "$cache"
+  # One process makes it, others wait.
+  exec 9>"$cache/lock"
+  command -v flock >/dev/null && flock 9
+  if [[ ! -f $home/complete ]]; then
+    echo "run.sh: making an environment in $home; this takes a few minutes" >&2
+    # An environment is gigabytes: those of earlier versions, and half-made ones, go first.
+    rm -rf "$cache"/env-*
+    "$base" -m venv "$home" >&2
+    "$home/bin/python" -m pip install --quiet --disable-pip-version-check -e "$here[mini,dev]" >&2 ||
+      die "installing failed, see above; run the same command again once that is put right"
+    touch "$home/complete"
+  fi
+  exec 9>&-
+  echo "$home/bin/python"
+}
+
+if [[ ${1:-} == --help || ${1:-} == -h ]]; then
+  usage
+  exit 0
+fi
+
+python=$(environment)
+# The environment may have been installed from another checkout: this one's code comes first.
+export PYTHONPATH=$here${PYTHONPATH:+:$PYTHONPATH}
+
+if [[ ${1:-} == --test ]]; then
+  cd "$here"
+  exec "$python" -m pytest "${@:2}"
+fi
+exec "$python" -m asr recipe "$@"
