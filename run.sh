@@ -39,9 +39,9 @@ environment() {
     return
   fi
   local base=${PYTHON:-python3}
-  command -v "$base" >/dev/null || die "no $base found; install Python 3.10 or later, or set PYTHON"
-  "$base" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
-    die "$base is $("$base" -V 2>&1); Python 3.10 or later is needed: set PYTHON"
+  command -v "$base" >/dev/null || die "no $base found; install Python 3.11 or later, or set PYTHON"
+  "$base" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+    die "$base is $("$base" -V 2>&1); Python 3.11 or later is needed: set PYTHON"
   local cache=${XDG_CACHE_HOME:-$HOME/.cache}/kappa-asr
   local key home
   key=$(sha256sum "$here/pyproject.toml" | cut -c1-12)
@@ -55,7 +55,7 @@ environment() {
     # An environment is gigabytes: those of earlier versions, and half-made ones, go first.
     rm -rf "$cache"/env-*
     "$base" -m venv "$home" >&2
-    "$home/bin/python" -m pip install --quiet --disable-pip-version-check -e "$here[mini,dev]" >&2 ||
+    "$home/bin/python" -m pip install --quiet --disable-pip-version-check -e "${here}[mini,dev]" >&2 ||
       die "installing failed, see above; run the same command again once that is put right"
     touch "$home/complete"
   fi

@@ -10,7 +10,7 @@ import difflib
 import math
 import types
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -219,12 +219,13 @@ def _check(config: Config, settings: _Settings) -> None:
         where = settings[name].where + ": " if name in settings else ""
         return UserError(f"{where}{name} must be {must}; found {found(name)!r}")
 
-    for names, must, holds in (
+    checks: list[tuple[list[str], str, Callable[[Any], bool]]] = [
         (POSITIVE, "more than 0", lambda v: v > 0),
         (SHARES, "between 0 and 1", lambda v: 0 <= v <= 1),
         (BELOW_ONE, "at least 0 and less than 1", lambda v: 0 <= v < 1),
         (NOT_NEGATIVE, "at least 0", lambda v: v >= 0),
-    ):
+    ]
+    for names, must, holds in checks:
         for name in names:
             if found(name) is not None and not holds(found(name)):
                 raise refuse(name, must)

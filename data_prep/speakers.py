@@ -27,10 +27,10 @@ class Subset:
 
 
 SUBSETS = (
-    Subset("train-labeled", 1001, 4, 130, (5, 30), dev=False),
-    Subset("train-unlabeled", 2001, 40, 100, (5, 30), dev=False),
-    Subset("dev-clean", 3001, 8, 28, (22, 34), dev=True),
-    Subset("dev-other", 4001, 8, 30, (4, 14), dev=True),
+    Subset("train-labeled", 1001, 4, 112, (8, 30), dev=False),
+    Subset("train-unlabeled", 2001, 40, 90, (8, 30), dev=False),
+    Subset("dev-clean", 3001, 8, 26, (24, 34), dev=True),
+    Subset("dev-other", 4001, 8, 26, (7, 15), dev=True),
 )
 
 
@@ -60,28 +60,28 @@ class Speaker:
 
 
 def _variant(draws: Draws, *, female: bool) -> str:
-    base = draws.between(150, 225) if female else draws.between(72, 135)
+    base = draws.between(150, 215) if female else draws.between(75, 130)
     # Percent of eSpeak's own formant frequencies: a shorter vocal tract raises all of them.
-    tract = draws.between(103, 122) if female else draws.between(88, 107)
+    tract = draws.between(104, 119) if female else draws.between(91, 106)
     lines = [
         "language variant",
         "name speaker",
         f"gender {'female' if female else 'male'}",
         f"pitch {base} {base * draws.between(120, 160) // 100}",
-        f"flutter {draws.between(0, 12)}",
-        f"roughness {draws.between(0, 4)}",
-        f"voicing {draws.between(70, 115)}",
-        f"consonants {draws.between(70, 125)} {draws.between(80, 120)}",
+        f"flutter {draws.between(0, 6)}",
+        f"roughness {draws.between(0, 2)}",
+        f"voicing {draws.between(85, 110)}",
+        f"consonants {draws.between(85, 120)} {draws.between(90, 115)}",
         f"intonation {draws.between(1, 4)}",
         f"formant 0 {tract} 100 100",
     ]
     for formant in range(1, 9):
-        frequency = tract + draws.between(-5, 5)
-        lines.append(f"formant {formant} {frequency} {draws.between(75, 120)} {draws.between(80, 150)}")
+        frequency = tract + draws.between(-3, 3)
+        lines.append(f"formant {formant} {frequency} {draws.between(85, 115)} {draws.between(85, 120)}")
     if draws.below(3) == 0:
-        breath = draws.between(1, 5)
+        breath = draws.between(1, 3)
         lines.append(f"breath 0 {breath} {breath} {breath}")
-    low, middle, high = draws.between(130, 255), draws.between(70, 200), draws.between(40, 200)
+    low, middle, high = draws.between(170, 255), draws.between(110, 200), draws.between(80, 180)
     lines.append(f"tone 600 {low} 1500 {middle} 3500 {high}")
     return "\n".join(lines) + "\n"
 
@@ -104,7 +104,7 @@ def make_speaker(subset: Subset, index: int) -> Speaker:
         subset=subset.name,
         accent=ACCENTS[index % len(ACCENTS)],
         variant=_variant(draws, female=index % 2 == 1),
-        words_per_minute=draws.between(130, 215),
+        words_per_minute=draws.between(125, 175),
         pitch=draws.between(35, 65),
         pitch_range=draws.between(25, 80),
         level=draws.between(800, 2000),
