@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import re
 import types
 import typing
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +26,8 @@ from asr.errors import UserError
 class _Setting:
     value: Any
     where: str
+    text: str | None = None
+    """As written, for plain words and numbers: a name such as 0011 or 1e3 stays one."""
 
 
 _Settings = dict[str, _Setting]
@@ -61,13 +64,30 @@ def _parse(text: str, where: str) -> yaml.Node | None:
         raise UserError(f"{where}: not valid YAML ({' '.join(str(error).split())})") from None
 
 
-def _value(node: yaml.Node, where: str) -> Any:
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 takes 0011 for 9 and 1:30 for 90: a speaker's id must stay as it is written."""
+
+
+def _number_or_text(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int | float | str:
+    text = str(loader.construct_scalar(node))
+    if re.fullmatch(r"-?[1-9][0-9]*|0", text):
+        return int(text)
+    return float(text) if re.fullmatch(r"-?(0|[1-9][0-9]*)\.[0-9]*([eE][-+]?[0-9]+)?", text) else text
+
+
+for _tag in ("int", "float"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _number_or_text)
+
+
+def _setting(node: yaml.Node, where: str) -> _Setting:
     """What a node holds. YAML 1.1 reads `1e-3` as text; people mean a number."""
     try:
-        value = yaml.SafeLoader("").construct_object(node, deep=True)
+        value = _Loader("").construct_object(node, deep=True)
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise UserError(f"{where}: cannot be read ({' '.join(str(error).split())})") from None
-    return _number(value) if isinstance(value, str) and isinstance(node, yaml.ScalarNode) and not node.style else value
+    if not isinstance(node, yaml.ScalarNode) or node.style:
+        return _Setting(value, where)
+    return _Setting(_number(value) if isinstance(value, str) else value, where, node.value)
 
 
 def _number(text: str) -> str | float:
@@ -107,15 +127,16 @@ def _read(path: Path, below: tuple[Path, ...] = ()) -> _Settings:
     for name, node, line in _entries(root, str(path)):
         where = f"{path}, line {line}"
         if name == "extends":
-            settings |= _read(path.parent / str(node.value), (*below, path))
+            # Wherever it stands, this file's own settings win.
+            settings = _read(path.parent / str(node.value), (*below, path)) | settings
         elif name in sections:
             for inner, value, inner_line in _entries(node, where):
                 inner_where = f"{path}, line {inner_line}"
                 if f"{name}.{inner}" not in known:
                     raise _unknown(f"{name}.{inner}", inner_where, known)
-                settings[f"{name}.{inner}"] = _Setting(_value(value, inner_where), inner_where)
+                settings[f"{name}.{inner}"] = _setting(value, inner_where)
         elif name in known:
-            settings[name] = _Setting(_value(node, where), where)
+            settings[name] = _setting(node, where)
         else:
             raise _unknown(name, where, [*sections, *known])
     return settings
@@ -130,7 +151,7 @@ def _override(text: str) -> tuple[str, _Setting]:
     if name not in known:
         raise _unknown(name, where, known)
     node = _parse(value, where)
-    return name, _Setting(None if node is None else _value(node, where), where)
+    return name, _Setting(None, where) if node is None else _setting(node, where)
 
 
 def _describe(kind: Any) -> str:
@@ -169,8 +190,6 @@ def _convert(value: Any, kind: Any) -> Any:
     if kind is bool or not isinstance(value, bool):
         if isinstance(value, kind) and kind is not float:
             return value
-        if kind is str and isinstance(value, int):
-            return str(value)
     raise TypeError
 
 
@@ -178,9 +197,10 @@ def _build(settings: _Settings) -> Config:
     kinds = _types()
     values: dict[str, Any] = {}
     for name, setting in settings.items():
+        written = kinds[name] is str and type(setting.value) in (int, float)
         try:
-            values[name] = _convert(setting.value, kinds[name])
-        except TypeError:
+            values[name] = _convert(setting.text if written else setting.value, kinds[name])
+        except (TypeError, OverflowError):
             expected = _describe(kinds[name])
             raise UserError(f"{setting.where}: {name} must be {expected}; found {setting.value!r}") from None
     parts = {
@@ -193,9 +213,10 @@ def _build(settings: _Settings) -> Config:
 
 
 POSITIVE = (
-    "batch_scale corpus.max_seconds tokens.size features.mels features.window_ms features.shift_ms model.layers "
+    "batch_scale corpus.labeled_hours corpus.max_seconds tokens.size features.mels features.window_ms features.shift_ms model.layers "
     "model.width model.heads model.feedforward model.kernel model.stride batch.base_seconds batch.max_device_seconds "
-    "batch.frame_multiple optimizer.lr schedule.total_hours train.keep_last train.loader_threads"
+    "batch.frame_multiple optimizer.lr optimizer.max_grad_norm "
+    "schedule.total_hours train.keep_last train.loader_threads"
 ).split()
 SHARES = (
     "specaugment.time_share model.dropout model.layerdrop model.dropout_pseudo model.layerdrop_pseudo "
@@ -205,7 +226,7 @@ BELOW_ONE = "optimizer.beta1 optimizer.beta2 optimizer.momentum teacher.momentum
 NOT_NEGATIVE = (
     "corpus.min_seconds specaugment.frequency_masks specaugment.frequency_width specaugment.time_masks "
     "specaugment.time_width specaugment.start_hours batch.length_jitter optimizer.eps optimizer.weight_decay "
-    "schedule.warmup_hours pseudo.start_hours pseudo.min_tokens train.log_hours train.evaluate_hours "
+    "schedule.warmup_hours schedule.decay_start_hours pseudo.start_hours pseudo.min_tokens train.log_hours train.evaluate_hours "
     "train.checkpoint_hours train.keep_best train.max_skipped_steps train.max_bad_audio seed"
 ).split()
 
@@ -234,6 +255,12 @@ def _check(config: Config, settings: _Settings) -> None:
         raise refuse("model.width", f"a multiple of twice model.heads = {heads}")
     if config.batch.frame_multiple % config.model.stride:
         raise refuse("batch.frame_multiple", f"a multiple of model.stride = {config.model.stride}")
+    if config.seed >= 2**63:
+        raise refuse("seed", "less than 2**63")
+    dev = [Path(subset).name for subset in config.corpus.dev]
+    if len(set(dev)) < len(dev):
+        # Their manifests and scores are files of these names.
+        raise refuse("corpus.dev", "folders whose last parts differ")
     if Path(config.name).name != config.name or config.name in ("", ".", ".."):
         raise refuse("name", "a plain folder name")
 

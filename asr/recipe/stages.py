@@ -14,7 +14,6 @@ from asr.errors import UserError
 from asr.recipe.experiment import Experiment
 
 NAMES = ("data", "manifests", "tokens", "train", "evaluate", "report")
-DONE = "done.json"
 
 
 class StageFailed(Exception):
@@ -123,14 +122,13 @@ def _report(paths: Paths) -> None:
 
 def marker(stage: int, paths: Paths) -> Path:
     """The file whose presence says that a stage is done."""
-    folder = {
-        1: paths.manifests,
-        2: paths.tokens,
-        3: paths.run,
-        4: paths.run / "evaluation",
-        5: paths.run / "report",
+    return {
+        1: paths.manifests / "done.json",
+        2: paths.tokens / "done.json",
+        3: paths.run / "complete.json",
+        4: paths.run / "evaluation" / "done.json",
+        5: paths.run / "report.html",
     }[stage]
-    return folder / DONE if stage != 3 else paths.run / "complete.json"
 
 
 def _mark(path: Path, stage: int) -> None:
@@ -181,7 +179,7 @@ def run_stages(experiment: Experiment, first: int, last: int, processes: int = 1
         actions[stage]()
         # What is read from a folder just written must be made anew, whatever marker lies there.
         fresh = True
-        if stage != 3:
+        if done.name == "done.json":
             _mark(done, stage)
     if last >= 4:
         say("\n" + (paths.run / "evaluation" / "scores.txt").read_text(encoding="utf-8"))

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+
+from asr.cli.main import main
+from asr.config_file import to_dict
+
+if TYPE_CHECKING:
+    from conftest import TinyCorpus
+
+
+@pytest.fixture
+def recipe(tiny_corpus: TinyCorpus, tmp_path: Path) -> list[str]:
+    """A corpus on disk and arguments that take it through all stages in seconds."""
+    rng = np.random.default_rng(0)
+    for subset, speaker, count in (("train", 1, 8), ("audio", 2, 12), ("dev", 3, 3), ("dev", 4, 2)):
+        folder = tmp_path / "data" / "tiny" / subset / str(speaker) / "1"
+        folder.mkdir(parents=True)
+        names = [f"{speaker}-1-{row:04d}" for row in range(count)]
+        for name in names:
+            samples = rng.integers(-3000, 3000, int(rng.uniform(0.8, 2.0) * 16_000)).astype(np.int16)
+            soundfile.write(folder / f"{name}.flac", samples, 16_000)
+        (folder / f"{speaker}-1.trans.txt").write_text("".join(f"{name} ONE TWO\n" for name in names))
+    settings = to_dict(tiny_corpus.config)
+    settings["corpus"] |= {"labeled": ["train"], "unlabeled": ["audio"], "dev": ["dev"]}
+    config = tmp_path / "tiny.yaml"
+    config.write_text(yaml.safe_dump(settings))
+    places = ["--data-dir", str(tmp_path / "data"), "--exp-dir", str(tmp_path / "exp")]
+    return ["recipe", "--corpus", str(config), *places]
+
+
+def runs(folder: Path) -> list[str]:
+    return sorted(p.name.rpartition("-")[0] for p in (folder / "exp" / "tiny" / "runs").iterdir())
+
+
+def test_a_late_stage_completes_the_earlier_ones_and_says_so(
+    recipe: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*recipe, "--stage", "3", "--batch-scale", "2"]) == 0
+    shown = capsys.readouterr().out
+    assert "stage 1 manifests: not done yet, and stage 3 needs it" in shown
+    assert "ρ^κ" in shown
+    assert "report: " in shown
+    run = next((tmp_path / "exp" / "tiny" / "runs").iterdir())
+    scores = json.loads((run / "evaluation" / "scores.json").read_text())
+    assert [(s["model"], s["subset"], s["utterances"]) for s in scores] == [
+        ("student", "dev", 5),
+        ("teacher", "dev", 5),
+    ]
+    assert (run / "evaluation" / "teacher" / "dev.hyp.trans.txt").read_text().count("\n") == 5
+    assert "<html" in (run / "report.html").read_text()[:300]
+
+    assert main([*recipe, "--batch-scale", "2"]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"stage {n} " in shown for n in range(6))
+    assert shown.count("done already") == 5
+
+    assert main([*recipe, "--set", "seed=2", "--stop-stage", "3"]) == 0
+    assert runs(tmp_path) == ["k1-s2", "k2-s1"]
+
+    shown = capsys.readouterr().out
+    assert main([*recipe, "--set", "optimizer.lr=0.01", "--batch-scale", "2", "--stop-stage", "3"]) == 0
+    assert "stage 3 train: settings or inputs are new, done again" in capsys.readouterr().out
+    assert runs(tmp_path) == ["k1-s2", "k2-s1", "k2-s1"]
+
+
+def test_a_dry_run_says_what_would_run_and_does_none_of_it(
+    recipe: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*recipe, "--dry-run", "--nproc", "2"]) == 0
+    shown = capsys.readouterr().out
+    assert "stage 3 train: would run" in shown
+    assert "--nproc-per-node=2" in shown
+    assert not (tmp_path / "exp").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--batch-scale", "0"], "κ = 0: must be a positive number"),
+        (["--batch-scale", "11", "--set", "optimizer.beta_rule=linear"], "largest feasible κ is 10"),
+        (["--set", "optimizer.rate=1"], "unknown setting 'optimizer.rate'"),
+        (["--set", "corpus.labeled=[nowhere]"], "'nowhere' is missing"),
+        (["--stage", "4", "--stop-stage", "2"], "lies before"),
+        (["--nproc", "0"], "must be at least 1"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(
+    recipe: list[str], arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*recipe, *arguments]) == 2
+    shown = capsys.readouterr()
+    assert message in shown.err
+    assert shown.err.startswith("kappa-asr: error: ")
+    assert shown.err.count("\n") == 1
+
+
+def test_an_unknown_corpus_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recipe", "--corpus", "timit"]) == 2
+    assert "known are digits, librispeech, mini" in capsys.readouterr().err
