@@ -187,9 +187,8 @@ def _convert(value: Any, kind: Any) -> Any:
         return float(value)
     if kind is int and isinstance(value, float) and value.is_integer():
         return int(value)
-    if kind is bool or not isinstance(value, bool):
-        if isinstance(value, kind) and kind is not float:
-            return value
+    if (kind is bool or not isinstance(value, bool)) and isinstance(value, kind) and kind is not float:
+        return value
     raise TypeError
 
 
@@ -213,9 +212,9 @@ def _build(settings: _Settings) -> Config:
 
 
 POSITIVE = (
-    "batch_scale corpus.labeled_hours corpus.max_seconds tokens.size features.mels features.window_ms features.shift_ms model.layers "
-    "model.width model.heads model.feedforward model.kernel model.stride batch.base_seconds batch.max_device_seconds "
-    "batch.frame_multiple optimizer.lr optimizer.max_grad_norm "
+    "batch_scale corpus.labeled_hours corpus.max_seconds tokens.size features.mels features.window_ms "
+    "features.shift_ms model.layers model.width model.heads model.feedforward model.kernel model.stride "
+    "batch.base_seconds batch.max_device_seconds batch.frame_multiple optimizer.lr optimizer.max_grad_norm "
     "schedule.total_hours train.keep_last train.loader_threads"
 ).split()
 SHARES = (
@@ -226,8 +225,8 @@ BELOW_ONE = "optimizer.beta1 optimizer.beta2 optimizer.momentum teacher.momentum
 NOT_NEGATIVE = (
     "corpus.min_seconds specaugment.frequency_masks specaugment.frequency_width specaugment.time_masks "
     "specaugment.time_width specaugment.start_hours batch.length_jitter optimizer.eps optimizer.weight_decay "
-    "schedule.warmup_hours schedule.decay_start_hours pseudo.start_hours pseudo.min_tokens train.log_hours train.evaluate_hours "
-    "train.checkpoint_hours train.keep_best train.max_skipped_steps train.max_bad_audio seed"
+    "schedule.warmup_hours schedule.decay_start_hours pseudo.start_hours pseudo.min_tokens train.log_hours "
+    "train.evaluate_hours train.checkpoint_hours train.keep_best train.max_skipped_steps train.max_bad_audio seed"
 ).split()
 
 
