@@ -34,7 +34,10 @@ die() {
 # Prints the interpreter of an environment that has what this checkout needs; $1: the extras to install.
 environment() {
   local active=${VIRTUAL_ENV:-${CONDA_PREFIX:-}}
-  if [[ -n $active ]] && "$active/bin/python" -c 'import importlib.metadata as m; m.version("kappa-asr")' 2>/dev/null; then
+  # -I: traces of an installation in the current folder do not count.
+  if [[ -n $active ]] &&
+    "$active/bin/python" -I -c 'import importlib.metadata as m; m.version("kappa-asr"), m.version("torch")' 2>/dev/null
+  then
     echo "$active/bin/python"
     return
   fi
@@ -54,7 +57,7 @@ environment() {
     echo "run.sh: making an environment in $home; this takes a few minutes" >&2
     # An environment is gigabytes: those of earlier versions, and half-made ones, go first.
     rm -rf "$cache"/env-*
-    "$base" -m venv "$home" >&2
+    "$base" -m venv "$home" >&2 || die "$base cannot make an environment, see above (on Debian: apt install python3-venv)"
     "$home/bin/python" -m pip install --quiet --disable-pip-version-check -e "${here}[mini,dev]" >&2 ||
       die "installing failed, see above; run the same command again once that is put right"
     touch "$home/complete"
@@ -63,10 +66,14 @@ environment() {
   echo "$home/bin/python"
 }
 
-if [[ ${1:-} == --help || ${1:-} == -h ]]; then
-  usage
-  exit 0
-fi
+for argument in "$@"; do
+  # After --test they are pytest's.
+  if [[ $argument == --test ]]; then break; fi
+  if [[ $argument == --help || $argument == -h ]]; then
+    usage
+    exit 0
+  fi
+done
 
 python=$(environment)
 # The environment may have been installed from another checkout: this one's code comes first.

@@ -170,6 +170,8 @@ class TrainConfig:
     max_bad_audio: int = 100
     """Unreadable utterances after which training gives up."""
     loader_threads: int = 2
+    tensorboard: bool = False
+    """Also write scalars for TensorBoard, into the run's folder; needs the extra `tensorboard`."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from asr.config import CorpusConfig
 from asr.data.manifest import Utterance, write_manifest
 from asr.errors import UserError
 from asr.score.transcripts import write_transcripts
-from data_prep.audio_cache import Ready, prepare_audio
+from data_prep.audio_cache import VERSION, Ready, prepare_audio
 from data_prep.folder import Rejection, find_files, scan
 from data_prep.split import split_labeled
 
@@ -45,6 +45,11 @@ class _Subset:
         speakers = len({u.speaker for u in self.utterances})
         return SubsetSummary(self.name, role, len(self.utterances), hours, speakers, tuple(self.rejections))
 
+    def apart_from(self, others: Iterable[Utterance]) -> _Subset:
+        """The utterances whose audio the others do not use."""
+        used = {u.audio_filepath for u in others}
+        return _Subset(self.name, [u for u in self.utterances if u.audio_filepath not in used], self.rejections)
+
     def without(self, reject: Callable[[Utterance], Rejection | None]) -> _Subset:
         """The utterances that `reject` lets pass; the others join the rejections."""
         kept: list[Utterance] = []
@@ -61,9 +66,10 @@ class _Subset:
 def _folder(root: Path, name: str) -> Path:
     folder = root / name
     if not folder.is_dir():
-        found = sorted(p.name for p in root.iterdir() if p.is_dir()) if root.is_dir() else []
+        above = folder.parent if Path(name).is_absolute() else root
+        found = sorted(p.name for p in above.iterdir() if p.is_dir()) if above.is_dir() else []
         there = f"it has {', '.join(found[:12])}" if found else "it does not exist or has no folders"
-        raise UserError(f"subset {name!r} is not in {root} ({there}); set corpus.root, or name other subsets")
+        raise UserError(f"subset {name!r} is not in {above} ({there}); set corpus.root, or name other subsets")
     return folder
 
 
@@ -106,25 +112,30 @@ def _join(subsets: Iterable[_Subset]) -> list[Utterance]:
     joined: list[Utterance] = []
     for subset in subsets:
         for utterance in subset.utterances:
-            name = utterance.id if utterance.id not in taken else f"{subset.name}-{utterance.id}"
+            name = utterance.id
+            while name in taken:
+                name = f"{subset.name}-{name}"
             taken.add(name)
             joined.append(dataclasses.replace(utterance, id=name))
     return joined
 
 
-def _write_json(path: Path, content: object) -> None:
+def _write_text(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.partial")
-    aside.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    aside.write_text(text, encoding="utf-8")
     aside.replace(path)
 
 
-def _write_rejections(path: Path, summaries: Sequence[SubsetSummary]) -> None:
+def _write_summary(out_dir: Path, summaries: Sequence[SubsetSummary]) -> None:
+    rows = [{**dataclasses.asdict(s), "rejections": len(s.rejections)} for s in summaries]
+    _write_text(out_dir / "summary.json", json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
     lines = [
-        json.dumps({"subset": s.name, "path": r.path, "reason": r.reason, "detail": r.detail}, ensure_ascii=False)
+        json.dumps({"subset": s.name, "role": s.role, **dataclasses.asdict(r)}, ensure_ascii=False) + "\n"
         for s in summaries
         for r in s.rejections
     ]
-    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    _write_text(out_dir / "rejected.jsonl", "".join(lines))
 
 
 def build_manifests(
@@ -148,10 +159,12 @@ def build_manifests(
     fits = _length_check(corpus)
 
     def training(names: Sequence[str]) -> list[_Subset]:
-        return [_read_subset(root, name, cache_dir, progress).without(fits) for name in names]
+        return [_read_subset(root, name, cache_dir, progress).without(fits) for name in dict.fromkeys(names)]
 
     labeled = [subset.without(_needs_text) for subset in training(corpus.labeled)]
-    unlabeled = training(corpus.unlabeled)
+    # A subset may be named in both parts: what is transcribed counts once.
+    transcribed = [utterance for subset in labeled for utterance in subset.utterances]
+    unlabeled = [subset.apart_from(transcribed) for subset in training(corpus.unlabeled)]
     dev = [_read_subset(root, name, cache_dir, progress).without(_needs_text) for name in corpus.dev]
     told = _join(labeled)
     kept, hidden = split_labeled(told, corpus.labeled_speakers, corpus.labeled_hours, corpus.split_seed)
@@ -160,11 +173,7 @@ def build_manifests(
     if hidden:
         summaries.append(_Subset("text kept", kept, []).summarize("labeled"))
         summaries.append(_Subset("text hidden", hidden, []).summarize("unlabeled"))
-    out_dir.mkdir(parents=True, exist_ok=True)
-    _write_rejections(out_dir / "rejected.jsonl", summaries)
-    _write_json(
-        out_dir / "summary.json", [{**dataclasses.asdict(s), "rejections": len(s.rejections)} for s in summaries]
-    )
+    _write_summary(out_dir, summaries)
     if not kept:
         raise UserError(
             f"no labeled utterance is left of {', '.join(corpus.labeled)} in {root}; "
@@ -205,12 +214,14 @@ def format_summary(summaries: Sequence[SubsetSummary]) -> str:
 def fingerprint(corpus: CorpusConfig, root: Path) -> str:
     """A digest of the settings and of every file's path, size and time: equal while nothing changed.
 
+    It opens no file. A newer way of decoding also makes it differ.
+
     Raises:
         UserError: a subset is missing.
     """
     settings = dataclasses.asdict(corpus)
     del settings["base_url"], settings["source"]
-    digest = hashlib.sha256(json.dumps([settings, str(root)], sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps([VERSION, settings, str(root.absolute())], sort_keys=True).encode())
     for name in dict.fromkeys((*corpus.labeled, *corpus.unlabeled, *corpus.dev)):
         files, _ = find_files(_folder(root, name))
         for file in files:

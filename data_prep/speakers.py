@@ -9,7 +9,7 @@ from data_prep.grammar import draw_sentence
 from data_prep.noise import KINDS
 
 ACCENTS = (
-    "en-us", "en-gb-x-rp", "en", "en-gb-scotland", "en-us-nyc", "en-gb-x-gbclan", "en-029", "en-gb-x-gbcwmd",
+    "en-us", "en-gb-x-rp", "en", "en-us-nyc", "en-us", "en-gb-x-rp", "en-gb-scotland", "en-029",
 )  # fmt: skip
 
 
@@ -27,10 +27,10 @@ class Subset:
 
 
 SUBSETS = (
-    Subset("train-labeled", 1001, 4, 112, (8, 30), dev=False),
-    Subset("train-unlabeled", 2001, 40, 90, (8, 30), dev=False),
-    Subset("dev-clean", 3001, 8, 26, (24, 34), dev=True),
-    Subset("dev-other", 4001, 8, 26, (7, 15), dev=True),
+    Subset("train-labeled", 1001, 4, 98, (10, 30), dev=False),
+    Subset("train-unlabeled", 2001, 40, 86, (10, 30), dev=False),
+    Subset("dev-clean", 3001, 8, 24, (24, 34), dev=True),
+    Subset("dev-other", 4001, 8, 24, (8, 16), dev=True),
 )
 
 
@@ -62,7 +62,7 @@ class Speaker:
 def _variant(draws: Draws, *, female: bool) -> str:
     base = draws.between(150, 215) if female else draws.between(75, 130)
     # Percent of eSpeak's own formant frequencies: a shorter vocal tract raises all of them.
-    tract = draws.between(104, 119) if female else draws.between(91, 106)
+    tract = draws.between(106, 116) if female else draws.between(94, 104)
     lines = [
         "language variant",
         "name speaker",
@@ -76,12 +76,12 @@ def _variant(draws: Draws, *, female: bool) -> str:
         f"formant 0 {tract} 100 100",
     ]
     for formant in range(1, 9):
-        frequency = tract + draws.between(-3, 3)
+        frequency = tract + draws.between(-2, 2)
         lines.append(f"formant {formant} {frequency} {draws.between(85, 115)} {draws.between(85, 120)}")
     if draws.below(3) == 0:
         breath = draws.between(1, 3)
         lines.append(f"breath 0 {breath} {breath} {breath}")
-    low, middle, high = draws.between(170, 255), draws.between(110, 200), draws.between(80, 180)
+    low, middle, high = draws.between(190, 255), draws.between(130, 200), draws.between(100, 170)
     lines.append(f"tone 600 {low} 1500 {middle} 3500 {high}")
     return "\n".join(lines) + "\n"
 
@@ -103,8 +103,8 @@ def make_speaker(subset: Subset, index: int) -> Speaker:
         id=number,
         subset=subset.name,
         accent=ACCENTS[index % len(ACCENTS)],
-        variant=_variant(draws, female=index % 2 == 1),
-        words_per_minute=draws.between(125, 175),
+        variant=_variant(draws, female=(index + index // 4) % 2 == 1),
+        words_per_minute=draws.between(115, 155),
         pitch=draws.between(35, 65),
         pitch_range=draws.between(25, 80),
         level=draws.between(800, 2000),

@@ -7,6 +7,7 @@ goes on. 130: interrupted.
 from __future__ import annotations
 
 import argparse
+import errno
 import sys
 from collections.abc import Sequence
 
@@ -17,6 +18,8 @@ VERBS = (recipe, plan, train, score, report)
 
 USER_ERROR = 2
 INTERRUPTED = 130
+NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR)
+"""What is wrong with a folder or a disk rather than with this program."""
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -45,4 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output has gone, as `| head` does.
         sys.stderr.close()
         return 0
+    except OSError as error:
+        if error.errno not in NO_PLACE:
+            raise
+        print(f"kappa-asr: error: {error.filename or 'writing'}: {error.strerror}", file=sys.stderr)
+        return USER_ERROR
     return code

@@ -11,6 +11,7 @@ from asr.config import Config
 from asr.config_file import load_config
 from asr.errors import UserError
 from asr.recipe.experiment import Experiment
+from asr.recipe.launch import PREEMPTED
 from asr.recipe.stages import NAMES, StageFailed, describe_stages, run_stages
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -59,5 +60,6 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         return preemptible(lambda: run_stages(experiment, *stages))
     except StageFailed as failure:
-        print(f"kappa-asr: training failed ({failure}); its messages are above", file=sys.stderr)
+        if failure.code != PREEMPTED:
+            print(f"kappa-asr: training failed ({failure}); its messages are above", file=sys.stderr)
         return failure.code

@@ -12,6 +12,7 @@ from asr.errors import UserError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("references", type=Path)
     parser.add_argument("hypotheses", type=Path)
+    parser.add_argument("--speakers", metavar="A,B", help="score only these")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.epilog = "The interval is a bootstrap over speakers; an utterance's speaker is its id up to the first '-'."
 
@@ -27,6 +28,9 @@ def run(arguments: argparse.Namespace) -> int:
     ):
         if missing:
             raise UserError(f"{path}: {len(missing)} utterances are missing, among them {min(missing)!r}")
+    if arguments.speakers:
+        wanted = arguments.speakers.split(",")
+        references = {name: text for name, text in references.items() if name.partition("-")[0] in wanted}
     if not references:
         raise UserError(f"{arguments.references}: no utterance to score")
     speakers = [name.partition("-")[0] for name in references]

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from asr.config_file import load_config
-
-PREEMPTED = 75
+from asr.recipe.launch import PREEMPTED
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -61,5 +61,6 @@ class Experiment:
         settings = to_dict(self.config)
         for known in ("corpus", "tokens", "name", "seed", "batch_scale"):
             del settings[known]
-        name = f"k{self.config.batch_scale:g}-s{self.config.seed}-{digest([settings, tokens.name])}"
+        # 15 digits: 1/3 and 0.333333 are two runs.
+        name = f"k{self.config.batch_scale:.15g}-s{self.config.seed}-{digest([settings, tokens.name])}"
         return self.home / "runs" / name

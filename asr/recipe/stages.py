@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,12 +11,13 @@ from pathlib import Path
 from asr.config_file import dump_config
 from asr.errors import UserError
 from asr.recipe.experiment import Experiment
+from asr.recipe.launch import supervise
 
 NAMES = ("data", "manifests", "tokens", "train", "evaluate", "report")
 
 
 class StageFailed(Exception):
-    """A process that a stage started has failed and said why; `code` is its exit code."""
+    """A process that a stage started has failed or was stopped, and said why; `code` is its exit code."""
 
     def __init__(self, code: int) -> None:
         super().__init__(f"exit code {code}")
@@ -86,7 +86,7 @@ def _build_tokens(experiment: Experiment, paths: Paths) -> None:
 
 def train_command(paths: Paths, processes: int) -> list[str]:
     """How several processes are started; the run's settings lie in its folder."""
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    launch = [sys.executable, "-m", "asr.recipe.launch", "--standalone", f"--nproc-per-node={processes}"]
     where = ["--manifests", str(paths.manifests), "--tokens", str(paths.tokens), "--run-dir", str(paths.run)]
     return [*launch, "-m", "asr", "train", str(paths.run / "config.yaml"), *where]
 
@@ -102,8 +102,10 @@ def _train(experiment: Experiment, paths: Paths, processes: int) -> None:
     # What can be found wrong without training is found here, once, instead of by every process.
     make_plan(experiment.config)
     paths.run.mkdir(parents=True, exist_ok=True)
-    (paths.run / "config.yaml").write_text(dump_config(experiment.config), encoding="utf-8")
-    code = subprocess.run(train_command(paths, processes), check=False).returncode
+    aside = paths.run / ".config.yaml.partial"
+    aside.write_text(dump_config(experiment.config), encoding="utf-8")
+    aside.replace(paths.run / "config.yaml")
+    code = supervise(train_command(paths, processes))
     if code:
         raise StageFailed(code)
 

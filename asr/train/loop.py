@@ -149,7 +149,7 @@ class Loop:
         begun = self.restore()
         if self.ranks.main:
             self.metrics = MetricsFile(self.run_dir / "metrics.jsonl", begun)
-        self.progress = Progress(self.run_dir / "train.log", self.plan.steps, begun, self.ranks.main)
+        self.progress = Progress(self.run_dir, self.plan.steps, begun, self.ranks.main, self.config.train.tensorboard)
         if begun:
             self.progress.say(f"going on from step {begun} ({self.clock.hours:.2f} h of audio)")
         end = self.plan.steps if stop_after is None else min(stop_after, self.plan.steps)

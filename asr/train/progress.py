@@ -10,6 +10,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from asr.errors import UserError
+
 
 def _write(name: str, value: float | None, form: str) -> str:
     return "" if value is None else f"{name} {value:{form}}  "
@@ -35,14 +37,39 @@ def describe(line: Mapping[str, Any]) -> str:
     return (head + "".join(parts)).rstrip()
 
 
+def _scalars(line: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of a line of metrics, by the name TensorBoard shows."""
+    if line["kind"] == "dev":
+        return {
+            f"dev/{subset} {rate} {model}": value
+            for model in ("student", "teacher")
+            for subset, rates in line[model].items()
+            for rate, value in rates.items()
+        }
+    return {f"train/{k}": v for k, v in line.items() if k not in ("kind", "step") and v is not None}
+
+
+def _open_tensorboard(folder: Path, begun: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise UserError(
+            'train.tensorboard needs a package: pip install "kappa-asr[tensorboard]", or set it to false'
+        ) from None
+    # A resumed run hides what it logged after its checkpoint.
+    return SummaryWriter(str(folder), purge_step=begun + 1)  # type: ignore[no-untyped-call]
+
+
 class Progress:
     """Wall-clock times belong here, and nowhere near the metrics."""
 
-    def __init__(self, log: Path, steps: int, begun: int, main: bool) -> None:
+    def __init__(self, run_dir: Path, steps: int, begun: int, main: bool, tensorboard: bool) -> None:
+        """`begun` of `steps` steps are done already; only the main rank shows or writes anything."""
         self._main = main
         if not main:
             return
-        self._file = log.open("a", encoding="utf-8")
+        self._board = _open_tensorboard(run_dir / "tensorboard", begun) if tensorboard else None
+        self._file = (run_dir / "train.log").open("a", encoding="utf-8")
         self._bar = tqdm(
             total=steps,
             initial=begun,
@@ -82,9 +109,14 @@ class Progress:
         # An evaluation's time is not training's.
         self._since = time.perf_counter()
         self._bar.set_postfix(self._shown, refresh=False)
+        if self._board is not None:
+            for name, value in _scalars(line).items():
+                self._board.add_scalar(name, value, line["step"])
         self.say(text)
 
     def close(self) -> None:
         if self._main:
             self._bar.close()
             self._file.close()
+            if self._board is not None:
+                self._board.close()

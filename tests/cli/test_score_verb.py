@@ -21,6 +21,8 @@ def test_errors_are_counted_and_shown(tmp_path: Path, capsys: pytest.CaptureFixt
     assert (scores["substitutions"], scores["deletions"], scores["insertions"], scores["words"]) == (1, 1, 1, 6)
     assert scores["wer"] == 0.5
     assert scores["wer_low"] <= 0.5 <= scores["wer_high"]
+    assert main(["score", references, hypotheses, "--json", "--speakers", "2,3"]) == 0
+    assert json.loads(capsys.readouterr().out)["words"] == 3
     assert main(["score", references, hypotheses]) == 0
     assert "50.00" in capsys.readouterr().out
 

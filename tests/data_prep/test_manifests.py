@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +12,11 @@ import soundfile
 
 from asr.config import CorpusConfig
 from asr.data.audio import read_samples
-from asr.data.manifest import Utterance, read_manifest
+from asr.data.manifest import read_manifest
 from asr.errors import UserError
 from asr.score.transcripts import read_transcripts
+from data_prep import manifests
 from data_prep.manifests import build_manifests, fingerprint, format_summary
-from data_prep.split import split_labeled
 
 CORPUS = CorpusConfig(source="local", labeled=("train",), unlabeled=("audio",), dev=("dev",))
 
@@ -129,28 +131,133 @@ def test_the_fingerprint_follows_files_and_settings(root: Path) -> None:
     assert fingerprint(CORPUS, root) != first
 
 
-def utterances() -> list[Utterance]:
-    rng = np.random.default_rng(0)
-    return [
-        Utterance(f"{s}-{row}", "x", float(rng.uniform(2, 15)), 0.0, str(s)) for s in range(20) for row in range(30)
+def test_the_fingerprint_opens_no_audio_and_follows_a_newer_way_of_decoding(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = fingerprint(CORPUS, root)
+    path = root / "audio" / "anna" / "a.wav"
+    status = path.stat()
+    path.write_bytes(bytes(status.st_size))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert fingerprint(CORPUS, root) == first
+    monkeypatch.setattr(manifests, "VERSION", -1)
+    assert fingerprint(CORPUS, root) != first
+
+
+def test_a_subset_named_in_both_parts_gives_every_recording_once(root: Path) -> None:
+    corpus = dataclasses.replace(CORPUS, unlabeled=("train", "audio", "audio"), labeled_speakers=("1",))
+    out, table = build(corpus, root)
+    labeled, unlabeled = read_manifest(out / "labeled.jsonl"), read_manifest(out / "unlabeled.jsonl")
+    assert [u.speaker for u in labeled] == ["1"] * 3
+    assert [u.id for u in unlabeled] == ["2-1-0000", "2-1-0001", "2-1-0002", "anna-a", "anna-b"]
+    assert [line.split()[:3] for line in table.splitlines()[1:3]] == [
+        ["train", "labeled", "6"],
+        ["train", "unlabeled", "0"],
     ]
 
 
-def test_drawn_hours_are_as_many_as_asked_and_spread_over_speakers() -> None:
-    kept, rest = split_labeled(utterances(), (), 10 / 60, seed=1)
-    assert len(kept) + len(rest) == 600
-    assert 600 <= sum(u.duration for u in kept) < 615
-    assert len({u.speaker for u in kept}) == 20
+def test_what_lacks_a_transcript_is_unlabeled_where_its_subset_is_named_there_too(root: Path) -> None:
+    write(root / "train" / "1" / "1" / "1-1-0007.flac", 1.0)
+    out, _ = build(dataclasses.replace(CORPUS, unlabeled=("train",)), root)
+    assert [u.id for u in read_manifest(out / "unlabeled.jsonl")] == ["1-1-0007"]
 
 
-def test_the_draw_depends_on_the_seed_and_not_on_the_order() -> None:
-    def ids(rows: list[Utterance], seed: int) -> set[str]:
-        return {u.id for u in split_labeled(rows, (), 0.2, seed)[0]}
-
-    assert ids(utterances(), 1) == ids(utterances()[::-1], 1)
-    assert ids(utterances(), 1) != ids(utterances(), 2)
+def test_without_unlabeled_subsets_and_split_the_manifest_is_empty(root: Path) -> None:
+    out, _ = build(dataclasses.replace(CORPUS, unlabeled=()), root)
+    assert (out / "unlabeled.jsonl").read_bytes() == b""
+    assert (out / "references" / "unlabeled.trans.txt").read_bytes() == b""
 
 
-def test_a_speaker_who_does_not_occur_is_an_error() -> None:
-    with pytest.raises(UserError, match="no utterance of '99'"):
-        split_labeled(utterances(), ("1", "99"), None, 0)
+def test_equal_ids_of_several_subsets_are_told_apart(root: Path, tmp_path: Path) -> None:
+    subsets = [root / "audio", tmp_path / "x" / "audio", tmp_path / "y" / "audio"]
+    for subset in subsets:
+        write(subset / "anna" / "a.wav", 1.0)
+    out, _ = build(dataclasses.replace(CORPUS, unlabeled=tuple(map(str, subsets))), root)
+    ids = [u.id for u in read_manifest(out / "unlabeled.jsonl")]
+    assert ids == ["anna-a", "anna-b", "audio-anna-a", "audio-audio-anna-a"]
+
+
+def test_length_limits_hold_for_training_only(root: Path) -> None:
+    out, table = build(
+        dataclasses.replace(CORPUS, max_seconds=1.2, min_seconds=1.1, labeled=("train2",)), prepared(root)
+    )
+    assert len(read_manifest(out / "labeled.jsonl")) == 1
+    assert len(read_manifest(out / "unlabeled.jsonl")) == 0
+    assert len(read_manifest(out / "dev" / "dev.jsonl")) == 2
+    assert "left out, longer than corpus.max_seconds = 1.2: 2" in table
+
+
+def prepared(root: Path) -> Path:
+    write(root / "train2" / "7" / "1" / "7-1-0000.flac", 1.15)
+    (root / "train2" / "7" / "1" / "7-1.trans.txt").write_text("7-1-0000 A\n")
+    return root
+
+
+def test_subsets_may_be_named_by_absolute_path_and_a_missing_one_names_its_neighbours(root: Path) -> None:
+    elsewhere = root.parent / "elsewhere"
+    (root / "dev").rename(elsewhere)
+    out, _ = build(dataclasses.replace(CORPUS, dev=(str(elsewhere),)), root)
+    assert len(read_manifest(out / "dev" / "elsewhere.jsonl")) == 2
+    with pytest.raises(UserError, match=r"is not in .* \(it has .*elsewhere"):
+        build(dataclasses.replace(CORPUS, dev=(str(root.parent / "elsewere"),)), root)
+
+
+def test_transcripts_are_upper_case_with_single_blanks(root: Path) -> None:
+    (root / "dev" / "3" / "1" / "3-1.trans.txt").write_text("3-1-0000  it\u2019s\t éa   b \n3-1-0001\n")
+    out, table = build(CORPUS, root)
+    assert [u.text for u in read_manifest(out / "dev" / "dev.jsonl")] == ["IT\u2019S ÉA B"]
+    assert "left out, empty transcript: 1" in table
+
+
+def test_the_table_names_few_files_and_the_list_names_all(root: Path) -> None:
+    for row in range(40):
+        (root / "audio" / f"broken-{row}.wav").write_bytes(b"")
+    out, table = build(CORPUS, root)
+    assert "left out, empty file: 40" in table
+    assert table.count("broken-") < 10
+    rows = [json.loads(line) for line in (out / "rejected.jsonl").read_text().splitlines()]
+    assert len(rows) == 40
+    assert rows[0] == {
+        "subset": "audio",
+        "role": "unlabeled",
+        "path": "broken-0.wav",
+        "reason": "empty file",
+        "detail": "",
+    }
+    summary = json.loads((out / "summary.json").read_text())
+    assert [(s["name"], s["utterances"], s["rejections"]) for s in summary] == [
+        ("train", 6, 0),
+        ("audio", 2, 40),
+        ("dev", 2, 0),
+    ]
+
+
+def test_building_again_gives_the_same_bytes_and_leaves_nothing_half_written(root: Path) -> None:
+    corpus = dataclasses.replace(CORPUS, labeled_hours=2.5 / 3600)
+
+    def contents() -> dict[str, bytes]:
+        out, _ = build(corpus, root)
+        return {str(p): p.read_bytes() for p in out.rglob("*") if p.is_file()}
+
+    first = contents()
+    assert contents() == first
+    assert not [name for name in first if "partial" in name]
+
+
+def test_the_real_corpus_is_read_whole(speech_data: Path, tmp_path: Path) -> None:
+    corpus = CorpusConfig(source="local", labeled=("train",), unlabeled=(), dev=("dev",), labeled_speakers=("1",))
+    out = tmp_path / "out"
+    few = tmp_path / "digits"
+    for subset in ("train", "dev"):
+        for speaker in ("1", "2"):
+            shutil.copytree(speech_data / "digits" / subset / speaker, few / subset / speaker)
+    build_manifests(corpus, few, tmp_path / "cache", out)
+    labeled, unlabeled = read_manifest(out / "labeled.jsonl"), read_manifest(out / "unlabeled.jsonl")
+    assert {u.speaker for u in labeled} == {"1"}
+    assert {u.speaker for u in unlabeled} == {"2"}
+    assert len(read_transcripts(out / "references" / "unlabeled.trans.txt")) == len(unlabeled) > 100
+    assert (out / "rejected.jsonl").read_bytes() == b""
+    assert set(" ".join(u.text or "" for u in labeled).split()) <= set(DIGITS)
+
+
+DIGITS = "ZERO ONE TWO THREE FOUR FIVE SIX SEVEN EIGHT NINE".split()

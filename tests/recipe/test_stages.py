@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import yaml
 
 from asr.cli.main import main
 from asr.config_file import to_dict
+from asr.recipe.experiment import Experiment
 
 if TYPE_CHECKING:
     from conftest import TinyCorpus
@@ -105,3 +107,22 @@ def test_a_mistake_is_one_line_and_exit_code_2(
 def test_an_unknown_corpus_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["recipe", "--corpus", "timit"]) == 2
     assert "known are digits, librispeech, mini" in capsys.readouterr().err
+
+
+def test_a_results_folder_that_cannot_be_made_is_one_line(
+    recipe: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert main([*recipe, "--exp-dir", str(tmp_path / "file" / "exp")]) == 2
+    shown = capsys.readouterr().err
+    assert "Not a directory" in shown
+    assert shown.count("\n") == 1
+
+
+def test_runs_of_almost_equal_scale_have_folders_of_their_own(tiny_corpus: TinyCorpus, tmp_path: Path) -> None:
+    names = {
+        Experiment(dataclasses.replace(tiny_corpus.config, batch_scale=scale), tmp_path, tmp_path).run(tmp_path).name
+        for scale in (1 / 3, 0.333333, 0.33333333, 4.0)
+    }
+    assert len(names) == 4
+    assert any(name.startswith("k4-s1-") for name in names)

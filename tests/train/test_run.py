@@ -153,3 +153,13 @@ def test_audio_that_cannot_be_read_is_counted_and_bounded(tiny_corpus: TinyCorpu
     strict = bad(tiny_corpus.config, train=dataclasses.replace(tiny_corpus.config.train, max_bad_audio=0))
     with pytest.raises(UserError, match=r"could not be read.*\n.*gone\.flac"):
         train(strict, manifests, tiny_corpus.tokens, tmp_path / "strict")
+
+
+def test_tensorboard_gets_every_line(tiny_corpus: TinyCorpus, tmp_path: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    config = bad(tiny_corpus.config, train=dataclasses.replace(tiny_corpus.config.train, tensorboard=True))
+    train(config, tiny_corpus.manifests, tiny_corpus.tokens, tmp_path, stop_after=6)
+    events = accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [e.step for e in events.Scalars("train/loss_labeled")] == [2, 4, 6]
+    assert [e.step for e in events.Scalars("dev/dev wer teacher")] == [4]

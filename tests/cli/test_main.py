@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from asr.cli import score
+from asr.cli.main import main
+from asr.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_help_names_every_verb_and_does_not_load_torch() -> None:
+    code = (
+        "import sys; from asr.cli.main import make_parser; print(make_parser().format_help(), 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert all(verb in done.stdout for verb in ("recipe", "plan", "train", "score", "report"))
+    assert done.stdout.split()[-1] == "False"
+
+
+@pytest.mark.parametrize("argv", [[], ["fly"], ["recipe", "--stage", "9"], ["recipe", "--speed", "1"], ["score", "a"]])
+def test_arguments_that_do_not_exist_are_exit_code_2(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(argv)
+    assert stop.value.code == 2
+    assert "error:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "message"),
+    [
+        (UserError("x.flac: broken"), 2, "kappa-asr: error: x.flac: broken\n"),
+        (KeyboardInterrupt(), 130, "kappa-asr: interrupted"),
+        (OSError(errno.ENOSPC, "No space left on device", "/exp/a"), 2, "kappa-asr: error: /exp/a: No space left"),
+    ],
+)
+def test_what_ends_a_verb_is_one_line_and_an_exit_code(
+    raised: BaseException, code: int, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: object) -> int:
+        raise raised
+
+    monkeypatch.setattr(score, "run", fail)
+    assert main(["score", "a", "b"]) == code
+    shown = capsys.readouterr().err
+    assert shown.startswith(message)
+    assert shown.count("\n") == 1
+
+
+def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> int:
+        raise FileNotFoundError(errno.ENOENT, "No such file", "x")
+
+    monkeypatch.setattr(score, "run", fail)
+    with pytest.raises(FileNotFoundError):
+        main(["score", "a", "b"])
