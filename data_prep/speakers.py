@@ -27,10 +27,10 @@ class Subset:
 
 
 SUBSETS = (
-    Subset("train-labeled", 1001, 4, 98, (10, 30), dev=False),
-    Subset("train-unlabeled", 2001, 40, 86, (10, 30), dev=False),
-    Subset("dev-clean", 3001, 8, 24, (24, 34), dev=True),
-    Subset("dev-other", 4001, 8, 24, (8, 16), dev=True),
+    Subset("train-labeled", 1001, 4, 108, (14, 34), dev=False),
+    Subset("train-unlabeled", 2001, 40, 94, (14, 34), dev=False),
+    Subset("dev-clean", 3001, 8, 26, (24, 34), dev=True),
+    Subset("dev-other", 4001, 8, 26, (8, 18), dev=True),
 )
 
 
@@ -62,7 +62,7 @@ class Speaker:
 def _variant(draws: Draws, *, female: bool) -> str:
     base = draws.between(150, 215) if female else draws.between(75, 130)
     # Percent of eSpeak's own formant frequencies: a shorter vocal tract raises all of them.
-    tract = draws.between(106, 116) if female else draws.between(94, 104)
+    tract = draws.between(106, 114) if female else draws.between(96, 104)
     lines = [
         "language variant",
         "name speaker",
@@ -104,7 +104,7 @@ def make_speaker(subset: Subset, index: int) -> Speaker:
         subset=subset.name,
         accent=ACCENTS[index % len(ACCENTS)],
         variant=_variant(draws, female=(index + index // 4) % 2 == 1),
-        words_per_minute=draws.between(115, 155),
+        words_per_minute=draws.between(130, 170),
         pitch=draws.between(35, 65),
         pitch_range=draws.between(25, 80),
         level=draws.between(800, 2000),

@@ -19,7 +19,7 @@ from asr.model.precision import autocast, autocast_type
 from asr.score.table import format_scores, score_texts
 from asr.score.transcripts import write_transcripts
 from asr.train.checkpoint import load_newest
-from asr.train.run import read_dev
+from asr.train.corpus import read_dev
 
 MODELS = ("student", "teacher")
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.profiler import record_function
 from torch.nn.parallel import DistributedDataParallel
 
 from asr.config import Config, OptimizerConfig
@@ -181,21 +182,26 @@ class Learner:
         self.optimizer.zero_grad(set_to_none=True)
         result = StepResult(0.0, 0.0, 0, 0, 0.0, False, LabelTally())
         by_teacher = self.config.pseudo.labels == "teacher"
-        clean = [self.load(work) for work in batch.work]
+        with record_function("features"):
+            clean = [self.load(work) for work in batch.work]
         # All labels are asked for before the student starts, so that a GPU has work while the host waits.
-        packed = [
-            self.label(*c) if by_teacher and not w.labeled else None for w, c in zip(batch.work, clean, strict=True)
-        ]
+        with record_function("teacher"):
+            packed = [
+                self.label(*c) if by_teacher and not w.labeled else None for w, c in zip(batch.work, clean, strict=True)
+            ]
         losses = torch.zeros(2, dtype=torch.float64, device=self.ranks.device)
         for position, (work, features, label) in enumerate(zip(batch.work, clean, packed, strict=True)):
             targets = self._targets_of(work, label, result)
             last = position == len(batch.work) - 1
             with nullcontext() if last or self.parallel is self.student else self.parallel.no_sync():  # type: ignore[operator]
-                loss = self._loss(work, features, targets, step, hours, started)
+                with record_function("student forward and loss"):
+                    loss = self._loss(work, features, targets, step, hours, started)
                 scaled = loss * (self.ranks.world_size / batch.seconds)
-                self.scaler.scale(scaled).backward()  # type: ignore[no-untyped-call]
+                with record_function("backward"):
+                    self.scaler.scale(scaled).backward()  # type: ignore[no-untyped-call]
             losses[0 if work.labeled else 1] += loss.detach()
-        self._move(losses, result)
+        with record_function("optimizer and teacher update"):
+            self._move(losses, result)
         return result
 
     def _targets_of(self, work: Work, label: Tensor | None, result: StepResult) -> list[list[int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -14,8 +14,6 @@ from torch import nn
 
 from asr.config import Config
 from asr.data.audio import AudioReader
-from asr.data.manifest import Manifest
-from asr.data.tokens import Tokenizer
 from asr.decode.decoder import Decoder, in_order, references
 from asr.errors import UserError
 from asr.scaling.plan import Plan
@@ -29,6 +27,7 @@ from asr.train.checkpoint import (
     save_checkpoint,
 )
 from asr.train.clock import Clock, learning_rate_share, passed
+from asr.train.corpus import Data
 from asr.train.feeder import Feeder, Positions, StepBatch
 from asr.train.learner import Learner, StepResult
 from asr.train.metrics import MetricsFile, Totals, label_errors
@@ -74,16 +73,13 @@ class Loop:
         learner: Learner,
         feeder: Feeder,
         reader: AudioReader,
-        tokenizer: Tokenizer,
-        dev: Mapping[str, Manifest],
-        label_references: Mapping[int, str],
+        data: Data,
         ranks: Ranks,
         run_dir: Path,
     ) -> None:
         self.config, self.plan, self.learner, self.feeder = config, plan, learner, feeder
-        self.tokenizer, self.dev, self.label_references = tokenizer, dev, label_references
-        self.ranks, self.reader, self.run_dir = ranks, reader, run_dir
-        self.decoder = Decoder(config, tokenizer, learner.features, ranks.device, learner.autocast)
+        self.data, self.ranks, self.reader, self.run_dir = data, ranks, reader, run_dir
+        self.decoder = Decoder(config, data.tokenizer, learner.features, ranks.device, learner.autocast)
         self.clock = Clock(config.batch.base_seconds)
         self.positions = Positions()
         self.totals = Totals()
@@ -173,8 +169,8 @@ class Loop:
         result = self.learner.step(batch, clock.steps, before, rate)
         clock.tick(self.plan.batch_scale)
         self.positions = batch.positions
-        texts = [(row, self.tokenizer.decode(ids)) for row, ids in result.labels]
-        self.totals.add(result, label_errors(texts, self.label_references))
+        texts = [(row, self.data.tokenizer.decode(ids)) for row, ids in result.labels]
+        self.totals.add(result, label_errors(texts, self.data.label_references))
         self._mind_skips(batch, result)
         self.progress.step(batch.seconds)
         last = clock.steps == self.plan.steps
@@ -220,7 +216,7 @@ class Loop:
         models = {"student": self.learner.student, "teacher": self.learner.teacher}
         line: dict[str, Any] = {"kind": "dev", "step": self.clock.steps, "hours": self.clock.hours}
         rates: list[float] = []
-        for subset, manifest in self.dev.items():
+        for subset, manifest in self.data.dev.items():
             part = self.decoder.texts(models, manifest, self.reader, (self.ranks.rank, self.ranks.world_size))
             parts = self.ranks.gather(part)
             for name in models:

@@ -57,7 +57,7 @@ def _open_tensorboard(folder: Path, begun: int) -> Any:
             'train.tensorboard needs a package: pip install "kappa-asr[tensorboard]", or set it to false'
         ) from None
     # A resumed run hides what it logged after its checkpoint.
-    return SummaryWriter(str(folder), purge_step=begun + 1)  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(folder), purge_step=begun + 1)
 
 
 class Progress:

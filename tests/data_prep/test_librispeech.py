@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import re
+import shutil
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -15,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from asr.errors import UserError
-from data_prep.librispeech import download
+from data_prep import librispeech
+from data_prep.librispeech import OFFICIAL_MD5, download
 
 
 @dataclass
@@ -24,20 +27,24 @@ class Server:
     files: dict[str, bytes] = field(default_factory=dict)
     ranges: list[str | None] = field(default_factory=list)
     honours_ranges: bool = True
-    cut_after: int | None = None
+    cuts: list[int] = field(default_factory=list)
+    """After how many bytes the coming answers break off."""
+    refusals: list[int] = field(default_factory=list)
+    """Codes of the coming answers."""
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     state = Server()
+    monkeypatch.setattr(librispeech, "PAUSE", 0.0)
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 (the library's name)
+        def do_GET(self) -> None:
             content = state.files.get(self.path.lstrip("/"))
             wanted = self.headers.get("Range")
             state.ranges.append(wanted)
-            if content is None:
-                self.send_error(404)
+            if content is None or state.refusals:
+                self.send_error(state.refusals.pop(0) if state.refusals else 404)
                 return
             start = 0
             if wanted and state.honours_ranges:
@@ -51,7 +58,7 @@ def server() -> Iterator[Server]:
                 self.send_response(200)
             self.send_header("Content-Length", str(len(content) - start))
             self.end_headers()
-            stop, state.cut_after = state.cut_after, None
+            stop = start + state.cuts.pop(0) if state.cuts else None
             self.wfile.write(content[start:stop])
             self.close_connection = True
 
@@ -59,11 +66,12 @@ def server() -> Iterator[Server]:
             pass
 
     http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=http.serve_forever, daemon=True)
+    thread = threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     state.url = f"http://127.0.0.1:{http.server_address[1]}/"
     yield state
     http.shutdown()
+    http.server_close()
 
 
 def archive(names: dict[str, bytes], special: tarfile.TarInfo | None = None) -> bytes:
@@ -103,44 +111,143 @@ def test_a_subset_on_disk_is_left_alone(server: Server, tmp_path: Path) -> None:
 @pytest.mark.parametrize("honours_ranges", [True, False])
 def test_a_download_that_broke_off_goes_on_in_the_middle(server: Server, tmp_path: Path, honours_ranges: bool) -> None:
     server.honours_ranges = honours_ranges
-    server.cut_after = 700
+    server.cuts = [700]
     fetch(server, tmp_path)
     assert server.ranges == [None, "bytes=700-"]
     assert (tmp_path / "dev-clean").is_dir()
 
 
 def test_a_partial_file_of_an_earlier_run_is_used(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "dev-clean.tar.gz.partial").write_bytes(GOOD[:500])
+    (tmp_path / ".dev-clean.tar.gz.partial").write_bytes(GOOD[:500])
     fetch(server, tmp_path)
     assert server.ranges == ["bytes=500-"]
 
 
 def test_a_wrong_checksum_is_an_error_and_nothing_is_kept(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="MD5 is .* but should be 0000"):
+    with pytest.raises(UserError, match=r"MD5 is .* but should be 0000"):
         fetch(server, tmp_path, md5="0000")
     assert list(tmp_path.iterdir()) == []
 
 
-def link(name: str) -> tarfile.TarInfo:
+def test_a_corrupted_byte_in_the_middle_is_an_error(server: Server, tmp_path: Path) -> None:
+    sum_of_whole = hashlib.md5(GOOD).hexdigest()
+    corrupted = GOOD[:300] + bytes([GOOD[300] ^ 1]) + GOOD[301:]
+    with pytest.raises(UserError, match=f"should be {sum_of_whole}.*by hand"):
+        fetch(server, tmp_path, corrupted, sum_of_whole)
+    assert list(tmp_path.iterdir()) == []
+    fetch(server, tmp_path)
+    assert (tmp_path / "dev-clean").is_dir()
+
+
+def test_a_partial_file_of_something_else_is_found_out_and_the_next_run_succeeds(
+    server: Server, tmp_path: Path
+) -> None:
+    (tmp_path / ".dev-clean.tar.gz.partial").write_bytes(b"x" * 2 * len(GOOD))
+    with pytest.raises(UserError, match="MD5"):
+        fetch(server, tmp_path)
+    fetch(server, tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["dev-clean"]
+
+
+def test_many_lost_connections_are_borne_as_long_as_each_brings_something(server: Server, tmp_path: Path) -> None:
+    server.cuts = [60] * 12
+    fetch(server, tmp_path)
+    assert server.ranges[-1] == "bytes=720-"
+    assert (tmp_path / "dev-clean").is_dir()
+
+
+@pytest.mark.parametrize("honours_ranges", [True, False])
+def test_a_download_that_comes_no_further_is_given_up_and_kept(
+    server: Server, tmp_path: Path, honours_ranges: bool
+) -> None:
+    server.honours_ranges = honours_ranges
+    server.cuts = [100, *([0] * 30)] if honours_ranges else [100, 50] * 30
+    with pytest.raises(UserError, match=r"connection failed.*it goes on, or download .* by hand to .*dev-clean.tar.gz"):
+        fetch(server, tmp_path)
+    assert len(server.ranges) < 10
+    assert [p.name for p in tmp_path.iterdir()] == [".dev-clean.tar.gz.partial"]
+
+
+def test_a_busy_server_is_asked_again_and_a_refusing_one_is_not(server: Server, tmp_path: Path) -> None:
+    server.refusals = [503, 429]
+    fetch(server, tmp_path / "a")
+    assert len(server.ranges) == 3
+    server.refusals = [403]
+    with pytest.raises(UserError, match=r"403 Forbidden; check corpus.base_url"):
+        fetch(server, tmp_path / "b")
+    assert len(server.ranges) == 4
+
+
+def test_a_server_that_is_not_there_is_an_error(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"connection failed.*by hand"):
+        download(tmp_path, ["dev-clean"], "http://127.0.0.1:1")
+    with pytest.raises(UserError, match=r"unknown url type.*check corpus.base_url"):
+        download(tmp_path, ["dev-clean"], "openslr")
+    assert server.ranges == []
+
+
+def test_an_archive_put_there_by_hand_is_checked_and_used_without_the_network(server: Server, tmp_path: Path) -> None:
+    path = tmp_path / "dev-clean.tar.gz"
+    path.write_bytes(GOOD[:-1])
+    with pytest.raises(UserError, match="delete this file"):
+        fetch(server, tmp_path)
+    assert path.read_bytes() == GOOD[:-1]
+    path.write_bytes(GOOD)
+    fetch(server, tmp_path)
+    assert server.ranges == []
+    assert [p.name for p in tmp_path.iterdir()] == ["dev-clean"]
+
+
+def test_a_full_disk_is_an_error_that_says_so(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfileobj", full)
+    with pytest.raises(UserError, match=r"cannot be unpacked here .No space left.*make room"):
+        fetch(server, tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["dev-clean.tar.gz"]
+    monkeypatch.undo()
+    monkeypatch.setattr(librispeech, "_fetch_rest", full)
+    with pytest.raises(UserError, match=r"\.partial: cannot be written .No space left.*make room"):
+        fetch(server, tmp_path / "b")
+
+
+def test_a_root_that_cannot_be_made_is_an_error(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(UserError, match=r"cannot be made .*corpus.root"):
+        fetch(server, tmp_path / "file" / "LibriSpeech")
+
+
+def test_the_official_sums_are_those_of_the_seven_subsets_and_well_formed() -> None:
+    assert len(set(OFFICIAL_MD5.values())) == len(OFFICIAL_MD5) == 7
+    assert all(re.fullmatch("[0-9a-f]{32}", md5) for md5 in OFFICIAL_MD5.values())
+
+
+def special(name: str, kind: bytes, target: str = "") -> bytes:
     member = tarfile.TarInfo(name)
-    member.type = tarfile.SYMTYPE
-    member.linkname = "/etc/passwd"
-    return member
+    member.type = kind
+    member.linkname = target
+    return archive({"LibriSpeech/dev-clean/a": b"x"}, member)
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        archive({"../evil": b"x"}),
-        archive({"/evil": b"x"}),
-        archive({"LibriSpeech/dev-clean/../../evil": b"x"}),
-        archive({"LibriSpeech/dev-clean/a": b"x"}, link("LibriSpeech/dev-clean/b")),
-    ],
-)
-def test_a_hostile_archive_is_refused(server: Server, tmp_path: Path, content: bytes) -> None:
+HOSTILE = {
+    "above": archive({"../evil": b"x"}),
+    "absolute": archive({"/evil": b"x"}),
+    "up and down": archive({"LibriSpeech/dev-clean/../../evil": b"x"}),
+    "symbolic link": special("LibriSpeech/dev-clean/b", tarfile.SYMTYPE, "/etc/passwd"),
+    "hard link": special("LibriSpeech/dev-clean/b", tarfile.LNKTYPE, "/etc/passwd"),
+    "link to a folder": special("LibriSpeech/dev-clean", tarfile.SYMTYPE, "/tmp"),
+    "pipe": special("LibriSpeech/dev-clean/b", tarfile.FIFOTYPE),
+    "device": special("LibriSpeech/dev-clean/b", tarfile.CHRTYPE),
+    "beside the subset": special("LibriSpeech/other", tarfile.SYMTYPE, "/tmp"),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_archive_is_refused_and_leaves_nothing(server: Server, tmp_path: Path, kind: str) -> None:
     root = tmp_path / "deep" / "root"
     with pytest.raises(UserError, match="refused"):
-        fetch(server, root, content)
+        fetch(server, root, HOSTILE[kind])
     assert [p.name for p in root.iterdir()] == ["dev-clean.tar.gz"]
     assert [p.name for p in tmp_path.iterdir()] == ["deep"]
 
@@ -150,6 +257,9 @@ def test_an_archive_of_something_else_or_of_nothing_is_an_error(server: Server, 
         fetch(server, tmp_path / "a", archive({"Other/x": b"x"}))
     with pytest.raises(UserError, match="cannot be unpacked"):
         fetch(server, tmp_path / "b", b"no archive")
+    with pytest.raises(UserError, match="cannot be unpacked"):
+        fetch(server, tmp_path / "c", GOOD[: len(GOOD) // 2])
+    assert [p.name for p in tmp_path.glob("*/*")] == ["dev-clean.tar.gz"] * 3
 
 
 def test_what_the_server_lacks_and_what_has_no_sum_are_errors(server: Server, tmp_path: Path) -> None:

@@ -244,7 +244,7 @@ def test_building_again_gives_the_same_bytes_and_leaves_nothing_half_written(roo
     assert not [name for name in first if "partial" in name]
 
 
-def test_the_real_corpus_is_read_whole(speech_data: Path, tmp_path: Path) -> None:
+def test_real_digits_are_split_by_speaker_and_none_is_left_out(speech_data: Path, tmp_path: Path) -> None:
     corpus = CorpusConfig(source="local", labeled=("train",), unlabeled=(), dev=("dev",), labeled_speakers=("1",))
     out = tmp_path / "out"
     few = tmp_path / "digits"

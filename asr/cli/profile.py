@@ -1,0 +1,31 @@
+"""Measure how fast training steps are, and where their time goes, on a prepared corpus."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from asr.cli.recipe import find_config
+from asr.errors import UserError
+from asr.recipe.experiment import Experiment
+from asr.recipe.stages import find_paths
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--corpus", default="mini", metavar="mini|librispeech|digits|FILE.yaml")
+    parser.add_argument("--data-dir", type=Path, default=Path("data"), help="audio (default: data)")
+    parser.add_argument("--exp-dir", type=Path, default=Path("exp"), help="results (default: exp)")
+    parser.add_argument("--batch-scale", type=float, metavar="κ", help="times the base batch (default: 1)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
+    parser.add_argument("--steps", type=int, default=40, help="measured steps of each kind (default: 40)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from asr.train.profile import profile_training
+
+    config = find_config(arguments.corpus, arguments.set, arguments.batch_scale)
+    paths = find_paths(Experiment(config, arguments.data_dir.absolute(), arguments.exp_dir.absolute()))
+    if not (paths.tokens / "tokens.json").is_file():
+        raise UserError(f"{paths.tokens}: not prepared yet; run ./run.sh --corpus {arguments.corpus} --stop-stage 2")
+    print(profile_training(config, paths.manifests, paths.tokens, arguments.steps))
+    return 0
