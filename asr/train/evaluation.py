@@ -61,6 +61,7 @@ def evaluate(config: Config, manifests: Path, tokens: Path, run_dir: Path) -> st
                 scores.append(row | score_texts(references(manifest), heard, [u.speaker for u in manifest]))
     finally:
         reader.close()
+    folder.mkdir(parents=True, exist_ok=True)
     aside = folder / ".scores.json.partial"
     aside.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
     aside.replace(folder / "scores.json")

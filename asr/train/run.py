@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from asr.config import Config
 from asr.config_file import dump_config
 from asr.data.audio import AudioReader
+from asr.errors import UserError
 from asr.scaling.plan import format_plan, make_plan, write_plan
 from asr.train.corpus import read_data
 from asr.train.feeder import Feeder
@@ -20,6 +24,18 @@ def _tell_left_out(ids: list[str], kind: str) -> None:
     if ids:
         shown = ", ".join(ids[:5]) + (" …" if len(ids) > 5 else "")
         print(f"{len(ids)} {kind} utterances are left out: too short for their text, or without any: {shown}")
+
+
+@contextmanager
+def _alone_in(run_dir: Path) -> Iterator[None]:
+    """Hold the run's folder: two processes that write checkpoints to it would ruin each other's."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    with (run_dir / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UserError(f"{run_dir}: another process is training here; wait for it, or stop it first") from None
+        yield
 
 
 def train(config: Config, manifests: Path, tokens: Path, run_dir: Path, stop_after: int | None = None) -> None:
@@ -36,11 +52,11 @@ def train(config: Config, manifests: Path, tokens: Path, run_dir: Path, stop_aft
         UserError: settings or data that cannot be trained on.
         Preempted: stopped by a signal, with a checkpoint.
     """
-    with join_ranks() as ranks:
+    with join_ranks() as ranks, ExitStack() as held:
         plan = make_plan(config)
         data = read_data(config, manifests, tokens)
         if ranks.main:
-            run_dir.mkdir(parents=True, exist_ok=True)
+            held.enter_context(_alone_in(run_dir))
             (run_dir / "config.yaml").write_text(dump_config(config), encoding="utf-8")
             write_plan(run_dir / "plan.json", plan)
             print(format_plan(plan), flush=True)

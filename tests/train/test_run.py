@@ -163,3 +163,13 @@ def test_tensorboard_gets_every_line(tiny_corpus: TinyCorpus, tmp_path: Path) ->
     events.Reload()
     assert [e.step for e in events.Scalars("train/loss_labeled")] == [2, 4, 6]
     assert [e.step for e in events.Scalars("dev/dev wer teacher")] == [4]
+
+
+def test_a_run_s_folder_is_held_by_one_process(tiny_corpus: TinyCorpus, tmp_path: Path) -> None:
+    import fcntl
+
+    with (tmp_path / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="another process is training here"):
+            train(tiny_corpus.config, tiny_corpus.manifests, tiny_corpus.tokens, tmp_path)
+    train(tiny_corpus.config, tiny_corpus.manifests, tiny_corpus.tokens, tmp_path, stop_after=1)
