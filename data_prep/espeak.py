@@ -64,8 +64,7 @@ class Synthesizer:
         rate = self._espeak.espeak_Initialize(_OUTPUT_SYNCHRONOUS, 0, path, _DO_NOT_EXIT)
         if rate != SAMPLE_RATE:
             raise UserError(
-                f"{data_parent}: eSpeak NG starts with sample rate {rate}, not {SAMPLE_RATE}; "
-                "reinstall espeakng-loader"
+                f"{data_parent}: eSpeak NG starts with sample rate {rate}, not {SAMPLE_RATE}; reinstall espeakng-loader"
             )
         self._pieces: list[bytes] = []
         # eSpeak has seeded its breath and flutter noise with the time of day.

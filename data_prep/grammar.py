@@ -1,4 +1,4 @@
-"""Sentences of the embedded corpus: a small grammar of a few hundred words, drawn without bias by key.
+"""Sentences of the embedded corpus: a small grammar of a few hundred words.
 
 Sentences are parted into training and dev by their own hash, so no sentence can be in both, whatever is
 drawn and in which order.
@@ -14,7 +14,7 @@ from data_prep.draws import Draws
 
 _WORDS = {
     "name": "ANNA PETER MARY JOHN ALICE HENRY",
-    "person": """FARMER SAILOR BAKER TEACHER DOCTOR CAPTAIN 
+    "person": """FARMER SAILOR BAKER TEACHER DOCTOR CAPTAIN
         QUEEN KING KNIGHT BOY GIRL WOMAN MAN CHILD UNCLE BROTHER SISTER""",
     "animal": "DOG CAT HORSE GOAT SHEEP BEAR FOX BIRD MOUSE",
     "thing": """BOAT COAT SHIP LAMP BOOK BOX LETTER KEY CUP PEN PAN PIN ROPE CHAIR TABLE
@@ -22,12 +22,12 @@ _WORDS = {
     "things": "BOATS COATS BOOKS LETTERS BELLS STONES EGGS WEEKS",
     "place": """HOUSE GARDEN RIVER BRIDGE HARBOR MARKET FOREST MOUNTAIN VILLAGE SCHOOL
         KITCHEN ROAD BEACH FARM SEA WALL WELL HILL""",
-    "quality": """OLD TALL SMALL BROWN WHITE BLACK GREEN RED BLUE HEAVY QUIET 
+    "quality": """OLD TALL SMALL BROWN WHITE BLACK GREEN RED BLUE HEAVY QUIET
         COLD WARM DARK WET DRY NEW""",
     "mood": "TIRED HAPPY ANGRY WEAK LATE RIGHT WRONG SAD",
     "did": """CARRIED FOUND LOST BOUGHT SOLD DROPPED HID TOOK BROUGHT KEPT SAW WANTED WASHED
         FORGOT KNEW WON""",
-    "do": """CARRY FIND LOSE BUY SELL DROP HIDE TAKE BRING KEEP SEE WANT WASH FORGET 
+    "do": """CARRY FIND LOSE BUY SELL DROP HIDE TAKE BRING KEEP SEE WANT WASH FORGET
         KNOW HEAR""",
     "went": "WALKED RAN SLEPT WAITED SANG STOOD FELL SAT WORKED",
     "going": "WALKING RUNNING SLEEPING WAITING SINGING SITTING WORKING",

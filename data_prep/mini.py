@@ -58,8 +58,7 @@ def _check_replaceable(folder: Path, marker: str) -> None:
     if foreign or (found and not _is_ours(folder / marker)):
         seen = f"holds {foreign[0]!r}" if foreign else f"has no {marker} of the mini corpus"
         raise UserError(
-            f"{folder}: {seen}, so it is not replaced; "
-            "move it away or choose another folder for the mini corpus"
+            f"{folder}: {seen}, so it is not replaced; move it away or choose another folder for the mini corpus"
         )
 
 
@@ -123,9 +122,7 @@ def _write_speakers(
             raise
 
 
-def generate(
-    root: Path, processes: int | None = None, progress: Callable[[str], None] | None = None
-) -> None:
+def generate(root: Path, processes: int | None = None, progress: Callable[[str], None] | None = None) -> None:
     """Make sure that `root` holds the embedded corpus: four subset folders and a marker file.
 
     The samples do not depend on `processes` (default: one per core). A corpus of the current version is

@@ -66,9 +66,7 @@ def speak(speaker: Speaker) -> Iterator[NDArray[np.int16]]:
         make_data_folder(Path(folder), {**_TALKER_VARIANTS, "speaker": speaker.variant})
         synthesizer = Synthesizer(Path(folder))
         talk = _background_talk(synthesizer, draws)
-        synthesizer.set_voice(
-            f"{speaker.accent}+speaker", speaker.words_per_minute, speaker.pitch, speaker.pitch_range
-        )
+        synthesizer.set_voice(f"{speaker.accent}+speaker", speaker.words_per_minute, speaker.pitch, speaker.pitch_range)
         for utterance in speaker.utterances:
             speech = np.pad(resample(synthesizer.speak(_spoken(utterance.sentence))), utterance.pauses)
             noise = make_noise(utterance.noise, draws, len(speech), talk)

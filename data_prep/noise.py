@@ -60,18 +60,14 @@ def babble(draws: Draws, count: int, talk: Sequence[NDArray[np.int16]]) -> NDArr
     return total
 
 
-def make_noise(
-    kind: str, draws: Draws, count: int, talk: Sequence[NDArray[np.int16]]
-) -> NDArray[np.int64]:
+def make_noise(kind: str, draws: Draws, count: int, talk: Sequence[NDArray[np.int16]]) -> NDArray[np.int64]:
     """Noise of one of `KINDS`, `(count,)`, of no particular level."""
     if kind == "babble":
         return babble(draws, count, talk)
     return {"white": white, "pink": pink, "hum": hum}[kind](draws, count)
 
 
-def mix(
-    speech: NDArray[np.int16], noise: NDArray[np.int64], snr_db: int, level: int
-) -> NDArray[np.int16]:
+def mix(speech: NDArray[np.int16], noise: NDArray[np.int64], snr_db: int, level: int) -> NDArray[np.int16]:
     """Speech at root mean square `level` plus noise `snr_db` (0 or more) below it, both `(samples,)`."""
     wide = speech.astype(np.int64)
     speech_energy = max(1, int((wide * wide).sum()))

@@ -58,12 +58,13 @@ class Block(nn.Module):
         self.inner = nn.Linear(width, config.feedforward)
         self.outer = nn.Linear(config.feedforward, width)
 
-    def _attend(self, x: Tensor, mask: Tensor, angles: tuple[Tensor, Tensor] | None) -> Tensor:
+    def _attend(self, x: Tensor, mask: Tensor, angles: Tensor | None) -> Tensor:
         batch, frames, width = x.shape
         qkv = self.qkv(x).view(batch, frames, 3, self.heads, width // self.heads)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4)
+        pair, value = qkv[:, :, :2], qkv[:, :, 2].transpose(1, 2)
         if angles is not None:
-            query, key = rotate(query, angles).to(value.dtype), rotate(key, angles).to(value.dtype)
+            pair = rotate(pair, angles).to(value.dtype)
+        query, key = pair.permute(2, 0, 3, 1, 4)
         if x.device.type == "cpu":
             # The backward pass of bf16 attention takes three times that of fp32 on CPU.
             with torch.autocast("cpu", enabled=False):
@@ -78,7 +79,7 @@ class Block(nn.Module):
         fed: Tensor = self.outer(F.dropout(F.relu(self.inner(x)), dropout, dropout > 0))
         return fed
 
-    def forward(self, x: Tensor, mask: Tensor, angles: tuple[Tensor, Tensor] | None, dropout: float) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor, angles: Tensor | None, dropout: float) -> Tensor:
         """`x` is `(batch, frames, width)`; `mask` is True at keys that may be attended, `(batch, 1, 1, frames)`."""
         for norm, feed in ((self.norm_attention, False), (self.norm_feedforward, True)):
             entered = norm(x) if self.pre_norm else x
@@ -101,7 +102,7 @@ class Encoder(nn.Module):
         self.norm = nn.LayerNorm(config.width) if config.norm == "pre" else nn.Identity()
         self.head = nn.Linear(config.width, tokens)
 
-    def _embed(self, x: Tensor, regularizer: Regularizer | None) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+    def _embed(self, x: Tensor, regularizer: Regularizer | None) -> tuple[Tensor, Tensor | None]:
         batch, frames, width = x.shape
         if self.rotary:
             first = self.blocks[0]

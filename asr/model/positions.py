@@ -9,18 +9,21 @@ import torch
 from torch import Tensor
 
 
-def rotary_angles(frames: int, head_width: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Cosines and sines `(frames, head_width / 2)` of RoPE (Su et al., 2021, eq. 15)."""
+def rotary_angles(frames: int, head_width: int, device: torch.device) -> Tensor:
+    """RoPE's turns (Su et al., 2021, eq. 15) as complex numbers of length 1, `(frames, head_width / 2)`."""
     rates = 10000.0 ** (-torch.arange(0, head_width, 2, device=device, dtype=torch.float32) / head_width)
     angles = torch.arange(frames, device=device, dtype=torch.float32)[:, None] * rates
-    return angles.cos(), angles.sin()
+    return torch.polar(torch.ones_like(angles), angles)
 
 
-def rotate(heads: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
-    """Queries or keys `(batch, heads, frames, head_width)`, turned by their position, in fp32."""
-    cosine, sine = angles
-    first, second = heads.float().chunk(2, dim=-1)
-    return torch.cat((first * cosine - second * sine, second * cosine + first * sine), dim=-1)
+def rotate(heads: Tensor, angles: Tensor) -> Tensor:
+    """Queries and keys, turned by their position, in fp32: `(batch, frames, …, heads, head_width)`.
+
+    Neighbouring channels are a complex number, so that the turn is one product.
+    """
+    pairs = torch.view_as_complex(heads.float().reshape(*heads.shape[:-1], -1, 2))
+    turned = pairs * angles.view(1, angles.shape[0], *[1] * (pairs.ndim - 3), -1)
+    return torch.view_as_real(turned).flatten(-2)
 
 
 CAPE_SHIFT_SECONDS = 60.0

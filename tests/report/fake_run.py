@@ -66,9 +66,7 @@ def metric_lines(pseudo: bool = True, transcribed: bool = True) -> list[dict[str
                 "loss_labeled": loss,
                 "loss_unlabeled": loss * 1.3 + 6 * rng.random() if labeling else None,
                 "grad_norm": 1 + rng.random(),
-                "label_wer": _wer(hours, 0.2, 0.1) + rng.random() * 0.04
-                if labeling and transcribed
-                else None,
+                "label_wer": _wer(hours, 0.2, 0.1) + rng.random() * 0.04 if labeling and transcribed else None,
                 "labels_kept": 0.97 - 0.3 * math.exp(START - hours) if labeling else None,
                 "labels_empty": 0.15 * math.exp(START - hours) if labeling else None,
                 "momentum": 0.996,

@@ -81,9 +81,7 @@ def test_the_page_asks_for_nothing_from_outside(run_dir: Path) -> None:
     assert policy.startswith("default-src 'none'")
 
 
-def test_the_same_run_gives_the_same_bytes_and_leaves_nothing_beside_them(
-    run_dir: Path, tmp_path: Path
-) -> None:
+def test_the_same_run_gives_the_same_bytes_and_leaves_nothing_beside_them(run_dir: Path, tmp_path: Path) -> None:
     write_report(run_dir, tmp_path / "new" / "a.html")
     write_report(run_dir, tmp_path / "new" / "b.html")
     assert sorted(p.name for p in (tmp_path / "new").iterdir()) == ["a.html", "b.html"]
@@ -174,8 +172,6 @@ def test_a_perfect_subset_says_so(run_dir: Path) -> None:
 def test_a_missing_hypothesis_is_named(run_dir: Path) -> None:
     path = run_dir / "evaluation" / "teacher" / "dev-clean.hyp.trans.txt"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
-    with pytest.raises(
-        UserError, match=r"teacher on dev-clean: 1 of 40 utterances have no hypothesis, 'c07-1-0004'"
-    ):
+    with pytest.raises(UserError, match=r"teacher on dev-clean: 1 of 40 utterances have no hypothesis, 'c07-1-0004'"):
         write_report(run_dir, run_dir / "report.html")
     assert not (run_dir / "report.html").exists()

@@ -61,19 +61,14 @@ def test_a_malformed_line_in_the_middle_is_named(tmp_path: Path, line: str) -> N
 
 
 def test_values_that_are_no_finite_numbers_leave_a_gap(tmp_path: Path) -> None:
-    run = read_run(
-        log(tmp_path, train(10), train(20, None), train(30, math.nan), train(40, math.inf), train(50))
-    )
+    run = read_run(log(tmp_path, train(10), train(20, None), train(30, math.nan), train(40, math.inf), train(50)))
     assert run.curve("loss_labeled")[0] == [1.0, 5.0]
     assert run.curve("unheard_of") == ([], [])
     assert read_run(log(tmp_path, dev(10, math.nan))).dev_curve("teacher", "dev-clean") == ([], [])
 
 
 def test_pseudo_labels_start_with_their_first_loss(tmp_path: Path) -> None:
-    assert (
-        read_run(log(tmp_path, train(10), train(20, unlabeled=3.0), train(30, unlabeled=2.0))).pseudo_start
-        == 2.0
-    )
+    assert read_run(log(tmp_path, train(10), train(20, unlabeled=3.0), train(30, unlabeled=2.0))).pseudo_start == 2.0
     assert read_run(log(tmp_path, train(10))).pseudo_start is None
 
 

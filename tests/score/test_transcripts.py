@@ -13,9 +13,7 @@ words = st.text(
 
 
 @given(st.dictionaries(words, st.lists(words, max_size=4).map(" ".join), max_size=5))
-def test_what_is_written_is_read_back(
-    tmp_path_factory: pytest.TempPathFactory, texts: dict[str, str]
-) -> None:
+def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, texts: dict[str, str]) -> None:
     path = tmp_path_factory.mktemp("transcripts") / "deeper" / "a.trans.txt"
     write_transcripts(path, texts)
     assert read_transcripts(path) == texts
