@@ -60,6 +60,8 @@ class SpecAugmentConfig:
     """Widest time mask, in feature frames."""
     time_share: float = 0.1
     """Widest time mask as a share of the utterance."""
+    frequency_warp: float = 0.0
+    """Largest relative stretch of the frequency axis (vocal tract length perturbation), such as 0.1; 0: none."""
     start_hours: float = 0.0
 
 

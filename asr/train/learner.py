@@ -19,6 +19,7 @@ from asr.data.features import LogMel, pad_waveforms
 from asr.data.manifest import Manifest
 from asr.data.specaugment import specaugment
 from asr.data.tokens import BLANK, Tokenizer
+from asr.data.warp import warp_frequency
 from asr.decode.greedy import GreedyLabel, pack_best, unpack_best
 from asr.model.encoder import Encoder, Regularizer
 from asr.model.precision import autocast, autocast_type
@@ -159,6 +160,8 @@ class Learner:
             # Real frames are known on the host without asking the device.
             lengths = torch.tensor([len(s) for s in work.samples] or [0])
             host_frames = self.features.frames(lengths).clamp(max=work.batch.frames)
+            if self.config.specaugment.frequency_warp:
+                features = warp_frequency(features, self.config.specaugment.frequency_warp, regularizer.rng)
             features = specaugment(features, host_frames, self.config.specaugment, regularizer.rng)
         with self.autocast():
             log_probs, lengths = self.parallel(features, frames, regularizer)
