@@ -221,7 +221,10 @@ SHARES = (
     "specaugment.time_share model.dropout model.layerdrop model.dropout_pseudo model.layerdrop_pseudo "
     "schedule.final_share"
 ).split()
-BELOW_ONE = "specaugment.frequency_warp optimizer.beta1 optimizer.beta2 optimizer.momentum teacher.momentum pseudo.unlabeled_share".split()
+BELOW_ONE = (
+    "specaugment.frequency_warp optimizer.beta1 optimizer.beta2 optimizer.momentum teacher.momentum "
+    "pseudo.unlabeled_share"
+).split()
 NOT_NEGATIVE = (
     "corpus.min_seconds specaugment.frequency_masks specaugment.frequency_width specaugment.time_masks "
     "specaugment.time_width specaugment.start_hours batch.length_jitter optimizer.eps optimizer.weight_decay "
