@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import fcntl
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+import numpy as np
 
 from asr.config import Config
 from asr.config_file import dump_config
 from asr.data.audio import AudioReader
 from asr.errors import UserError
 from asr.scaling.plan import format_plan, make_plan, write_plan
-from asr.train.corpus import read_data
+from asr.train.corpus import Data, read_data
 from asr.train.feeder import Feeder
 from asr.train.learner import Learner
 from asr.train.loop import Loop
@@ -38,6 +41,20 @@ def _alone_in(run_dir: Path) -> Iterator[None]:
         yield
 
 
+def _record_inputs(data: Data, labels: str, tokens: Path, run_dir: Path) -> None:
+    """Keep in the run's folder what a trained model is used with: its tokens, and the lengths it is used to."""
+    used = [data.labeled] if labels == "none" else [data.labeled, data.unlabeled]
+    durations = np.concatenate([manifest.durations for manifest in used])
+    seconds = [round(float(s), 2) for s in np.percentile(durations, (1, 99))]
+    (run_dir / "lengths.json").write_text(json.dumps({"utterance_seconds": seconds}) + "\n", encoding="utf-8")
+    kept, aside = run_dir / "tokens", run_dir / ".tokens.partial"
+    # A run's tokens do not change: its folder is named by theirs.
+    if not kept.exists():
+        shutil.rmtree(aside, ignore_errors=True)
+        shutil.copytree(tokens, aside, ignore=shutil.ignore_patterns("done.json"))
+        aside.rename(kept)
+
+
 def train(config: Config, manifests: Path, tokens: Path, run_dir: Path, stop_after: int | None = None) -> None:
     """Train to the end, going on from the newest checkpoint in `run_dir` if there is one.
 
@@ -58,6 +75,7 @@ def train(config: Config, manifests: Path, tokens: Path, run_dir: Path, stop_aft
         if ranks.main:
             held.enter_context(_alone_in(run_dir))
             (run_dir / "config.yaml").write_text(dump_config(config), encoding="utf-8")
+            _record_inputs(data, config.pseudo.labels, tokens, run_dir)
             write_plan(run_dir / "plan.json", plan)
             print(format_plan(plan), flush=True)
             for kind, ids in data.left_out.items():

@@ -1,0 +1,46 @@
+"""Find when each word of a known text is said: TextGrid, CTM or JSON."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from asr.cli.transcribe import add_model_arguments, add_window_arguments, open_model
+from asr.errors import UserError
+
+FORMATS = ("TextGrid", "ctm", "json")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_model_arguments(parser)
+    parser.add_argument("audio", nargs="+", metavar="AUDIO", help="files, folders, or - for paths on standard input")
+    text = parser.add_mutually_exclusive_group(required=True)
+    text.add_argument("--text", help="what is said in the one file")
+    text.add_argument(
+        "--transcripts", type=Path, metavar="FILE", help=".trans.txt: a file's name without suffix, its words"
+    )
+    parser.add_argument("--format", choices=FORMATS, default="TextGrid")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write a file for each; default: standard output")
+    add_window_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from asr.recognizer.alignment import align_files, texts_of
+    from asr.recognizer.audio import check_names, find_audio
+    from asr.recognizer.output import ALIGNMENT_FORMATS, write_result
+
+    files = find_audio(arguments.audio, sys.stdin)
+    if arguments.out is not None:
+        check_names(files)
+    elif len(files) > 1 and arguments.format == "TextGrid":
+        raise UserError(f"{len(files)} files as TextGrid: give --out DIR, for a file each")
+    texts = texts_of(files, arguments.transcripts if arguments.text is None else arguments.text)
+    recognizer = open_model(arguments)
+    form = ALIGNMENT_FORMATS[arguments.format]
+    for alignment in align_files(recognizer, files, texts, lambda line: print(line, file=sys.stderr)):
+        if arguments.out is None:
+            print(form(alignment), end="", flush=True)
+        else:
+            write_result(arguments.out, alignment.file.name, arguments.format, form(alignment))
+    return 0

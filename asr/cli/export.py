@@ -1,0 +1,26 @@
+"""Write a trained model to one folder: weights, tokens, features, a loader, and ONNX by option."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from asr.cli.transcribe import add_model_arguments
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_model_arguments(parser)
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder to be made")
+    parser.add_argument("--onnx", action="store_true", help="also model.onnx, checked against PyTorch")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from asr.recognizer.folder import write_folder
+    from asr.recognizer.trained import find_trained
+
+    trained = find_trained(arguments.trained, arguments.model, arguments.tokens)
+    difference = write_folder(trained, arguments.out, arguments.onnx)
+    if difference is not None:
+        print(f"ONNX Runtime and PyTorch differ by {difference:.1e} in log-probability at most")
+    print(arguments.out)
+    return 0

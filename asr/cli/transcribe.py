@@ -1,0 +1,80 @@
+"""Write down what is said in audio files: text, JSON with word times, or subtitles."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asr.errors import UserError
+
+if TYPE_CHECKING:
+    from asr.recognizer.recognizer import Recognizer
+
+FORMATS = ("txt", "json", "srt", "vtt")
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of every verb that uses a trained model."""
+    parser.add_argument(
+        "trained", type=Path, metavar="MODEL", help="a run's folder, a checkpoint or an exported folder"
+    )
+    parser.add_argument("--model", choices=("teacher", "student"), help="of a run's two models; default: teacher")
+    parser.add_argument("--tokens", type=Path, metavar="DIR", help="token inventory, where the run's folder has none")
+
+
+def add_window_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verbs that cut long files."""
+    group = parser.add_argument_group(
+        "long files",
+        "are cut at pauses, into windows of the lengths that the model was trained on; overlapping elsewhere",
+    )
+    group.add_argument("--shortest", type=float, metavar="S", help="seconds of a window at least")
+    group.add_argument("--longest", type=float, metavar="S", help="seconds of a window at most")
+    group.add_argument("--overlap", type=float, metavar="S", help="seconds that windows share; default: longest / 4")
+
+
+def open_model(arguments: argparse.Namespace) -> Recognizer:
+    """The recognizer that `add_model_arguments` and `add_window_arguments` ask for."""
+    from asr.recognizer.recognizer import choose_windows, open_recognizer
+    from asr.recognizer.trained import find_trained
+
+    trained = find_trained(arguments.trained, arguments.model, arguments.tokens)
+    return open_recognizer(trained, choose_windows(trained, arguments.shortest, arguments.longest, arguments.overlap))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_model_arguments(parser)
+    parser.add_argument("audio", nargs="+", metavar="AUDIO", help="files, folders, or - for paths on standard input")
+    parser.add_argument("--format", choices=FORMATS, default="txt")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write a file for each; default: standard output")
+    add_window_arguments(parser)
+    parser.epilog = "Any format, rate and number of channels that libsndfile reads. JSON is one line for each file."
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from asr.recognizer.audio import check_names, find_audio
+    from asr.recognizer.output import TRANSCRIPT_FORMATS, format_named_text, write_result
+    from asr.recognizer.transcribe import transcribe
+
+    files = find_audio(arguments.audio, sys.stdin)
+    if arguments.out is not None:
+        check_names(files)
+    elif len(files) > 1 and arguments.format in ("srt", "vtt"):
+        raise UserError(f"{len(files)} files as {arguments.format}: give --out DIR, for a file each")
+    form = TRANSCRIPT_FORMATS[arguments.format]
+    if arguments.out is None and arguments.format == "txt" and (len(arguments.audio) > 1 or len(files) > 1):
+        form = format_named_text
+    recognizer = open_model(arguments)
+    seconds, started = 0.0, time.monotonic()
+    for transcript in transcribe(recognizer, files, lambda line: print(line, file=sys.stderr)):
+        seconds += transcript.seconds
+        if arguments.out is None:
+            print(form(transcript), end="", flush=True)
+        else:
+            write_result(arguments.out, transcript.file.name, arguments.format, form(transcript))
+    taken = time.monotonic() - started
+    print(f"{seconds:.1f} s of audio in {taken:.1f} s, {seconds / taken:.0f} × real time", file=sys.stderr)
+    return 0

@@ -1,0 +1,90 @@
+"""An exported model: one folder that this program, plain PyTorch and (by option) ONNX Runtime can use.
+
+    recognizer.json        settings of features and model, and where the weights come from
+    model.safetensors      weights
+    features.safetensors   window and mel filters
+    tokens.txt, tokens/    what each token writes; the token inventory as trained
+    load.py                loads all this with torch and safetensors alone
+    model.onnx             waveforms to log-probabilities, by option
+
+The weights bear the encoder's own names.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save
+from torch import Tensor
+
+from asr.config import FeatureConfig
+from asr.data.audio import SAMPLE_RATE
+from asr.data.features import LogMel
+from asr.errors import UserError
+from asr.recognizer import standalone
+from asr.recognizer.onnx_model import write_onnx
+from asr.recognizer.symbols import read_symbols
+from asr.recognizer.trained import FORMAT, SETTINGS_FILE, WEIGHTS_FILE, TrainedModel
+
+
+def feature_tensors(config: FeatureConfig) -> dict[str, Tensor]:
+    """The window, `(fft,)`, and the mel filters, `(fft / 2 + 1, mels)`, that features are made with."""
+    features = LogMel(config)
+    window, mel = features.spectrogram.get_buffer("window"), features.mel.get_buffer("fb")
+    padded = window.new_zeros(features.fft)
+    start = (features.fft - len(window)) // 2
+    padded[start : start + len(window)] = window
+    return {"window": padded, "mel": mel.contiguous()}
+
+
+def settings_of(trained: TrainedModel) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "sample_rate": SAMPLE_RATE,
+        "features": dataclasses.asdict(trained.features),
+        "model": dataclasses.asdict(trained.model),
+        "utterance_seconds": trained.utterance_seconds,
+        "origin": trained.origin,
+    }
+
+
+def _fill(folder: Path, trained: TrainedModel) -> None:
+    (folder / SETTINGS_FILE).write_text(json.dumps(settings_of(trained), indent=1) + "\n", encoding="utf-8")
+    (folder / WEIGHTS_FILE).write_bytes(
+        save({k: t.detach().float().contiguous().cpu() for k, t in trained.weights.items()})
+    )
+    (folder / "features.safetensors").write_bytes(save(feature_tensors(trained.features)))
+    (folder / "tokens").mkdir()
+    for name in ("tokens.json", "pieces.model"):
+        if (trained.tokens / name).is_file():
+            shutil.copyfile(trained.tokens / name, folder / "tokens" / name)
+    symbols = read_symbols(trained.tokens)
+    (folder / "tokens.txt").write_text("".join(f"{symbol}\n" for symbol in symbols), encoding="utf-8")
+    shutil.copyfile(standalone.__file__, folder / "load.py")
+
+
+def write_folder(trained: TrainedModel, out: Path, onnx: bool = False) -> float | None:
+    """Export a model to a new folder. Until all of it is written and checked, nothing bears its name.
+
+    Returns:
+        With `onnx`, the largest difference between ONNX Runtime's log-probabilities and PyTorch's.
+
+    Raises:
+        UserError: the folder is there already, or ONNX is asked for and the extra is missing or the results differ.
+    """
+    if out.exists():
+        raise UserError(f"{out}: is there already; name a new folder, or delete this one")
+    aside = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        _fill(aside, trained)
+        difference = write_onnx(trained, aside) if onnx else None
+        aside.rename(out)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return difference

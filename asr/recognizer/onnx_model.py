@@ -1,0 +1,109 @@
+"""The exported model as ONNX, and the proof that it computes the same."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from asr.data.audio import SAMPLE_RATE
+from asr.data.features import LogMel
+from asr.errors import UserError
+from asr.model.encoder import Encoder
+from asr.recognizer.standalone import load
+from asr.recognizer.symbols import read_symbols
+from asr.recognizer.trained import TrainedModel
+
+TOLERANCE = 2e-3
+"""Largest difference in log-probability, in nats. The order of fp32 sums alone makes up to some 1e-4."""
+
+EXTRA = "writing ONNX needs the extra `onnx`: pip install kappa-asr[onnx]"
+
+
+def _probe(batch: int, seconds: float) -> tuple[Tensor, Tensor]:
+    """Noise of unequal lengths and loudness that changes, as int16 `(batch, samples)`, and its lengths."""
+    rng = np.random.default_rng(0)
+    lengths = (SAMPLE_RATE * seconds * np.linspace(1.0, 0.4, batch)).astype(np.int64)
+    samples = np.zeros((batch, lengths[0]), dtype=np.int16)
+    for row, length in enumerate(lengths):
+        turns = np.arange(0, length + 4000, 4000)
+        loudness = np.exp(np.interp(np.arange(length), turns, rng.uniform(2, 9, len(turns))))
+        samples[row, :length] = (rng.standard_normal(length) * loudness).clip(-32768, 32767)
+    return torch.from_numpy(samples), torch.from_numpy(lengths)
+
+
+@torch.no_grad()
+def reference(trained: TrainedModel, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """Log-probabilities and frames by the model as it was trained, of int16 waveforms."""
+    tokens = len(read_symbols(trained.tokens))
+    model = Encoder(trained.features.mels, tokens, trained.model, trained.features.shift_ms / 1000)
+    model.load_state_dict(trained.weights)
+    heard: tuple[Tensor, Tensor] = model.eval()(*LogMel(trained.features)(waveforms, lengths))
+    return heard
+
+
+def largest_difference(one: Tensor, two: Tensor, frames: Tensor) -> float:
+    """Of two models' log-probabilities `(batch, frames, tokens)`, over real frames."""
+    real = torch.arange(one.shape[1]) < frames[:, None]
+    return float((one - two).abs().amax(-1)[real].max())
+
+
+def _export(folder: Path, target: Path) -> None:
+    waveforms, lengths = _probe(2, 1.5)
+    batch, samples = torch.export.Dim("batch"), torch.export.Dim("samples", min=SAMPLE_RATE // 10)
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        # The exporter tells of its own deprecations, and of its progress.
+        warnings.simplefilter("ignore")
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        torch.onnx.export(
+            load(folder),
+            (waveforms.float() / 32768, lengths),
+            str(target),
+            input_names=["waveforms", "lengths"],
+            output_names=["log_probs", "frames"],
+            dynamic_shapes=({0: batch, 1: samples}, {0: batch}),
+            external_data=False,
+            dynamo=True,
+            verbose=False,
+        )
+
+
+def write_onnx(trained: TrainedModel, folder: Path) -> float:
+    """Write `model.onnx` into an exported folder, and run it; returns the largest difference from PyTorch.
+
+    Raises:
+        UserError: the extra is missing, or ONNX Runtime's results differ by more than `TOLERANCE`.
+    """
+    try:
+        import onnxruntime
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise UserError(f"{EXTRA} ({error})") from None
+    target = folder / "model.onnx"
+    _export(folder, target)
+    session: Any = onnxruntime.InferenceSession(str(target), providers=["CPUExecutionProvider"])
+    worst = 0.0
+    # Other sizes than it was traced with.
+    for batch, seconds in ((1, 0.5), (3, 4.0), (2, 12.3)):
+        waveforms, lengths = _probe(batch, seconds)
+        expected, frames = reference(trained, waveforms, lengths)
+        inputs = {"waveforms": (waveforms.float() / 32768).numpy(), "lengths": lengths.numpy()}
+        log_probs, found = session.run(["log_probs", "frames"], inputs)
+        if found.tolist() != frames.tolist():
+            raise UserError(
+                f"the ONNX model counts {found.tolist()} frames, PyTorch {frames.tolist()}; export without it"
+            )
+        worst = max(worst, largest_difference(torch.from_numpy(log_probs), expected, frames))
+    if not worst <= TOLERANCE:
+        raise UserError(
+            f"the ONNX model's log-probabilities differ from PyTorch's by up to {worst:.2g}, where {TOLERANCE:g} is "
+            "allowed; export without it, or try another torch or onnxruntime"
+        )
+    return worst

@@ -1,0 +1,132 @@
+"""A trained model at work: samples in, log-probabilities and words out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from asr.data.audio import SAMPLE_RATE, Samples
+from asr.data.features import LogMel, pad_waveforms
+from asr.data.tokens import load_tokenizer
+from asr.errors import UserError
+from asr.model.encoder import Encoder
+from asr.recognizer.pauses import choose_cuts, relative_loudness
+from asr.recognizer.symbols import read_symbols
+from asr.recognizer.trained import TrainedModel
+from asr.recognizer.windows import Segment, join_windows, place_windows
+from asr.recognizer.words import Word, best_peaks, group_words, spell_word
+
+BATCH_SECONDS = 60.0
+"""Audio that the model takes at a time, padding included."""
+
+
+@dataclass(frozen=True)
+class WindowSettings:
+    """How audio that is longer than `longest_seconds` is cut: at pauses, where they allow it."""
+
+    shortest_seconds: float = 4.0
+    longest_seconds: float = 15.0
+    overlap_seconds: float = 4.0
+    """What two windows have in common where they meet within speech."""
+
+    def __post_init__(self) -> None:
+        shortest, longest, overlap = self.shortest_seconds, self.longest_seconds, self.overlap_seconds
+        if not (shortest >= 0.25 and 2 * shortest <= longest and 0 < overlap <= longest / 2):
+            raise UserError(
+                f"windows of {shortest:g} to {longest:g} s with an overlap of {overlap:g} s: the shortest must be "
+                "0.25 s at least, the longest twice the shortest, the overlap more than 0 and at most half the longest"
+            )
+
+
+def choose_windows(
+    trained: TrainedModel, shortest: float | None, longest: float | None, overlap: float | None
+) -> WindowSettings:
+    """What is given, and for the rest what the model was trained on; the overlap is a quarter of the longest."""
+    usual = trained.utterance_seconds or (WindowSettings.shortest_seconds, WindowSettings.longest_seconds)
+    longest = longest or usual[1]
+    shortest = shortest or min(usual[0], longest / 2)
+    return WindowSettings(shortest, longest, overlap or longest / 4)
+
+
+class Recognizer:
+    """Results are those of fp32 without regularisation, whatever is recognised beside a file."""
+
+    def __init__(self, trained: TrainedModel, settings: WindowSettings, device: torch.device) -> None:
+        """Raises UserError where the weights do not fit the settings."""
+        self.symbols = read_symbols(trained.tokens)
+        self.tokenizer = load_tokenizer(trained.tokens)
+        self._device = device
+        shift_seconds = trained.features.shift_ms / 1000
+        self._features = LogMel(trained.features).to(device)
+        self._model = Encoder(trained.features.mels, len(self.symbols), trained.model, shift_seconds)
+        try:
+            self._model.load_state_dict(trained.weights)
+        except RuntimeError as error:
+            raise UserError(f"the weights do not fit the model's settings: {error}") from None
+        self._model.to(device).eval()
+        self._grid = self._features.shift * trained.model.stride
+        self.frame_seconds = self._grid / SAMPLE_RATE
+        seconds = (settings.shortest_seconds, settings.longest_seconds, settings.overlap_seconds)
+        self._frames = [max(1, round(s / self.frame_seconds)) for s in seconds]
+
+    @torch.no_grad()
+    def _log_probs(self, samples: Sequence[Samples]) -> list[Tensor]:
+        """Log-probabilities `(frames, tokens)` of each, in one batch."""
+        longest = torch.tensor([max(map(len, samples))])
+        width = self._features.samples(max(1, int(self._features.frames(longest))))
+        waveforms, lengths = pad_waveforms(samples, width)
+        features, frames = self._features(waveforms.to(self._device), lengths.to(self._device))
+        log_probs, real = self._model(features, frames)
+        return [one[:count] for one, count in zip(log_probs.cpu(), real.tolist(), strict=True)]
+
+    def _in_batches(self, pieces: Sequence[Samples]) -> list[Tensor]:
+        """Log-probabilities of any number of pieces, those of like lengths together."""
+        order = sorted(range(len(pieces)), key=lambda i: len(pieces[i]))
+        found: dict[int, Tensor] = {}
+        while order:
+            longest = max(1, len(pieces[order[-1]]))
+            count = max(1, int(BATCH_SECONDS * SAMPLE_RATE) // longest)
+            batch, order = order[-count:], order[:-count]
+            found.update(zip(batch, self._log_probs([pieces[i] for i in batch]), strict=True))
+        return [found[i] for i in range(len(pieces))]
+
+    def _windows(self, samples: Samples) -> list[tuple[int, int]]:
+        shortest, longest, overlap = self._frames
+        if len(samples) <= longest * self._grid:
+            return [(0, len(samples))]
+        cuts = choose_cuts(relative_loudness(samples, self._grid), shortest, longest)
+        tail = self._features.fft - self._features.shift
+        return place_windows(len(samples), cuts, overlap, self._grid, tail)
+
+    def segments(self, files: Sequence[Samples]) -> list[list[Segment]]:
+        """Each file's log-probabilities, in segments that follow on each other; a short file is one segment."""
+        places = [self._windows(samples) for samples in files]
+        pieces = [s[a:b] for s, windows in zip(files, places, strict=True) for a, b in windows]
+        heard = iter(self._in_batches(pieces))
+        return [
+            join_windows([(start // self._grid, next(heard)) for start, _ in windows], self.symbols)
+            for windows in places
+        ]
+
+    def log_probs(self, samples: Samples) -> Tensor:
+        """A whole file's log-probabilities, `(frames, tokens)`."""
+        return torch.cat([segment.log_probs for segment in self.segments([samples])[0]])
+
+    def words(self, files: Sequence[Samples]) -> list[list[Word]]:
+        """Each file's words with times, by greedy decoding."""
+        return [
+            [
+                spell_word(word, self.symbols, segment.first_frame, self.frame_seconds)
+                for segment in segments
+                for word in group_words(best_peaks(segment.log_probs), self.symbols)
+            ]
+            for segments in self.segments(files)
+        ]
+
+
+def open_recognizer(trained: TrainedModel, settings: WindowSettings) -> Recognizer:
+    """A recognizer on the GPU where there is one."""
+    return Recognizer(trained, settings, torch.device("cuda" if torch.cuda.is_available() else "cpu"))

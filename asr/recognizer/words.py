@@ -1,0 +1,86 @@
+"""Words with times, read off CTC's best path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from asr.data.tokens import BLANK
+from asr.recognizer.symbols import BOUNDARY
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word and when it is said, in seconds from the beginning of the file.
+
+    CTC's peaks lie within their sounds: a start is up to some tens of milliseconds late, an end early.
+    """
+
+    text: str
+    start: float
+    end: float
+    confidence: float
+    """Mean probability of the word's tokens, at their best frames."""
+
+
+@dataclass(frozen=True)
+class Peak:
+    """A token on a path: the frames `[first, stop)` that carry it, and its highest log-probability there."""
+
+    token: int
+    first: int
+    stop: int
+    log_prob: float
+
+
+def find_peaks(path: npt.NDArray[np.int64], log_probs: npt.NDArray[np.float32]) -> list[Peak]:
+    """The tokens of a frame-wise path: runs of one id, blanks left out.
+
+    Args:
+        path: token ids, `(frames,)`.
+        log_probs: of these ids, `(frames,)`.
+    """
+    if not len(path):
+        return []
+    firsts = np.flatnonzero(np.concatenate(([True], path[1:] != path[:-1])))
+    stops = np.append(firsts[1:], len(path))
+    return [
+        Peak(int(path[first]), int(first), int(stop), float(log_probs[first:stop].max()))
+        for first, stop in zip(firsts, stops, strict=True)
+        if path[first] != BLANK
+    ]
+
+
+def best_peaks(log_probs: Tensor) -> list[Peak]:
+    """The best path's tokens, of log-probabilities `(frames, tokens)`."""
+    best, ids = log_probs.max(-1)
+    return find_peaks(ids.cpu().numpy(), best.float().cpu().numpy())
+
+
+def group_words(peaks: Iterable[Peak], symbols: Sequence[str]) -> list[list[Peak]]:
+    """Peaks of each word; a boundary that is a token of its own belongs to none."""
+    words: list[list[Peak]] = []
+    begun = False
+    for peak in peaks:
+        symbol = symbols[peak.token]
+        begun = begun and not symbol.startswith(BOUNDARY)
+        if symbol == BOUNDARY:
+            continue
+        if begun:
+            words[-1].append(peak)
+        else:
+            words.append([peak])
+        begun = True
+    return words
+
+
+def spell_word(peaks: Sequence[Peak], symbols: Sequence[str], first_frame: int, frame_seconds: float) -> Word:
+    """One word; `first_frame` is the file's frame at which the peaks' numbers begin."""
+    text = "".join(symbols[p.token] for p in peaks).replace(BOUNDARY, "")
+    start, end = peaks[0].first + first_frame, peaks[-1].stop + first_frame
+    confidence = sum(np.exp(p.log_prob) for p in peaks) / len(peaks)
+    return Word(text, round(start * frame_seconds, 3), round(end * frame_seconds, 3), round(float(confidence), 4))

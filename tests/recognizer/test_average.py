@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from asr.cli.main import main
+from asr.errors import UserError
+from asr.recognizer.average import average_checkpoints, choose_checkpoints
+from asr.recognizer.trained import find_trained
+
+
+def test_the_average_is_the_mean_of_the_chosen_model_s_weights(small_run: Path) -> None:
+    for model in ("student", "teacher"):
+        parts = [find_trained(small_run / "checkpoints" / f"step-0000000{n}", model).weights for n in (2, 3)]
+        mean = average_checkpoints(small_run, 2, best=False, model=model).weights
+        for name, tensor in mean.items():
+            torch.testing.assert_close(tensor, (parts[0][name] + parts[1][name]) / 2)
+
+
+def test_best_are_those_of_lowest_dev_wer(small_run: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(small_run, tmp_path / "run")
+    for step, wer in ((1, 0.2), (2, 0.4), (3, None)):
+        path = run / "checkpoints" / f"step-{step:08d}" / "state.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"dev_wer": wer}))
+
+    def names(count: int, best: bool) -> list[str]:
+        return [path.name[-1] for path in choose_checkpoints(run, count, best)]
+
+    assert names(1, True) == ["1"]
+    assert names(2, True) == ["1", "2"]
+    assert names(1, False) == ["3"]
+    assert names(2, False) == ["2", "3"]
+    with pytest.raises(UserError, match=r"2 scored checkpoints, 3 asked for.*train\.keep_best"):
+        names(3, True)
+
+
+def test_too_few_checkpoints_are_a_user_error(small_run: Path) -> None:
+    with pytest.raises(UserError, match=r"3 checkpoints, 4 asked for.*train\.keep_last"):
+        average_checkpoints(small_run, 4, best=False)
+    with pytest.raises(UserError, match="0 asked for"):
+        average_checkpoints(small_run, 0, best=False)
+
+
+def test_the_averaged_folder_is_a_model_to_transcribe_with(
+    small_run: Path, audio_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["average", str(small_run), str(tmp_path / "mean"), "--last", "3"]) == 0
+    assert capsys.readouterr().out.startswith("step-00000001, step-00000002, step-00000003\n")
+    assert find_trained(tmp_path / "mean").origin["model"] == "student"
+    assert main(["transcribe", str(tmp_path / "mean"), str(audio_folder / "a.flac")]) == 0
+    assert capsys.readouterr().out.endswith("\n")

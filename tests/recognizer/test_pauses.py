@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from asr.recognizer.pauses import PAUSE_LOUDNESS, choose_cuts, relative_loudness
+
+
+def cost(loudness: np.ndarray[tuple[int], np.dtype[np.float64]], frames: tuple[int, ...]) -> float:
+    return float(sum(loudness[f] - PAUSE_LOUDNESS for f in frames))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_cuts_are_the_cheapest_of_all_that_keep_the_lengths(seed: int) -> None:
+    loudness = np.random.default_rng(seed).uniform(0, 1, 17)
+    allowed = [
+        cuts
+        for size in range(9)
+        for cuts in itertools.combinations(range(1, 17), size)
+        if all(2 <= b - a <= 6 for a, b in itertools.pairwise((0, *cuts, 17)))
+    ]
+    chosen = tuple(cut.frame for cut in choose_cuts(loudness[None], 2, 6))
+    assert chosen in allowed
+    assert cost(loudness, chosen) == pytest.approx(min(cost(loudness, cuts) for cuts in allowed))
+
+
+@pytest.mark.parametrize("count", [7, 8, 9, 13, 100, 1001])
+def test_every_length_can_be_cut(count: int) -> None:
+    cuts = [cut.frame for cut in choose_cuts(np.ones((1, count)), 3, 6)]
+    assert all(3 <= b - a <= 6 for a, b in itertools.pairwise((0, *cuts, count)))
+
+
+def test_audio_that_is_short_enough_is_not_cut() -> None:
+    assert choose_cuts(np.zeros((1, 6)), 3, 6) == []
+
+
+@pytest.mark.parametrize("background", [3.0, 300.0])
+def test_speech_is_cut_in_its_pauses_whatever_the_background(background: float) -> None:
+    rng = np.random.default_rng(0)
+    speaking = np.ones(20 * 16_000)
+    pauses = [2.5, 5.2, 8.4, 11.0, 14.1, 17.2]
+    for second in pauses:
+        speaking[round(second * 16_000) : round((second + 0.4) * 16_000)] = 0
+    samples = (rng.standard_normal(len(speaking)) * (3000 * speaking + background)).astype(np.int16)
+    cuts = choose_cuts(relative_loudness(samples, 480), round(1.5 / 0.03), round(4.5 / 0.03))
+    assert all(cut.pause for cut in cuts)
+    assert [cut.frame * 0.03 for cut in cuts] == pytest.approx([second + 0.2 for second in pauses], abs=0.2)
+
+
+def test_audio_without_a_pause_has_cuts_that_say_so() -> None:
+    samples = (np.random.default_rng(0).standard_normal(20 * 16_000) * 3000).astype(np.int16)
+    samples[: 16_000 * 10] //= 100
+    cuts = choose_cuts(relative_loudness(samples, 480), 50, 150)
+    assert any(cut.pause for cut in cuts)
+    assert not all(cut.pause for cut in cuts)
+    assert not np.isnan(relative_loudness(np.zeros(16_000, np.int16), 480)).any()

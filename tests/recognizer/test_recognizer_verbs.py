@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import io
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from asr.cli.main import main
+
+
+def test_one_file_is_its_text_and_several_are_named(
+    small_run: Path, audio_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, two = audio_folder / "a.flac", audio_folder / "deep" / "b.wav"
+    assert main(["transcribe", str(small_run), str(one)]) == 0
+    alone = capsys.readouterr()
+    assert alone.out.count("\n") == 1
+    assert "\t" not in alone.out
+    assert "3.0 s of audio" in alone.err
+    assert main(["transcribe", str(small_run), str(one), str(two)]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == f"{one}\t{alone.out.rstrip()}"
+
+
+def test_json_has_times_within_the_audio(
+    small_run: Path, audio_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{audio_folder / 'long.flac'}\n"))
+    assert main(["transcribe", str(small_run), "-", "--format", "json", "--longest", "8"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["seconds"] == 40.0
+    assert content["text"] == " ".join(w["text"] for w in content["words"])
+    times = [t for w in content["words"] for t in (w["start"], w["end"])]
+    assert times == sorted(times)
+    assert 35 < times[-1] <= 40
+
+
+def test_a_folder_becomes_a_folder_of_results(small_run: Path, audio_folder: Path, tmp_path: Path) -> None:
+    for form in ("txt", "json", "srt", "vtt"):
+        assert main(["transcribe", str(small_run), str(audio_folder), "--format", form, "--out", str(tmp_path)]) == 0
+        found = sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob(f"*.{form}"))
+        assert found == [f"a.{form}", f"deep/b.{form}", f"long.{form}"]
+    assert not list(tmp_path.rglob("*.partial"))
+    assert (tmp_path / "a.vtt").read_text().startswith("WEBVTT\n\n00:00:0")
+
+
+def test_several_subtitles_need_a_folder(
+    small_run: Path, audio_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["transcribe", str(small_run), str(audio_folder), "--format", "srt"]) == 2
+    assert "give --out DIR" in capsys.readouterr().err
+
+
+def test_a_broken_file_is_named_and_the_others_are_transcribed(
+    small_run: Path, audio_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.flac").write_bytes(b"fLaC and no more")
+    samples, rate = soundfile.read(audio_folder / "a.flac")
+    soundfile.write(tmp_path / "good.wav", np.stack([samples, samples], 1), rate, subtype="PCM_16")
+    assert main(["transcribe", str(small_run), str(tmp_path)]) == 2
+    shown = capsys.readouterr()
+    assert shown.out.startswith(f"{tmp_path / 'good.wav'}\t")
+    assert "good.wav: 2 channels, mixed down to one" in shown.err
+    assert re.search(r"error: 1 of 2 files were left out:\n.*bad\.flac: cannot read audio", shown.err)
+
+
+def test_align_writes_every_word_of_the_text(
+    small_run: Path, audio_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    audio = str(audio_folder / "a.flac")
+    arguments = ["align", str(small_run), audio, "--text", "She sells sea shells"]
+    assert main([*arguments, "--format", "ctm"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [row[4] for row in rows] == ["She", "sells", "sea", "shells"]
+    assert all(row[:2] == ["a", "1"] and float(row[3]) > 0 for row in rows)
+    assert main([*arguments, "--format", "json"]) == 0
+    assert [w["text"] for w in json.loads(capsys.readouterr().out)["words"]] == ["She", "sells", "sea", "shells"]
+    assert main([*arguments, "--out", str(tmp_path)]) == 0
+    grid = (tmp_path / "a.TextGrid").read_text()
+    edges = [float(t) for t in re.findall(r"^            xm(?:in|ax) = (\S+)$", grid, re.MULTILINE)]
+    # Without a gap from the beginning to the end.
+    assert edges[0] == 0
+    assert edges[-1] == 3.0
+    assert edges[1:-1:2] == edges[2::2]
+    count = int(re.findall(r"intervals: size = (\d+)", grid)[0])
+    assert count == len(edges) / 2
+    assert [t for t in re.findall(r'text = "(.*)"', grid) if t] == ["She", "sells", "sea", "shells"]
+
+
+def test_align_takes_transcripts_of_many_files(
+    small_run: Path, audio_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "t.trans.txt").write_text("a SHE SELLS 12\nb SEA\nlong SHELLS\n")
+    transcripts = ["--transcripts", str(tmp_path / "t.trans.txt")]
+    assert main(["align", str(small_run), str(audio_folder), *transcripts, "--format", "ctm"]) == 0
+    shown = capsys.readouterr()
+    assert [line.split()[4] for line in shown.out.splitlines()] == ["SHE", "SELLS", "SEA", "SHELLS"]
+    assert "left out, for want of a token: 12" in shown.err
+
+
+def test_export_says_where(small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "exported"
+    assert main(["export", str(small_run), str(out), "--model", "student"]) == 0
+    assert capsys.readouterr().out == f"{out}\n"
+    assert main(["export", str(out), str(tmp_path / "again")]) == 0
+    assert main(["export", str(out), str(tmp_path / "third"), "--model", "teacher"]) == 2
+    assert "an exported folder has one model" in capsys.readouterr().err

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from asr.recognizer.trained import find_trained
+from asr.train.run import train
+
+if TYPE_CHECKING:
+    from conftest import TinyCorpus
+
+
+def test_a_run_s_folder_has_all_that_its_model_is_used_with(tiny_corpus: TinyCorpus, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train(tiny_corpus.config, tiny_corpus.manifests, tiny_corpus.tokens, run, stop_after=3)
+    trained = find_trained(run)
+    assert trained.tokens == run / "tokens"
+    assert (run / "tokens" / "tokens.json").read_bytes() == (tiny_corpus.tokens / "tokens.json").read_bytes()
+    assert trained.utterance_seconds is not None
+    shortest, longest = trained.utterance_seconds
+    assert 0.8 <= shortest <= longest <= 2.4
+    # Going on leaves them as they are.
+    train(tiny_corpus.config, tiny_corpus.manifests, tiny_corpus.tokens, run, stop_after=4)
+    assert find_trained(run).utterance_seconds == pytest.approx((shortest, longest))
