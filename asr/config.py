@@ -99,20 +99,26 @@ class BatchConfig:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    kind: Literal["adam", "adamw", "sgd"] = "adamw"
+    kind: Literal["adam", "adamw", "rmsprop", "sgd"] = "adamw"
     lr: float = 1e-3
     beta1: float = 0.9
+    """Adam and AdamW only."""
     beta2: float = 0.98
+    """Smoothing of squared gradients; RMSprop's too, where it is called α."""
     eps: float = 1e-8
     momentum: float = 0.9
     """SGD only; κ leaves it unchanged."""
     weight_decay: float = 0.0
-    """AdamW: decoupled; SGD: L2. Never applied to vectors (biases, norm gains)."""
+    """AdamW: decoupled; others: L2. Never applied to vectors (biases, norm gains)."""
     max_grad_norm: float | None = 1.0
     """Gradients are clipped to this norm; empty: not clipped. κ does not change it."""
     beta_rule: Literal["linear", "power"] = "power"
     """β → 1 − κ(1 − β), or β^κ, which exists for every κ."""
     decay_rule: Literal["small-lr", "exact"] = "small-lr"
+    """λ → √κ·λ, or what shrinks a weight exactly as κ base steps do. AdamW only; L2 decay stays."""
+    proxy_width: int | None = None
+    """Width of the model that lr and weight decay were tuned on: for matrices lr goes with 1/width and weight decay
+    with √width. AdamW only; empty: they were tuned on this one."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +138,11 @@ class ScheduleConfig:
 class TeacherConfig:
     momentum: float = 0.999
     """ρ per step of the base batch: teacher ← ρ·teacher + (1 − ρ)·student."""
+    half_life_hours: float | None = None
+    """Instead of ρ: audio over which an old student's weight in the teacher halves."""
+    epoch_weight: float | None = None
+    """Instead of ρ: what is left of the teacher after `epoch_hours` of audio, as in Momentum Pseudo-Labeling."""
+    epoch_hours: float | None = None
 
 
 @dataclass(frozen=True)
@@ -153,7 +164,15 @@ class ScalingConfig:
     ema: bool = True
     """ρ → ρ^κ. Off only to show what the rule is for."""
     optimizer: bool = True
-    """The optimizer's own rule (Adam: square root, SGD: linear)."""
+    """The optimizer's own rule (Adam, AdamW, RMSprop: square root; SGD: linear)."""
+    ema_clock: Literal["nominal", "seconds"] = "nominal"
+    """nominal: ρ^κ; seconds: ρ^(audio in the step / base_seconds), which follows each dynamic batch."""
+    progressive: tuple[tuple[float, float], ...] = ()
+    """κ over time as [hour of audio, κ] pairs, the first at hour 0; empty: `batch_scale` throughout."""
+    ramp_hours: float = 0.0
+    """Audio over which κ goes from one pair's to the next; 0: at once."""
+    adascale: bool = False
+    """Measure each step's gain r from the gradient's noise; optimizer, teacher and clock then follow r, not κ."""
 
 
 @dataclass(frozen=True)

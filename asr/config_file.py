@@ -162,7 +162,7 @@ def _describe(kind: Any) -> str:
     if isinstance(kind, types.UnionType):
         return " or ".join(map(_describe, typing.get_args(kind)))
     if typing.get_origin(kind) is tuple:
-        return "a list of strings"
+        return "a list of strings" if typing.get_args(kind)[0] is str else "a list of [hour, κ] pairs"
     return {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}[kind]
 
 
@@ -180,9 +180,15 @@ def _convert(value: Any, kind: Any) -> Any:
             return value
         raise TypeError
     if typing.get_origin(kind) is tuple:
-        if isinstance(value, list) and all(isinstance(v, str | int) and not isinstance(v, bool) for v in value):
+        inner = typing.get_args(kind)
+        if not isinstance(value, list):
+            raise TypeError
+        if inner[0] is str and all(isinstance(v, str | int) and not isinstance(v, bool) for v in value):
             return tuple(map(str, value))
-        raise TypeError
+        kinds = inner[:1] * len(value) if inner[-1] is ... else inner
+        if len(kinds) != len(value):
+            raise TypeError
+        return tuple(_convert(v, one) for v, one in zip(value, kinds, strict=True))
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
     if kind is int and isinstance(value, float) and value.is_integer():
@@ -215,7 +221,8 @@ POSITIVE = (
     "batch_scale corpus.labeled_hours corpus.max_seconds tokens.size features.mels features.window_ms "
     "features.shift_ms model.layers model.width model.heads model.feedforward model.kernel model.stride "
     "batch.base_seconds batch.max_device_seconds batch.frame_multiple optimizer.lr optimizer.max_grad_norm "
-    "schedule.total_hours train.keep_last train.loader_threads"
+    "optimizer.proxy_width schedule.total_hours teacher.half_life_hours teacher.epoch_hours train.keep_last "
+    "train.loader_threads"
 ).split()
 SHARES = (
     "specaugment.time_share model.dropout model.layerdrop model.dropout_pseudo model.layerdrop_pseudo "
@@ -223,13 +230,14 @@ SHARES = (
 ).split()
 BELOW_ONE = (
     "specaugment.frequency_warp optimizer.beta1 optimizer.beta2 optimizer.momentum teacher.momentum "
-    "pseudo.unlabeled_share"
+    "teacher.epoch_weight pseudo.unlabeled_share"
 ).split()
 NOT_NEGATIVE = (
     "corpus.min_seconds specaugment.frequency_masks specaugment.frequency_width specaugment.time_masks "
     "specaugment.time_width specaugment.start_hours batch.length_jitter optimizer.eps optimizer.weight_decay "
     "schedule.warmup_hours schedule.decay_start_hours pseudo.start_hours pseudo.min_tokens train.log_hours "
-    "train.evaluate_hours train.checkpoint_hours train.keep_best train.max_skipped_steps train.max_bad_audio seed"
+    "train.evaluate_hours train.checkpoint_hours train.keep_best train.max_skipped_steps train.max_bad_audio "
+    "scaling.ramp_hours seed"
 ).split()
 
 
@@ -282,7 +290,7 @@ def to_dict(config: Config) -> dict[str, Any]:
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
             return {k: plain(v) for k, v in value.items()}
-        return list(value) if isinstance(value, tuple) else value
+        return [plain(v) for v in value] if isinstance(value, tuple) else value
 
     plained: dict[str, Any] = plain(dataclasses.asdict(config))
     return plained

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 
 from asr.cli.recipe import find_config
-from asr.scaling.plan import format_plan, make_plan
+from asr.scaling.plan import Plan
+from asr.scaling.table import format_table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,5 +16,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    print(format_plan(make_plan(find_config(arguments.corpus, arguments.set, arguments.batch_scale))))
+    print(format_table(Plan(find_config(arguments.corpus, arguments.set, arguments.batch_scale))))
     return 0

@@ -47,9 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(f"--stop-stage {arguments.stop_stage} lies before --stage {arguments.stage}")
     config = find_config(arguments.corpus, arguments.set, arguments.batch_scale)
     # Also refuses an impossible κ before anything is prepared.
-    from asr.scaling.plan import make_plan
+    from asr.scaling.plan import Plan
 
-    make_plan(config)
+    Plan(config)
     experiment = Experiment(config, arguments.data_dir.absolute(), arguments.exp_dir.absolute())
     stages = arguments.stage, arguments.stop_stage, arguments.nproc
     if arguments.dry_run:

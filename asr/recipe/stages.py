@@ -92,7 +92,7 @@ def train_command(paths: Paths, processes: int) -> list[str]:
 
 
 def _train(experiment: Experiment, paths: Paths, processes: int) -> None:
-    from asr.scaling.plan import make_plan
+    from asr.scaling.plan import Plan
     from asr.train.run import train
 
     say(f"run folder: {paths.run}")
@@ -100,7 +100,7 @@ def _train(experiment: Experiment, paths: Paths, processes: int) -> None:
         train(experiment.config, paths.manifests, paths.tokens, paths.run)
         return
     # What can be found wrong without training is found here, once, instead of by every process.
-    make_plan(experiment.config)
+    Plan(experiment.config)
     paths.run.mkdir(parents=True, exist_ok=True)
     aside = paths.run / ".config.yaml.partial"
     aside.write_text(dump_config(experiment.config), encoding="utf-8")

@@ -1,31 +1,25 @@
-"""From settings at κ = 1 and a κ to the numbers that a run uses, and the table of both."""
+"""From settings at κ = 1 and a κ to the numbers that a training step uses."""
 
 from __future__ import annotations
 
-import json
+import bisect
+import functools
+import itertools
 import math
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
-from asr.config import Config
+from asr.config import Config, OptimizerConfig
+from asr.errors import UserError
 from asr.scaling.rules import (
     OptimizerValues,
     check_scale,
     ema_rate,
-    half_life_hours,
+    momentum_of_epoch_weight,
+    momentum_of_half_life,
     scale_adam,
+    scale_adamw,
     scale_sgd,
 )
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table: a quantity at κ = 1, at this run's κ, and the rule between them."""
-
-    name: str
-    base: str
-    scaled: str
-    rule: str
 
 
 @dataclass(frozen=True)
@@ -37,22 +31,63 @@ class Micro:
 
 
 @dataclass(frozen=True)
-class Plan:
-    batch_scale: float
-    step_seconds: float
-    """Audio seconds per optimizer step, over all devices."""
-    steps: int
-    optimizer: OptimizerValues
-    teacher_rate: float
-    """1 − ρ̂ per step."""
+class Cut:
+    """A step's audio in micro-batches. labeled and unlabeled: once pseudo-labels have started; warmup: before."""
+
+    scale: float
+    """κ: base batches that a step holds."""
     warmup: Micro
-    """Labeled audio, until pseudo-labels start."""
     labeled: Micro
     unlabeled: Micro
-    rows: tuple[Row, ...]
+
+    def micros(self, started: bool) -> tuple[Micro, Micro]:
+        """Of the labeled and of the unlabeled stream."""
+        return (self.labeled, self.unlabeled) if started else (self.warmup, Micro(0, 0.0))
 
 
-def _cut(seconds: float, max_device_seconds: float) -> Micro:
+@dataclass(frozen=True)
+class Values:
+    """What a step that is worth κ base steps is done with."""
+
+    optimizer: OptimizerValues
+    teacher_rate: float
+    """1 − ρ^κ."""
+
+
+def base_momentum(config: Config) -> float:
+    """ρ per base step, in whichever of its three forms the settings give it.
+
+    Raises:
+        UserError: a weight per epoch without the epoch's length, or a half-life and a weight.
+    """
+    teacher, seconds = config.teacher, config.batch.base_seconds
+    if teacher.half_life_hours is not None and teacher.epoch_weight is not None:
+        raise UserError("teacher.half_life_hours and teacher.epoch_weight are two ways to say one thing: give one")
+    if teacher.half_life_hours is not None:
+        return momentum_of_half_life(teacher.half_life_hours, seconds)
+    if teacher.epoch_weight is None:
+        return teacher.momentum
+    if teacher.epoch_hours is None:
+        raise UserError("teacher.epoch_weight needs teacher.epoch_hours: the hours of audio in an epoch")
+    return momentum_of_epoch_weight(teacher.epoch_weight, teacher.epoch_hours, seconds)
+
+
+def optimizer_at(optimizer: OptimizerConfig, kappa: float) -> OptimizerValues:
+    """The optimizer's values at κ, by its own rule.
+
+    Raises:
+        UserError: κ is beyond what the linear β rule allows.
+    """
+    o = optimizer
+    if o.kind == "sgd":
+        return scale_sgd(OptimizerValues(o.lr, o.momentum, 0.0, 0.0, o.weight_decay), kappa)
+    base = OptimizerValues(o.lr, 0.0 if o.kind == "rmsprop" else o.beta1, o.beta2, o.eps, o.weight_decay)
+    if o.kind == "adamw":
+        return scale_adamw(base, kappa, o.beta_rule, o.decay_rule)
+    return scale_adam(base, kappa, o.beta_rule)
+
+
+def _packed(seconds: float, max_device_seconds: float) -> Micro:
     count = max(1, math.ceil(seconds / max_device_seconds - 1e-9)) if seconds > 0 else 0
     return Micro(count, seconds / max(count, 1))
 
@@ -62,123 +97,109 @@ def steps_until(hours: float, step_seconds: float) -> int:
     return math.ceil(hours * 3600 / step_seconds - 1e-9)
 
 
-def _write_momentum(rate: float) -> str:
-    """ρ = 1 − rate with the digits that tell it from 1."""
-    return f"{1 - rate:.{max(4, 3 - math.floor(math.log10(rate)))}g}" if 0 < rate < 1 else f"{1 - rate:g}"
+class Plan:
+    """Everything that follows the batch size, as functions of hours of audio and of κ."""
 
+    def __init__(self, config: Config) -> None:
+        """Raises UserError where κ is no scale, or is not feasible under the linear β rule."""
+        self.config = config
+        scaling = config.scaling
+        self.momentum = base_momentum(config)
+        self.points = scaling.progressive or ((0.0, config.batch_scale),)
+        self._check_points()
+        self._hours = [hours for hours, _ in self.points]
+        # Where κ changes, micro-batches keep their size and a step takes more of them: an epoch need not be cut
+        # anew. AdaScale compares groups that are alike. Else a step fills as few micro-batches as will hold it.
+        self.in_units = bool(scaling.progressive) or scaling.adascale
+        base, cap = config.batch.base_seconds, config.batch.max_device_seconds
+        smallest = min(scale for _, scale in self.points)
+        self.units = max(math.ceil(base / cap - 1e-9), math.ceil(1 / smallest - 1e-9))
+        self.cut = functools.cache(self._cut)
+        self.values = functools.lru_cache(maxsize=64)(self._values)
+        for _, scale in self.points:
+            self.values(scale)
 
-def _micro(micro: Micro) -> str:
-    return f"{micro.count} × {micro.seconds:g} s" if micro.count else "–"
+    def _check_points(self) -> None:
+        scaling, batch_scale = self.config.scaling, self.config.batch_scale
+        check_scale(batch_scale)
+        for _, scale in self.points:
+            check_scale(scale)
+        if not scaling.progressive:
+            return
+        if batch_scale != 1:
+            raise UserError(f"scaling.progressive gives κ over time; batch_scale = {batch_scale:g} must be left at 1")
+        if scaling.adascale:
+            raise UserError("scaling.progressive and scaling.adascale cannot be used together; choose one")
+        hours = [hours for hours, _ in self.points]
+        apart = [b - a for a, b in itertools.pairwise(hours)]
+        if hours[0] != 0 or any(gap <= 0 for gap in apart) or any(gap < scaling.ramp_hours for gap in apart[1:]):
+            raise UserError(
+                "scaling.progressive must begin at hour 0, with switches in order and at least scaling.ramp_hours "
+                f"apart; found {[list(p) for p in self.points]}"
+            )
 
+    @property
+    def share(self) -> float:
+        """Of a step's audio that is unlabeled, once pseudo-labels have started."""
+        return 0.0 if self.config.pseudo.labels == "none" else self.config.pseudo.unlabeled_share
 
-def _values(config: Config, kappa: float) -> tuple[OptimizerValues, float]:
-    o = config.optimizer
-    if o.kind == "sgd":
-        base = OptimizerValues(o.lr, o.momentum, 0.0, 0.0, o.weight_decay)
-        values = scale_sgd(base, kappa) if config.scaling.optimizer else base
-    else:
-        base = OptimizerValues(o.lr, o.beta1, o.beta2, o.eps, o.weight_decay)
-        values = scale_adam(base, kappa, o.beta_rule, o.decay_rule) if config.scaling.optimizer else base
-    return values, ema_rate(config.teacher.momentum, kappa if config.scaling.ema else 1.0)
+    @property
+    def adascale(self) -> bool:
+        return self.config.scaling.adascale
 
+    def wanted_scale(self, hours: float) -> float:
+        """κ of the schedule; during a ramp it grows by equal factors in equal audio."""
+        last = bisect.bisect_right(self._hours, hours + 1e-9) - 1
+        since, scale = self.points[last]
+        ramp = self.config.scaling.ramp_hours
+        if last == 0 or hours >= since + ramp:
+            return scale
+        before = self.points[last - 1][1]
+        return float(before * (scale / before) ** ((hours - since) / ramp))
 
-def _optimizer_rows(config: Config, base: OptimizerValues, scaled: OptimizerValues) -> list[Row]:
-    o = config.optimizer
-    off = None if config.scaling.optimizer else "not scaled"
-    if o.kind == "sgd":
-        return [
-            Row("learning rate", f"{base.lr:.4g}", f"{scaled.lr:.4g}", off or "κ · lr"),
-            Row("momentum", f"{base.beta1:g}", f"{scaled.beta1:g}", off or "unchanged"),
-            Row("weight decay (L2)", f"{base.weight_decay:g}", f"{scaled.weight_decay:g}", off or "unchanged"),
-        ]
-    beta = "β^κ" if o.beta_rule == "power" else "1 − κ(1 − β)"
-    decay = "√κ · λ" if o.decay_rule == "small-lr" else "(1 − (1 − ηλ)^κ) / (√κ·η)"
-    return [
-        Row("learning rate", f"{base.lr:.4g}", f"{scaled.lr:.4g}", off or "√κ · lr"),
-        Row("β₁", f"{base.beta1:.6g}", f"{scaled.beta1:.6g}", off or beta),
-        Row("β₂", f"{base.beta2:.6g}", f"{scaled.beta2:.6g}", off or beta),
-        Row("ε", f"{base.eps:.3g}", f"{scaled.eps:.3g}", off or "ε / √κ"),
-        Row("weight decay", f"{base.weight_decay:.4g}", f"{scaled.weight_decay:.4g}", off or decay),
-    ]
+    def at(self, hours: float) -> Cut:
+        """How the step that begins at `hours` is cut, and its κ as it can be had from whole micro-batches."""
+        scale = self.wanted_scale(hours)
+        if self.in_units:
+            scale = max(1, round(scale * self.units)) / self.units
+        return self.cut(scale)
 
-
-def _event_rows(config: Config, base_seconds: float, step_seconds: float) -> list[Row]:
-    events = [("learning-rate warm-up ends", config.schedule.warmup_hours)]
-    if config.schedule.decay_start_hours is not None:
-        events.append(("learning-rate decay starts", config.schedule.decay_start_hours))
-    if config.specaugment.start_hours > 0:
-        events.append(("SpecAugment starts", config.specaugment.start_hours))
-    if config.pseudo.labels != "none":
-        events.append(("pseudo-labels start", config.pseudo.start_hours))
-    events += [
-        ("evaluation every", config.train.evaluate_hours),
-        ("checkpoint every", config.train.checkpoint_hours),
-        ("training ends", config.schedule.total_hours),
-    ]
-    return [
-        Row(
-            name,
-            f"step {steps_until(hours, base_seconds):,}",
-            f"step {steps_until(hours, step_seconds):,}",
-            f"{hours:g} h of audio",
+    def _cut(self, scale: float) -> Cut:
+        base, cap, share = self.config.batch.base_seconds, self.config.batch.max_device_seconds, self.share
+        if not self.in_units:
+            warmup, labeled, unlabeled = (_packed(base * scale * part, cap) for part in (1.0, 1 - share, share))
+            return Cut(scale, warmup, labeled, unlabeled)
+        count, unit = round(scale * self.units), base / self.units
+        return Cut(
+            scale, Micro(count, unit), Micro(count, unit * (1 - share)), Micro(count if share else 0, unit * share)
         )
-        for name, hours in events
-    ]
 
+    def _values(self, kappa: float) -> Values:
+        scaling = self.config.scaling
+        optimizer = optimizer_at(self.config.optimizer, kappa if scaling.optimizer else 1.0)
+        return Values(optimizer, ema_rate(self.momentum, kappa if scaling.ema else 1.0))
 
-def make_plan(config: Config) -> Plan:
-    """All numbers that follow the batch size, and the table that shows them.
+    def teacher_rate(self, kappa: float, seconds: float) -> float:
+        """1 − ρ^κ for a step that is worth κ base steps and holds `seconds` of audio.
 
-    Raises:
-        UserError: κ is not positive, or not feasible under the linear β rule.
-    """
-    kappa = config.batch_scale
-    check_scale(kappa)
-    base_seconds = config.batch.base_seconds
-    seconds = kappa * base_seconds
-    cap = config.batch.max_device_seconds
-    share = 0.0 if config.pseudo.labels == "none" else config.pseudo.unlabeled_share
-    base, base_rate = _values(config, 1.0)
-    scaled, rate = _values(config, kappa)
-    warmup, labeled, unlabeled = (_cut(seconds * part, cap) for part in (1.0, 1 - share, share))
-    half_life = half_life_hours(config.teacher.momentum, base_seconds)
-    # Without the rule the teacher moves as far per step as at κ = 1, and so lags κ times as far behind.
-    scaled_half_life = half_life if config.scaling.ema else half_life * kappa
-    rows = [
-        Row("audio per step", f"{base_seconds:g} s", f"{seconds:g} s", "κ · seconds"),
-        Row("micro-batches, warm-up", _micro(_cut(base_seconds, cap)), _micro(warmup), f"each up to {cap:g} s"),
-    ]
-    if share:
-        rows += [
-            Row("micro-batches, labeled", _micro(_cut(base_seconds * (1 - share), cap)), _micro(labeled), ""),
-            Row("micro-batches, unlabeled", _micro(_cut(base_seconds * share, cap)), _micro(unlabeled), ""),
-        ]
-    rows += _optimizer_rows(config, base, scaled)
-    rule = "ρ^κ" if config.scaling.ema else "not scaled"
-    rows += [
-        Row("teacher momentum ρ", _write_momentum(base_rate), _write_momentum(rate), rule),
-        Row("teacher half-life", f"{half_life:.3g} h", f"{scaled_half_life:.3g} h", "audio"),
-        *_event_rows(config, base_seconds, seconds),
-    ]
-    steps = steps_until(config.schedule.total_hours, seconds)
-    return Plan(kappa, seconds, steps, scaled, rate, warmup, labeled, unlabeled, tuple(rows))
+        With `scaling.ema_clock: seconds` the exponent is the audio that there was, in base batches, instead of κ.
+        """
+        if self.config.scaling.ema and self.config.scaling.ema_clock == "seconds":
+            return ema_rate(self.momentum, seconds / self.config.batch.base_seconds)
+        return self.values(kappa).teacher_rate
 
+    def steps_until(self, hours: float) -> int:
+        """Steps until the clock has reached `hours`. Under AdaScale, at its best: every step worth κ."""
+        base = self.config.batch.base_seconds
+        if not self.config.scaling.progressive:
+            return steps_until(hours, base * self.at(0.0).scale)
+        done, steps = 0.0, 0
+        while done * base / 3600 < hours - 1e-9:
+            done += self.at(done * base / 3600).scale
+            steps += 1
+        return steps
 
-def format_plan(plan: Plan) -> str:
-    """The table base → scaled as text."""
-    table = [Row("", "κ = 1", f"κ = {plan.batch_scale:g}", "rule"), *plan.rows]
-    cells = [(r.name, r.base, r.scaled, r.rule) for r in table]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [
-        f"{name:<{widths[0]}}  {base:>{widths[1]}}  {scaled:>{widths[2]}}  {rule}".rstrip()
-        for name, base, scaled, rule in cells
-    ]
-    return "\n".join([lines[0], "-" * (sum(widths) + 6), *lines[1:]])
-
-
-def write_plan(path: Path, plan: Plan) -> None:
-    """Write the table as JSON, aside and then renamed."""
-    content = {"batch_scale": plan.batch_scale, "rows": [asdict(row) for row in plan.rows]}
-    aside = path.with_name(f".{path.name}.partial")
-    aside.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    aside.replace(path)
+    @property
+    def steps(self) -> int:
+        """Until training ends; under AdaScale, at least."""
+        return self.steps_until(self.config.schedule.total_hours)

@@ -2,7 +2,8 @@
 
 Sources: [EMA] Busbridge et al., "How to Scale Your EMA", NeurIPS 2023. [SDE] Malladi et al., "On the SDEs
 and Scaling Rules for Adaptive Gradient Algorithms", NeurIPS 2022. [Linear] Goyal et al., "Accurate, Large
-Minibatch SGD", 2017. No torch in here: these are functions of numbers.
+Minibatch SGD", 2017. [MPL] Higuchi et al., "Momentum Pseudo-Labeling", Interspeech 2021. [Width] "Robust
+Layerwise Scaling Rules by Proper Weight Decay Tuning", 2025. No torch in here: these are functions of numbers.
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ DecayRule = Literal["small-lr", "exact"]
 
 @dataclass(frozen=True)
 class OptimizerValues:
-    """What an optimizer is given. `beta1` is SGD's momentum; SGD has neither `beta2` nor `eps`."""
+    """What an optimizer is given.
+
+    `beta1` is SGD's momentum, `beta2` is RMSprop's smoothing constant; SGD has neither `beta2` nor `eps`, RMSprop
+    no `beta1`.
+    """
 
     lr: float
     beta1: float
@@ -47,6 +52,26 @@ def half_life_hours(momentum: float, base_seconds: float) -> float:
     return base_seconds / 3600 * math.log(2) / -math.log(momentum) if momentum > 0 else 0.0
 
 
+def momentum_of_half_life(hours: float, base_seconds: float) -> float:
+    """ρ per base step for a half-life of `hours` of audio. Inverse of `half_life_hours`."""
+    return math.exp(-math.log(2) * base_seconds / (3600 * hours)) if hours > 0 else 0.0
+
+
+def momentum_of_epoch_weight(weight: float, epoch_hours: float, base_seconds: float) -> float:
+    """ρ = w^(1/K), K being the base steps in `epoch_hours` of audio: w of the old teacher is left after them [MPL]."""
+    return math.pow(weight, base_seconds / (3600 * epoch_hours))
+
+
+def epoch_weight(momentum: float, epoch_hours: float, base_seconds: float) -> float:
+    """What is left of a teacher after `epoch_hours` of audio. Inverse of `momentum_of_epoch_weight`."""
+    return math.pow(momentum, 3600 * epoch_hours / base_seconds)
+
+
+def largest_linear_scale(beta: float) -> float:
+    """The κ at which the linear rule makes β zero."""
+    return 1 / (1 - beta)
+
+
 def scale_beta(beta: float, kappa: float, rule: BetaRule) -> float:
     """A moment's decay at κ: 1 − κ(1 − β) as in [SDE], or β^κ, which agrees to first order and never ends.
 
@@ -59,8 +84,8 @@ def scale_beta(beta: float, kappa: float, rule: BetaRule) -> float:
     # 1 − 10·(1 − 0.9) is −2e-16, and stands for 0.
     if scaled < -1e-12:
         raise UserError(
-            f"batch scale κ = {kappa:g}: the linear rule makes Adam's β = {beta:g} negative. The largest "
-            f"feasible κ is {1 / (1 - beta):g}; use that, or set optimizer.beta_rule to power"
+            f"batch scale κ = {kappa:g}: the linear rule makes β = {beta:g} negative. The largest "
+            f"feasible κ is {largest_linear_scale(beta):g}; use that, or set optimizer.beta_rule to power"
         )
     return max(scaled, 0.0)
 
@@ -75,8 +100,19 @@ def scale_decay(decay: float, lr: float, kappa: float, rule: DecayRule) -> float
     return -math.expm1(kappa * math.log1p(-lr * decay)) / (math.sqrt(kappa) * lr)
 
 
-def scale_adam(base: OptimizerValues, kappa: float, betas: BetaRule, decay: DecayRule) -> OptimizerValues:
-    """Adam's square-root rule [SDE]: lr·√κ, ε/√κ, both β by `scale_beta`, decoupled λ by `scale_decay`.
+def scale_adamw(base: OptimizerValues, kappa: float, betas: BetaRule, decay: DecayRule) -> OptimizerValues:
+    """Adam's square-root rule [SDE]: lr·√κ, ε/√κ, both β by `scale_beta`; decoupled λ by `scale_decay`.
+
+    Raises:
+        UserError: κ is beyond what the linear β rule allows.
+    """
+    scaled = scale_adam(base, kappa, betas)
+    weight_decay = scale_decay(base.weight_decay, base.lr, kappa, decay)
+    return OptimizerValues(scaled.lr, scaled.beta1, scaled.beta2, scaled.eps, weight_decay)
+
+
+def scale_adam(base: OptimizerValues, kappa: float, betas: BetaRule) -> OptimizerValues:
+    """Adam's square-root rule [SDE], for Adam and, β₁ being 0, RMSprop. L2 decay is part of the loss and stays.
 
     Raises:
         UserError: κ is beyond what the linear β rule allows.
@@ -84,13 +120,20 @@ def scale_adam(base: OptimizerValues, kappa: float, betas: BetaRule, decay: Deca
     root = math.sqrt(kappa)
     return OptimizerValues(
         lr=base.lr * root,
-        beta1=scale_beta(base.beta1, kappa, betas),
+        beta1=scale_beta(base.beta1, kappa, betas) if base.beta1 else 0.0,
         beta2=scale_beta(base.beta2, kappa, betas),
         eps=base.eps / root,
-        weight_decay=scale_decay(base.weight_decay, base.lr, kappa, decay),
+        weight_decay=base.weight_decay,
     )
 
 
 def scale_sgd(base: OptimizerValues, kappa: float) -> OptimizerValues:
     """SGD's linear rule [Linear]: lr·κ; momentum and L2 decay stay."""
     return OptimizerValues(base.lr * kappa, base.beta1, base.beta2, base.eps, base.weight_decay)
+
+
+def scale_width(values: OptimizerValues, width: float, proxy_width: float) -> OptimizerValues:
+    """Of AdamW's matrices at `width`, from values tuned at `proxy_width`: lr ∝ 1/d, λ ∝ √d [Width]. Not for vectors."""
+    ratio = width / proxy_width
+    decay = values.weight_decay * math.sqrt(ratio)
+    return OptimizerValues(values.lr / ratio, values.beta1, values.beta2, values.eps, decay)

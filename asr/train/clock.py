@@ -10,26 +10,36 @@ from asr.config import ScheduleConfig
 
 @dataclass
 class Clock:
-    """Audio consumed by training, in base steps: one step at κ is κ of them.
+    """Training's progress in base steps: one step at κ is κ of them.
 
-    Every event lies at a number of hours of audio, and κ decides only how far one step moves.
+    Every event lies at a number of hours of audio, and κ decides only how far one step moves. Under AdaScale a
+    step of κ base batches is worth its gain, r ≤ κ base steps, and what the clock shows is less than was consumed.
     """
 
     base_seconds: float
     steps: int = 0
     base_steps: float = 0.0
+    base_batches: float = 0.0
+    """Consumed so far."""
 
     @property
     def hours(self) -> float:
-        """Audio consumed so far, nominal."""
+        """Audio that training is worth so far, nominal; without AdaScale, that it has consumed."""
         return self.base_steps * self.base_seconds / 3600
 
-    def hours_after(self, kappa: float) -> float:
-        return (self.base_steps + kappa) * self.base_seconds / 3600
+    @property
+    def audio_hours(self) -> float:
+        """Audio consumed so far, nominal."""
+        return self.base_batches * self.base_seconds / 3600
 
-    def tick(self, kappa: float) -> None:
+    def hours_after(self, gain: float) -> float:
+        return (self.base_steps + gain) * self.base_seconds / 3600
+
+    def tick(self, kappa: float, gain: float | None = None) -> None:
+        """One step of κ base batches, worth `gain` base steps; as many as it holds where none is given."""
         self.steps += 1
-        self.base_steps += kappa
+        self.base_steps += kappa if gain is None else gain
+        self.base_batches += kappa
 
 
 def reached(hours: float, event_hours: float) -> bool:

@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from asr.config import Config
 from asr.data.audio import AudioReader, Samples
 from asr.data.batching import Grid, MicroBatch, Stream, share_out
 from asr.data.manifest import Manifest
-from asr.scaling.plan import Micro, Plan
+from asr.scaling.plan import Cut, Micro, Plan
 from asr.train.clock import Clock, reached
 
 AHEAD = 3
 """Steps whose audio is being read while one is trained on."""
-
-
-_Reading = tuple[int, bool, MicroBatch, list[Future[Samples]]]
 
 
 @dataclass(frozen=True)
@@ -43,11 +40,26 @@ class Work:
 @dataclass(frozen=True)
 class StepBatch:
     work: list[Work]
+    cut: Cut
     seconds: float
     """Audio in the global batch as it is, without padding."""
     padded_seconds: float
     positions: Positions
     """After this step."""
+
+
+_Reading = tuple[int, bool, MicroBatch, list[Future[Samples]]]
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """A step whose audio is being read."""
+
+    cut: Cut
+    reading: list[_Reading]
+    seconds: float
+    padded_seconds: float
+    positions: Positions
 
 
 class Feeder:
@@ -77,48 +89,59 @@ class Feeder:
         seed = 2 * self._config.seed + (0 if labeled else 1)
         return Stream(self._manifests[0 if labeled else 1].durations, grid, batch.length_jitter, seed)
 
-    def _steps(self, clock: Clock, positions: Positions) -> Iterator[tuple[list[tuple[bool, MicroBatch]], Positions]]:
-        """Global batches, labeled micro-batches first, each with the positions after it."""
-        pseudo, plan = self._config.pseudo, self._plan
-        started = positions.started
-        labeled = self._stream(True, plan.labeled if started else plan.warmup)
-        unlabeled = self._stream(False, plan.unlabeled)
-        labeled.seek(*positions.labeled)
-        unlabeled.seek(*positions.unlabeled)
+    def _started(self, clock: Clock, positions: Positions) -> bool:
+        pseudo = self._config.pseudo
+        return positions.started or (pseudo.labels != "none" and reached(clock.hours, pseudo.start_hours))
+
+    def _plan_steps(self, clock: Clock, positions: Positions) -> Iterator[_Planned]:
+        """Global batches from a point on, labeled micro-batches first, with their audio asked for."""
+        frame_seconds = self._config.features.shift_ms / 1000
+        streams: dict[bool, Stream] = {}
+        shapes: tuple[float, float] | None = None
         while True:
-            if not started and pseudo.labels != "none" and reached(clock.hours, pseudo.start_hours):
-                # Other shapes from here on: the running epoch's cut no longer fits.
-                started, epoch = True, labeled.epoch
-                labeled = self._stream(True, plan.labeled)
-                labeled.seek(epoch + 1, 0)
-            parts = [(True, b) for b in labeled.take((plan.labeled if started else plan.warmup).count)]
-            if started:
-                parts += [(False, b) for b in unlabeled.take(plan.unlabeled.count)]
-            clock.tick(plan.batch_scale)
-            yield (
-                parts,
-                Positions((labeled.epoch, labeled.offset), (unlabeled.epoch, unlabeled.offset), started),
+            cut = self._plan.at(clock.hours)
+            started = self._started(clock, positions)
+            micros = cut.micros(started)
+            if shapes != (micros[0].seconds, micros[1].seconds):
+                shapes = (micros[0].seconds, micros[1].seconds)
+                streams = {kind: self._stream(kind, micro) for kind, micro in zip((True, False), micros, strict=True)}
+                labeled = positions.labeled
+                if started and not positions.started:
+                    # Other shapes from here on: the running epoch's cut no longer fits.
+                    labeled = (labeled[0] + 1, 0)
+                streams[True].seek(*labeled)
+                streams[False].seek(*positions.unlabeled)
+            parts = [
+                (kind, b) for kind, m in zip((True, False), micros, strict=True) for b in streams[kind].take(m.count)
+            ]
+            ends = [(streams[kind].epoch, streams[kind].offset) for kind in (True, False)]
+            positions = Positions(ends[0], ends[1], started)
+            clock.tick(cut.scale)
+            own = share_out([b for _, b in parts], self._rank, self._world_size)
+            yield _Planned(
+                cut,
+                [(i, parts[i][0], b, self._reader.submit(self.manifest(parts[i][0]), b.rows)) for i, b in own],
+                sum(float(self.manifest(kind).durations[b.rows].sum()) for kind, b in parts),
+                sum(len(b.rows) * b.frames for _, b in parts) * frame_seconds,
+                positions,
             )
 
-    def feed(self, clock: Clock, positions: Positions, steps: int) -> Iterator[StepBatch]:
-        """The next `steps` global batches. `clock` is copied; training keeps its own."""
-        ahead = Clock(clock.base_seconds, clock.steps, clock.base_steps)
-        planned = self._steps(ahead, positions)
-        frame_seconds = self._config.features.shift_ms / 1000
-        waiting: deque[tuple[list[_Reading], float, float, Positions]] = deque()
-        submitted = 0
-        for _ in range(steps):
-            while submitted < steps and len(waiting) <= AHEAD:
-                parts, after = next(planned)
-                seconds = sum(float(self.manifest(kind).durations[b.rows].sum()) for kind, b in parts)
-                padded = sum(len(b.rows) * b.frames for _, b in parts) * frame_seconds
-                own = share_out([b for _, b in parts], self._rank, self._world_size)
-                reading = [(i, parts[i][0], b, self._reader.submit(self.manifest(parts[i][0]), b.rows)) for i, b in own]
-                waiting.append((reading, seconds, padded, after))
-                submitted += 1
-            reading, seconds, padded, after = waiting.popleft()
-            work = [Work(i, kind, b, self._reader.gather(futures)) for i, kind, b, futures in reading]
-            yield StepBatch(work, seconds, padded, after)
+    def feed(self, clock: Clock, positions: Positions) -> Iterator[StepBatch]:
+        """Global batches without end, from where `clock` stands. The caller moves the clock after each."""
+        waiting: deque[_Planned] = deque()
+        planned = self._plan_steps(replace(clock), positions)
+        while True:
+            while len(waiting) <= AHEAD:
+                waiting.append(next(planned))
+            if waiting[0].positions.started != self._started(clock, positions):
+                # A gain that AdaScale measured has moved the clock otherwise than was planned for.
+                waiting.clear()
+                planned = self._plan_steps(replace(clock), positions)
+                continue
+            step = waiting.popleft()
+            positions = step.positions
+            work = [Work(i, kind, b, self._reader.gather(futures)) for i, kind, b, futures in step.reading]
+            yield StepBatch(work, step.cut, step.seconds, step.padded_seconds, positions)
 
     def manifest(self, labeled: bool) -> Manifest:
         """The labeled or the unlabeled utterances, whose rows `Work` counts in."""

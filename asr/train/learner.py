@@ -21,13 +21,15 @@ from asr.data.specaugment import specaugment
 from asr.data.tokens import BLANK, Tokenizer
 from asr.data.warp import warp_frequency
 from asr.decode.greedy import GreedyLabel, pack_best, unpack_best
+from asr.errors import UserError
 from asr.model.encoder import Encoder, Regularizer
 from asr.model.precision import autocast, autocast_type
 from asr.pseudo.teacher import make_teacher, move_teacher
 from asr.scaling.plan import Plan
-from asr.scaling.rules import OptimizerValues
-from asr.train.clock import reached
+from asr.scaling.rules import OptimizerValues, scale_width
+from asr.train.clock import Clock, learning_rate_share, reached
 from asr.train.feeder import StepBatch, Work
+from asr.train.gain import GainMeter, audio_seconds, group_work
 from asr.train.ranks import Ranks
 
 
@@ -52,6 +54,10 @@ class StepResult:
     moved: bool
     """False where loss or gradient were not finite: nothing was changed."""
     tally: LabelTally
+    gain: float = 1.0
+    """Base steps that this one is worth: κ, or what AdaScale measured."""
+    learning_rate: float = 0.0
+    teacher_rate: float = 0.0
     labels: list[tuple[int, list[int]]] = field(default_factory=list)
     """Row in the unlabeled manifest and token ids of every pseudo-label made, kept or not."""
 
@@ -59,17 +65,41 @@ class StepResult:
 def make_optimizer(
     model: nn.Module, config: OptimizerConfig, values: OptimizerValues, fused: bool
 ) -> torch.optim.Optimizer:
-    """Weight decay is for matrices alone: biases and norm gains have no scale to be held down."""
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    vectors = [p for p in model.parameters() if p.ndim <= 1]
+    """In two groups, matrices and vectors: `set_values` treats them differently."""
     groups = [
-        {"params": matrices, "weight_decay": values.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
+        {"params": [p for p in model.parameters() if p.ndim > 1]},
+        {"params": [p for p in model.parameters() if p.ndim <= 1]},
     ]
     if config.kind == "sgd":
         return torch.optim.SGD(groups, lr=values.lr, momentum=values.beta1, fused=fused)
+    if config.kind == "rmsprop":
+        return torch.optim.RMSprop(groups, lr=values.lr, alpha=values.beta2, eps=values.eps, foreach=True)
     kind = torch.optim.AdamW if config.kind == "adamw" else torch.optim.Adam
     return kind(groups, lr=values.lr, betas=(values.beta1, values.beta2), eps=values.eps, fused=fused)
+
+
+def set_values(optimizer: torch.optim.Optimizer, values: OptimizerValues, share: float, width_ratio: float) -> None:
+    """Give the optimizer a step's values.
+
+    Weight decay is for matrices alone: biases and norm gains have no scale to be held down.
+
+    Args:
+        optimizer: of `make_optimizer`.
+        values: at the step's κ.
+        share: of the peak learning rate, by the schedule.
+        width_ratio: the model's width over that which the values were tuned at.
+    """
+    matrices, vectors = optimizer.param_groups
+    of_matrices = scale_width(values, width_ratio, 1.0)
+    matrices["lr"], vectors["lr"] = of_matrices.lr * share, values.lr * share
+    matrices["weight_decay"], vectors["weight_decay"] = of_matrices.weight_decay, 0.0
+    for group in optimizer.param_groups:
+        if "betas" in group:
+            group["betas"] = (values.beta1, values.beta2)
+        elif "alpha" in group:
+            group["alpha"] = values.beta2
+        if "eps" in group:
+            group["eps"] = values.eps
 
 
 def needed_frames(ids: Sequence[int]) -> int:
@@ -96,11 +126,21 @@ class Learner:
         self.student = Encoder(config.features.mels, tokenizer.size, config.model, frame_seconds).to(ranks.device)
         self.teacher = make_teacher(self.student)
         self.features = LogMel(config.features).to(ranks.device)
-        self.optimizer = make_optimizer(self.student, config.optimizer, plan.optimizer, fused=True)
+        cut = plan.at(0.0)
+        self.optimizer = make_optimizer(self.student, config.optimizer, plan.values(cut.scale).optimizer, fused=True)
         self.precision = kind = autocast_type(config.train.precision, ranks.device)
         self.scaler = torch.amp.GradScaler(ranks.device.type, enabled=kind is torch.float16)
+        self.width_ratio = config.model.width / (config.optimizer.proxy_width or config.model.width)
+        self.meter: GainMeter | None = None
+        # A step of a single group shows no noise and is worth its audio.
+        if plan.adascale and cut.warmup.count > 1:
+            if self.scaler.is_enabled():
+                raise UserError(
+                    "scaling.adascale cannot measure gradients that fp16 scales; set train.precision to bf16"
+                )
+            self.meter = GainMeter(self.student, self.optimizer, config, cut.warmup.count, ranks)
         self.parallel: nn.Module = self.student
-        if ranks.world_size > 1:
+        if ranks.world_size > 1 and self.meter is None:
             ids = [ranks.device.index] if ranks.device.type == "cuda" else None
             self.parallel = DistributedDataParallel(self.student, device_ids=ids, gradient_as_bucket_view=True)
 
@@ -149,14 +189,13 @@ class Learner:
         work: Work,
         clean: tuple[Tensor, Tensor],
         targets: list[list[int]],
-        step: int,
-        hours: float,
+        clock: Clock,
         started: bool,
     ) -> Tensor:
         """Summed negative log-likelihood of the utterances that have a target."""
         features, frames = clean
-        regularizer = self._regularizer(step, work.index, started)
-        if reached(hours, self.config.specaugment.start_hours):
+        regularizer = self._regularizer(clock.steps, work.index, started)
+        if reached(clock.hours, self.config.specaugment.start_hours):
             # Real frames are known on the host without asking the device.
             lengths = torch.tensor([len(s) for s in work.samples] or [0])
             host_frames = self.features.frames(lengths).clamp(max=work.batch.frames)
@@ -167,7 +206,7 @@ class Learner:
             log_probs, lengths = self.parallel(features, frames, regularizer)
         return ctc_loss(log_probs, lengths, targets)
 
-    def step(self, batch: StepBatch, step: int, hours: float, learning_rate: float) -> StepResult:
+    def step(self, batch: StepBatch, clock: Clock) -> StepResult:
         """One optimizer step on this rank's part of a global batch, and one move of the teacher.
 
         The loss is the negative log-likelihood per second of audio in the global batch, so that gradients
@@ -175,37 +214,47 @@ class Learner:
 
         Args:
             batch: the work of this rank.
-            step: counts from 0; keys the randomness.
-            hours: the clock before the step.
-            learning_rate: for this step.
+            clock: before the step; its count of steps keys the randomness.
         """
-        started = batch.positions.started
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate
         self.optimizer.zero_grad(set_to_none=True)
         result = StepResult(0.0, 0.0, 0, 0, 0.0, False, LabelTally())
+        result.gain = batch.cut.scale if self.meter is None else self.meter.gain(batch.cut.scale)
+        losses = torch.zeros(2, dtype=torch.float64, device=self.ranks.device)
+        if self.meter is None:
+            self._accumulate(batch, batch.work, clock, losses, result, last=True)
+        else:
+            self.meter.begin(clock.base_steps)
+            for group in group_work(batch.work):
+                self._accumulate(batch, group, clock, losses, result, last=False)
+                self.meter.add_group(audio_seconds(group))
+            self.meter.finish(batch.cut.scale, batch.seconds)
+        with record_function("optimizer and teacher update"):
+            self._move(batch, clock, losses, result)
+        return result
+
+    def _accumulate(
+        self, batch: StepBatch, works: Sequence[Work], clock: Clock, losses: Tensor, result: StepResult, last: bool
+    ) -> None:
+        """Add the gradients of some of a step's micro-batches; with the `last` ones ranks exchange theirs."""
         by_teacher = self.config.pseudo.labels == "teacher"
         with record_function("features"):
-            clean = [self.load(work) for work in batch.work]
+            clean = [self.load(work) for work in works]
         # All labels are asked for before the student starts, so that a GPU has work while the host waits.
         with record_function("teacher"):
             packed = [
-                self.label(*c) if by_teacher and not w.labeled else None for w, c in zip(batch.work, clean, strict=True)
+                self.label(*c) if by_teacher and not w.labeled else None for w, c in zip(works, clean, strict=True)
             ]
-        losses = torch.zeros(2, dtype=torch.float64, device=self.ranks.device)
-        for position, (work, features, label) in enumerate(zip(batch.work, clean, packed, strict=True)):
+        # DistributedDataParallel takes the mean over ranks.
+        share = 1 / batch.seconds if self.parallel is self.student else self.ranks.world_size / batch.seconds
+        for position, (work, features, label) in enumerate(zip(works, clean, packed, strict=True)):
             targets = self._targets_of(work, label, result)
-            last = position == len(batch.work) - 1
-            with nullcontext() if last or self.parallel is self.student else self.parallel.no_sync():  # type: ignore[operator]
+            exchange = last and position == len(works) - 1
+            with nullcontext() if exchange or self.parallel is self.student else self.parallel.no_sync():  # type: ignore[operator]
                 with record_function("student forward and loss"):
-                    loss = self._loss(work, features, targets, step, hours, started)
-                scaled = loss * (self.ranks.world_size / batch.seconds)
+                    loss = self._loss(work, features, targets, clock, batch.positions.started)
                 with record_function("backward"):
-                    self.scaler.scale(scaled).backward()  # type: ignore[no-untyped-call]
+                    self.scaler.scale(loss * share).backward()  # type: ignore[no-untyped-call]
             losses[0 if work.labeled else 1] += loss.detach()
-        with record_function("optimizer and teacher update"):
-            self._move(losses, result)
-        return result
 
     def _targets_of(self, work: Work, label: Tensor | None, result: StepResult) -> list[list[int]]:
         rows = work.batch.rows.tolist()
@@ -229,8 +278,13 @@ class Learner:
             result.utterances_unlabeled += count
         return targets
 
-    def _move(self, losses: Tensor, result: StepResult) -> None:
+    def _move(self, batch: StepBatch, clock: Clock, losses: Tensor, result: StepResult) -> None:
         """Clip, step, move the teacher; or none of it where a number is not finite, on all ranks alike."""
+        values = self.plan.values(result.gain)
+        share = learning_rate_share(self.config.schedule, clock.hours, clock.hours_after(result.gain))
+        result.learning_rate = values.optimizer.lr * share
+        result.teacher_rate = self.plan.teacher_rate(result.gain, batch.seconds)
+        set_values(self.optimizer, values.optimizer, share, self.width_ratio)
         self.scaler.unscale_(self.optimizer)
         bound = self.config.optimizer.max_grad_norm
         # Gradients are the same on every rank by now, and so is their norm, and what follows from it.
@@ -240,7 +294,7 @@ class Learner:
         result.moved = bool(np.isfinite(result.grad_norm))
         if result.moved:
             self.scaler.step(self.optimizer)
-            move_teacher(self.teacher, self.student, self.plan.teacher_rate)
+            move_teacher(self.teacher, self.student, result.teacher_rate)
         self.scaler.update()
 
 

@@ -6,6 +6,7 @@ import hashlib
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import astuple
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -16,6 +17,7 @@ from asr.config import Config
 from asr.data.audio import AudioReader
 from asr.decode.decoder import Decoder, in_order, references
 from asr.errors import UserError
+from asr.scaling.adascale import Smoothed
 from asr.scaling.plan import Plan
 from asr.score.wer import ErrorCounts, count_errors
 from asr.train.checkpoint import (
@@ -26,7 +28,7 @@ from asr.train.checkpoint import (
     restore_optimizer,
     save_checkpoint,
 )
-from asr.train.clock import Clock, learning_rate_share, passed
+from asr.train.clock import Clock, passed, reached
 from asr.train.corpus import Data
 from asr.train.feeder import Feeder, Positions, StepBatch
 from asr.train.learner import Learner, StepResult
@@ -87,6 +89,10 @@ class Loop:
         self.skipped_in_a_row = 0
         self.folder = run_dir / "checkpoints"
 
+    @property
+    def done(self) -> bool:
+        return reached(self.clock.hours, self.config.schedule.total_hours)
+
     def restore(self) -> int:
         """Take up the newest checkpoint; returns its step, 0 where there is none."""
         checkpoint = load_newest(self.folder)
@@ -97,7 +103,10 @@ class Loop:
         restore_optimizer(self.learner.optimizer, checkpoint.tensors["optimizer"])
         state = checkpoint.state
         self.learner.scaler.load_state_dict(state["scaler"])
-        self.clock = Clock(self.config.batch.base_seconds, checkpoint.step, state["base_steps"])
+        base_seconds = self.config.batch.base_seconds
+        self.clock = Clock(base_seconds, checkpoint.step, state["base_steps"], state["base_batches"])
+        if self.learner.meter is not None:
+            self.learner.meter.smoothed = Smoothed(*state["noise"])
         self.positions = Positions(tuple(state["labeled"]), tuple(state["unlabeled"]), state["pseudo_labels_started"])
         # Sums of all ranks so far: kept by rank 0, so that they are not counted more than once.
         self.totals = Totals.of(state["totals"]) if self.ranks.main else Totals()
@@ -115,6 +124,7 @@ class Loop:
             self.metrics.sync()
             state: dict[str, Any] = {
                 "base_steps": self.clock.base_steps,
+                "base_batches": self.clock.base_batches,
                 "hours": self.clock.hours,
                 "labeled": list(self.positions.labeled),
                 "unlabeled": list(self.positions.unlabeled),
@@ -123,6 +133,7 @@ class Loop:
                 "dev_wer": self.dev_wer,
                 "skipped_in_a_row": self.skipped_in_a_row,
                 "scaler": self.learner.scaler.state_dict(),
+                "noise": None if self.learner.meter is None else astuple(self.learner.meter.smoothed),
             }
             tensors = {
                 "student": self.learner.student.state_dict(),
@@ -148,11 +159,11 @@ class Loop:
         self.progress = Progress(self.run_dir, self.plan.steps, begun, self.ranks.main, self.config.train.tensorboard)
         if begun:
             self.progress.say(f"going on from step {begun} ({self.clock.hours:.2f} h of audio)")
-        end = self.plan.steps if stop_after is None else min(stop_after, self.plan.steps)
+        batches = self.feeder.feed(self.clock, self.positions)
         try:
             with _stop_requests() as caught:
-                for batch in self.feeder.feed(self.clock, self.positions, end - begun):
-                    self._advance(batch)
+                while not self.done and self.clock.steps != stop_after:
+                    self._advance(next(batches))
                     # Any rank's signal stops all of them at the same step.
                     if self.ranks.sum([len(caught)])[0] > 0:
                         self.save()
@@ -164,18 +175,18 @@ class Loop:
 
     def _advance(self, batch: StepBatch) -> None:
         clock, settings = self.clock, self.config.train
-        before, after = clock.hours, clock.hours_after(self.plan.batch_scale)
-        rate = self.plan.optimizer.lr * learning_rate_share(self.config.schedule, before, after)
-        result = self.learner.step(batch, clock.steps, before, rate)
-        clock.tick(self.plan.batch_scale)
+        before = clock.hours
+        result = self.learner.step(batch, clock)
+        clock.tick(batch.cut.scale, result.gain)
+        after = clock.hours
         self.positions = batch.positions
         texts = [(row, self.data.tokenizer.decode(ids)) for row, ids in result.labels]
         self.totals.add(result, label_errors(texts, self.data.label_references))
         self._mind_skips(batch, result)
         self.progress.step(batch.seconds)
-        last = clock.steps == self.plan.steps
+        last = self.done
         if last or passed(before, after, settings.log_hours):
-            self._log(rate)
+            self._log(batch, result)
         if last or passed(before, after, settings.evaluate_hours):
             self._evaluate()
         if last or passed(before, after, settings.checkpoint_hours):
@@ -197,16 +208,19 @@ class Loop:
                 "finite; lower optimizer.lr, lengthen schedule.warmup_hours or use train.precision: fp32"
             )
 
-    def _log(self, learning_rate: float) -> None:
+    def _log(self, batch: StepBatch, result: StepResult) -> None:
         totals = Totals.of(self.ranks.sum(self.totals.values()))
         self.totals = Totals()
         line = {
             "kind": "train",
             "step": self.clock.steps,
             "hours": self.clock.hours,
-            "lr": learning_rate,
+            "audio_hours": self.clock.audio_hours,
+            "batch_scale": batch.cut.scale,
+            "gain": result.gain,
+            "lr": result.learning_rate,
             **totals.line(self.ranks.world_size),
-            "momentum": 1 - self.plan.teacher_rate,
+            "momentum": 1 - result.teacher_rate,
         }
         if self.ranks.main:
             self.metrics.write(line)
@@ -214,7 +228,13 @@ class Loop:
 
     def _evaluate(self) -> None:
         models = {"student": self.learner.student, "teacher": self.learner.teacher}
-        line: dict[str, Any] = {"kind": "dev", "step": self.clock.steps, "hours": self.clock.hours}
+        clock = self.clock
+        line: dict[str, Any] = {
+            "kind": "dev",
+            "step": clock.steps,
+            "hours": clock.hours,
+            "audio_hours": clock.audio_hours,
+        }
         rates: list[float] = []
         for subset, manifest in self.data.dev.items():
             part = self.decoder.texts(models, manifest, self.reader, (self.ranks.rank, self.ranks.world_size))

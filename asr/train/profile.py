@@ -13,7 +13,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from asr.config import Config
 from asr.data.audio import AudioReader
-from asr.scaling.plan import make_plan
+from asr.scaling.plan import Plan
 from asr.train.clock import Clock
 from asr.train.corpus import Data, read_data
 from asr.train.feeder import Feeder, Positions, StepBatch
@@ -42,14 +42,14 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _measure(learner: Learner, batches: Iterator[StepBatch], steps: int) -> Speed:
+def _measure(learner: Learner, batches: Iterator[StepBatch], clock: Clock, steps: int) -> Speed:
     """Speed over `steps` steps, audio loading included."""
     device = learner.ranks.device
     audio = padded = 0.0
     _wait(device)
     begun = time.perf_counter()
-    for done, batch in zip(range(steps), batches, strict=False):
-        learner.step(batch, done, 0.0, learner.plan.optimizer.lr)
+    for _, batch in zip(range(steps), batches, strict=False):
+        learner.step(batch, clock)
         audio += batch.seconds
         padded += batch.padded_seconds
     _wait(device)
@@ -59,7 +59,7 @@ def _measure(learner: Learner, batches: Iterator[StepBatch], steps: int) -> Spee
     with profile(activities=activities) as record:
         recorded = time.perf_counter()
         for _, batch in zip(range(max(2, steps // 4)), batches, strict=False):
-            learner.step(batch, 0, 0.0, learner.plan.optimizer.lr)
+            learner.step(batch, clock)
         _wait(device)
         recorded = time.perf_counter() - recorded
     times = {event.key: event.cpu_time_total / 1e6 for event in record.key_averages()}
@@ -69,17 +69,18 @@ def _measure(learner: Learner, batches: Iterator[StepBatch], steps: int) -> Spee
 
 def _speed(config: Config, data: Data, started: bool, steps: int) -> Speed:
     """Of supervised steps, or of steps with pseudo-labels."""
-    plan = make_plan(config)
+    plan = Plan(config)
     with join_ranks() as ranks:
         reader = AudioReader(config.train.loader_threads, config.train.max_bad_audio)
         try:
             learner = Learner(config, plan, data.tokenizer, data.targets, ranks)
             feeder = Feeder(config, plan, (data.labeled, data.unlabeled), reader, ranks.rank, ranks.world_size)
             # As many steps again first: every shape is met, and memory is at its size.
-            batches = feeder.feed(Clock(config.batch.base_seconds), Positions(started=started), 3 * steps)
+            clock = Clock(config.batch.base_seconds)
+            batches = feeder.feed(clock, Positions(started=started))
             for _, batch in zip(range(steps), batches, strict=False):
-                learner.step(batch, 0, 0.0, plan.optimizer.lr)
-            return _measure(learner, batches, steps)
+                learner.step(batch, clock)
+            return _measure(learner, batches, clock, steps)
         finally:
             reader.close()
 

@@ -40,6 +40,15 @@ class Ranks:
         summed: list[float] = total.tolist()
         return summed
 
+    def sum_tensors(self, tensors: Sequence[torch.Tensor]) -> None:
+        """Replace each tensor by its sum over ranks, all in one transfer."""
+        if self.world_size == 1:
+            return
+        flat = torch.cat([t.flatten() for t in tensors])
+        dist.all_reduce(flat)
+        for tensor, part in zip(tensors, torch.split(flat, [t.numel() for t in tensors]), strict=True):
+            tensor.copy_(part.view_as(tensor))
+
     def gather(self, value: T) -> list[T]:
         """Every rank's value, on every rank."""
         if self.world_size == 1:

@@ -15,7 +15,8 @@ from asr.config import Config
 from asr.config_file import dump_config
 from asr.data.audio import AudioReader
 from asr.errors import UserError
-from asr.scaling.plan import format_plan, make_plan, write_plan
+from asr.scaling.plan import Plan
+from asr.scaling.table import format_table, write_table
 from asr.train.corpus import Data, read_data
 from asr.train.feeder import Feeder
 from asr.train.learner import Learner
@@ -70,14 +71,14 @@ def train(config: Config, manifests: Path, tokens: Path, run_dir: Path, stop_aft
         Preempted: stopped by a signal, with a checkpoint.
     """
     with join_ranks() as ranks, ExitStack() as held:
-        plan = make_plan(config)
+        plan = Plan(config)
         data = read_data(config, manifests, tokens)
         if ranks.main:
             held.enter_context(_alone_in(run_dir))
             (run_dir / "config.yaml").write_text(dump_config(config), encoding="utf-8")
             _record_inputs(data, config.pseudo.labels, tokens, run_dir)
-            write_plan(run_dir / "plan.json", plan)
-            print(format_plan(plan), flush=True)
+            write_table(run_dir / "plan.json", plan)
+            print(format_table(plan), flush=True)
             for kind, ids in data.left_out.items():
                 _tell_left_out(ids, kind)
         ranks.wait()
@@ -89,9 +90,10 @@ def train(config: Config, manifests: Path, tokens: Path, run_dir: Path, stop_aft
             loop.run(stop_after)
         finally:
             reader.close()
-        if ranks.main and loop.clock.steps == plan.steps:
+        if ranks.main and loop.done:
             left_out = {kind: len(ids) for kind, ids in data.left_out.items()}
-            facts = {"steps": plan.steps, "hours": loop.clock.hours, "left_out": left_out, "unreadable": reader.errors}
+            clock, errors = loop.clock, reader.errors
+            facts = {"steps": clock.steps, "hours": clock.hours, "left_out": left_out, "unreadable": errors}
             aside = run_dir / ".complete.json.partial"
             aside.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
             aside.replace(run_dir / "complete.json")

@@ -13,7 +13,7 @@ from asr.scaling.rules import (
     check_scale,
     ema_rate,
     half_life_hours,
-    scale_adam,
+    scale_adamw,
     scale_beta,
     scale_decay,
     scale_sgd,
@@ -56,7 +56,7 @@ def test_the_half_life_in_audio_does_not_depend_on_kappa() -> None:
 
 
 def test_adam_follows_the_square_root() -> None:
-    scaled = scale_adam(ADAM, 4, "linear", "small-lr")
+    scaled = scale_adamw(ADAM, 4, "linear", "small-lr")
     assert math.isclose(scaled.lr, 2e-3)
     assert math.isclose(scaled.beta1, 0.6)
     assert math.isclose(scaled.beta2, 0.92)
@@ -67,7 +67,7 @@ def test_adam_follows_the_square_root() -> None:
 def test_kappa_1_changes_no_bit() -> None:
     for betas in ("linear", "power"):
         for decay in ("small-lr", "exact"):
-            scaled = scale_adam(ADAM, 1, betas, decay)  # type: ignore[arg-type]
+            scaled = scale_adamw(ADAM, 1, betas, decay)  # type: ignore[arg-type]
             assert (scaled.lr, scaled.beta1, scaled.beta2, scaled.eps) == pytest.approx(
                 (ADAM.lr, ADAM.beta1, ADAM.beta2, ADAM.eps), rel=1e-15
             )

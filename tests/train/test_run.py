@@ -60,7 +60,8 @@ def test_accumulation_gives_the_gradients_of_one_large_batch(tiny_corpus: TinyCo
     from asr.data.batching import MicroBatch
     from asr.data.manifest import read_manifest
     from asr.data.tokens import load_tokenizer
-    from asr.scaling.plan import make_plan
+    from asr.scaling.plan import Plan
+    from asr.train.clock import Clock
     from asr.train.feeder import Positions, StepBatch, Work
     from asr.train.learner import Learner
     from asr.train.ranks import Ranks
@@ -76,13 +77,13 @@ def test_accumulation_gives_the_gradients_of_one_large_batch(tiny_corpus: TinyCo
     reader = AudioReader(1, 0)
 
     def step(cuts: list[list[int]]) -> dict[str, torch.Tensor]:
-        learner = Learner(config, make_plan(config), tokenizer, targets, Ranks(0, 1, torch.device("cpu")))
+        learner = Learner(config, Plan(config), tokenizer, targets, Ranks(0, 1, torch.device("cpu")))
         work = []
         for index, rows in enumerate(cuts):
             batch = MicroBatch(torch.tensor(rows).numpy(), 240)
             work.append(Work(index, True, batch, reader.gather(reader.submit(manifest, rows))))
         seconds = sum(float(manifest.durations[row]) for rows in cuts for row in rows)
-        learner.step(StepBatch(work, seconds, seconds, Positions()), 0, 0.0, 0.0)
+        learner.step(StepBatch(work, learner.plan.at(0.0), seconds, seconds, Positions()), Clock(60.0))
         return {n: p.grad.clone() for n, p in learner.student.named_parameters() if p.grad is not None}
 
     whole, cut = step([[0, 1, 2, 3, 4, 5]]), step([[4, 1], [5, 0, 3], [2]])

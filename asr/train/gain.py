@@ -1,0 +1,125 @@
+"""Measures the noise of gradients while they are accumulated, for AdaScale's gain."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from asr.config import Config, OptimizerConfig
+from asr.errors import UserError
+from asr.scaling.adascale import Smoothed, estimate_noise
+from asr.train.feeder import Work
+from asr.train.ranks import Ranks
+
+SAMPLE_RATE = 16_000
+
+
+def group_work(work: Sequence[Work]) -> list[list[Work]]:
+    """Labeled and unlabeled micro-batches in pairs, so that groups differ by chance alone. Without any: one each."""
+    labeled = [w for w in work if w.labeled]
+    unlabeled = [w for w in work if not w.labeled]
+    return [list(pair) for pair in zip(labeled, unlabeled, strict=True)] if unlabeled else [[w] for w in labeled]
+
+
+def audio_seconds(group: Sequence[Work]) -> float:
+    return sum(len(samples) for work in group for samples in work.samples) / SAMPLE_RATE
+
+
+def _preconditioners(
+    parameters: Sequence[nn.Parameter], optimizer: torch.optim.Optimizer, base: OptimizerConfig, base_steps: float
+) -> list[Tensor] | None:
+    """1 / (√v̂ + ε) of each parameter, from the steps before; None where there has been none.
+
+    A step of gain r smooths with β₂^r, so after all of them v lacks β₂^τ of its weight, τ being their sum.
+    """
+    found: list[Tensor] = []
+    missing = -math.expm1(base_steps * math.log(base.beta2)) if base.beta2 else 1.0
+    for parameter in parameters:
+        state: dict[str, Any] = optimizer.state.get(parameter, {})
+        second = state.get("exp_avg_sq", state.get("square_avg"))
+        if second is None:
+            return None
+        found.append(1 / ((second / missing).sqrt() + base.eps))
+    return found
+
+
+def _squared_norm(tensors: Sequence[Tensor], scales: Sequence[Tensor] | None) -> Tensor:
+    scaled = tensors if scales is None else torch._foreach_mul(list(tensors), list(scales))
+    norms = torch._foreach_norm(list(scaled))
+    return torch.stack(norms).double().square().sum()
+
+
+class GainMeter:
+    """The gain of coming steps, from those before.
+
+    Under Adam and RMSprop norms are taken of gradients as the optimizer divides them, and the rules' square roots
+    make of the gain r a learning rate of √r times the base.
+    """
+
+    def __init__(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, config: Config, groups: int, ranks: Ranks
+    ) -> None:
+        """`groups`, at least two, is the number of groups in a step over all ranks.
+
+        Raises:
+            UserError: the ranks cannot share the groups out evenly.
+        """
+        if groups % ranks.world_size:
+            raise UserError(
+                f"scaling.adascale: a step's {groups} micro-batches cannot be shared out evenly to {ranks.world_size} "
+                "devices; change their number or the batch scale"
+            )
+        self.smoothed = Smoothed()
+        self._parameters = list(model.parameters())
+        self._adaptive = config.optimizer.kind != "sgd"
+        self._optimizer, self._config, self._groups, self._ranks = optimizer, config, groups, ranks
+
+    def gain(self, scale: float) -> float:
+        """Base steps that the coming step is worth."""
+        return self.smoothed.gain(scale)
+
+    def gradients(self) -> list[Tensor]:
+        """Of every parameter; zeros where a block was skipped."""
+        for parameter in self._parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        return [p.grad for p in self._parameters if p.grad is not None]
+
+    def begin(self, base_steps: float) -> None:
+        """Before the first group of a step that begins after `base_steps` base steps."""
+        self._before: list[Tensor] | None = None
+        self._weighted = torch.zeros((), dtype=torch.float64, device=self._ranks.device)
+        self._scales = None
+        if self._adaptive:
+            self._scales = _preconditioners(self._parameters, self._optimizer, self._config.optimizer, base_steps)
+
+    @torch.no_grad()
+    def add_group(self, seconds: float) -> None:
+        """After a group's backward pass, its gradient having been added to those of the groups before."""
+        gradients = self.gradients()
+        own = gradients if self._before is None else torch._foreach_sub(gradients, self._before)
+        self._before = [g.clone() for g in gradients]
+        if seconds > 0:
+            self._weighted += _squared_norm(own, self._scales) / seconds
+
+    @torch.no_grad()
+    def finish(self, scale: float, seconds: float) -> None:
+        """After the last group: sum up gradients over ranks, and take up what they show of their noise.
+
+        Args:
+            scale: κ.
+            seconds: audio of the global batch, in units of which gradients are.
+        """
+        gradients = self.gradients()
+        self._ranks.sum_tensors(gradients)
+        if self._adaptive and self._scales is None:
+            return
+        norm = float(_squared_norm(gradients, self._scales))
+        (weighted,) = self._ranks.sum([seconds**2 * float(self._weighted)])
+        noise = estimate_noise(weighted, self._groups, seconds, norm, self._config.batch.base_seconds)
+        if abs(noise.variance) + abs(noise.mean) < float("inf"):
+            self.smoothed.add(noise, scale)

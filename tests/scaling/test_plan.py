@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asr.config import Config, ScalingConfig, TeacherConfig
+from asr.errors import UserError
+from asr.scaling.plan import Plan, base_momentum
+from asr.scaling.rules import epoch_weight, half_life_hours
+from asr.scaling.table import events, format_table, table
+from asr.train.clock import Clock, passed, reached
+
+BASE = Config(batch=dataclasses.replace(Config().batch, base_seconds=60.0, max_device_seconds=60.0))
+
+
+def with_scaling(**changes: Any) -> Config:
+    return dataclasses.replace(BASE, scaling=ScalingConfig(**changes))
+
+
+def walk(plan: Plan, hours: float) -> list[Clock]:
+    """The clock after every step until `hours`."""
+    clock = Clock(plan.config.batch.base_seconds)
+    seen: list[Clock] = []
+    while not reached(clock.hours, hours):
+        clock.tick(plan.at(clock.hours).scale)
+        seen.append(dataclasses.replace(clock))
+    return seen
+
+
+@given(st.floats(0.9, 0.999999), st.floats(1.0, 3600.0), st.floats(0.5, 1000.0))
+def test_momentum_half_life_and_weight_per_epoch_convert_into_each_other(rho: float, base: float, epoch: float) -> None:
+    batch = dataclasses.replace(BASE.batch, base_seconds=base)
+    half_life = TeacherConfig(half_life_hours=half_life_hours(rho, base))
+    assert math.isclose(base_momentum(dataclasses.replace(BASE, batch=batch, teacher=half_life)), rho, rel_tol=1e-12)
+    weight = epoch_weight(rho, epoch, base)
+    if weight > 1e-200:
+        by_epoch = TeacherConfig(epoch_weight=weight, epoch_hours=epoch)
+        assert math.isclose(base_momentum(dataclasses.replace(BASE, batch=batch, teacher=by_epoch)), rho, rel_tol=1e-9)
+
+
+def test_half_a_teacher_per_epoch_is_a_half_life_of_an_epoch() -> None:
+    teacher = TeacherConfig(epoch_weight=0.5, epoch_hours=860)
+    assert math.isclose(half_life_hours(base_momentum(dataclasses.replace(BASE, teacher=teacher)), 60.0), 860)
+
+
+@pytest.mark.parametrize(
+    ("teacher", "message"),
+    [
+        (TeacherConfig(epoch_weight=0.5), "needs teacher.epoch_hours"),
+        (TeacherConfig(epoch_weight=0.5, epoch_hours=1.0, half_life_hours=1.0), "two ways to say one thing"),
+    ],
+)
+def test_a_momentum_that_is_said_by_halves_or_twice_is_refused(teacher: TeacherConfig, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Plan(dataclasses.replace(BASE, teacher=teacher))
+
+
+@pytest.mark.parametrize("kappa", [0.5, 1.0, 2.0, 4.0, 8.0])
+def test_every_event_lies_at_its_hour_of_audio_at_every_kappa(kappa: float) -> None:
+    """Within one step: the clock can only stand where a step ends."""
+    config = dataclasses.replace(
+        BASE,
+        batch_scale=kappa,
+        schedule=dataclasses.replace(BASE.schedule, total_hours=12.0, warmup_hours=0.7, decay_start_hours=6.3),
+        pseudo=dataclasses.replace(BASE.pseudo, start_hours=2.9),
+        specaugment=dataclasses.replace(BASE.specaugment, start_hours=1.1),
+        train=dataclasses.replace(BASE.train, log_hours=0.5, evaluate_hours=1.5, checkpoint_hours=2.0),
+    )
+    named = dict(events(config))
+    # Everything in the settings that is an hour is an event of the table; nothing is counted in steps.
+    sections = ("schedule", "pseudo", "specaugment", "train")
+    counted = [f.name for s in sections for f in dataclasses.fields(getattr(config, s)) if f.name.endswith("_hours")]
+    assert len(named) == len(counted) == 8
+    assert not [n for s in sections for n in vars(getattr(config, s)) if n.endswith("_steps") and "skipped" not in n]
+    plan = Plan(config)
+    clocks = walk(plan, config.schedule.total_hours)
+    step = kappa * 60 / 3600
+    for name, hours in named.items():
+        if name.endswith("every"):
+            at = [b.hours for a, b in itertools.pairwise(clocks) if passed(a.hours, b.hours, hours)]
+            expected = [hours * n for n in range(1, int(12 / hours) + 1)]
+        else:
+            at = [next(c.hours for c in clocks if reached(c.hours, hours))]
+            expected = [hours]
+            assert plan.steps_until(hours) == next(c.steps for c in clocks if reached(c.hours, hours))
+        assert len(at) == len(expected), name
+        assert all(0 <= found - due < step + 1e-9 for found, due in zip(at, expected, strict=True)), name
+
+
+def test_a_sharp_switch_changes_kappa_at_its_hour_and_a_ramp_by_equal_factors() -> None:
+    sharp = Plan(with_scaling(progressive=((0.0, 1.0), (2.0, 8.0))))
+    assert [sharp.at(h).scale for h in (0.0, 1.99, 2.0, 5.0)] == [1, 1, 8, 8]
+    ramp = Plan(with_scaling(progressive=((0.0, 1.0), (2.0, 8.0)), ramp_hours=3.0))
+    assert [round(ramp.wanted_scale(h), 6) for h in (0.0, 2.0, 3.0, 4.0, 5.0, 9.0)] == [1, 1, 2, 4, 8, 8]
+    scales = [c.base_batches for c in walk(ramp, 6.0)]
+    assert {b - a for a, b in itertools.pairwise(scales)} == {1, 2, 3, 4, 5, 6, 7, 8}
+
+
+def test_values_during_a_ramp_come_from_the_base_and_do_not_compound() -> None:
+    """Algorithm 1 of "How to Scale Your EMA"."""
+    ramp = Plan(with_scaling(progressive=((0.0, 1.0), (2.0, 8.0), (9.0, 2.0)), ramp_hours=3.0))
+    for hours in (0.0, 3.0, 4.0, 6.0, 12.5):
+        scale = ramp.at(hours).scale
+        assert ramp.values(scale) == Plan(dataclasses.replace(BASE, batch_scale=scale)).values(scale)
+    assert ramp.at(12.5).scale == 2
+
+
+def test_micro_batches_keep_their_size_while_kappa_changes() -> None:
+    plan = Plan(with_scaling(progressive=((0.0, 0.5), (2.0, 4.0)), ramp_hours=1.0))
+    cuts = [plan.at(h) for h in (0.0, 2.5, 9.0)]
+    assert {(c.warmup.seconds, c.labeled.seconds, c.unlabeled.seconds) for c in cuts} == {(30.0, 7.5, 22.5)}
+    assert [c.warmup.count for c in cuts] == [round(c.scale * 2) for c in cuts]
+    assert "30 s → 240 s" in format_table(plan)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"progressive": ((1.0, 1.0),)}, "must begin at hour 0"),
+        ({"progressive": ((0.0, 1.0), (2.0, 4.0), (2.0, 8.0))}, "in order"),
+        ({"progressive": ((0.0, 1.0), (2.0, 4.0), (3.0, 8.0)), "ramp_hours": 2.0}, "at least scaling.ramp_hours"),
+        ({"progressive": ((0.0, 1.0), (2.0, 0.0))}, "κ = 0: must be a positive"),
+        ({"progressive": ((0.0, 1.0),), "adascale": True}, "cannot be used together"),
+    ],
+)
+def test_a_schedule_of_kappa_that_makes_no_sense_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Plan(with_scaling(**changes))
+
+
+def test_kappa_is_given_once() -> None:
+    config = dataclasses.replace(with_scaling(progressive=((0.0, 1.0),)), batch_scale=2.0)
+    with pytest.raises(UserError, match="batch_scale = 2 must be left at 1"):
+        Plan(config)
+
+
+def test_the_teacher_can_follow_the_audio_that_there_was() -> None:
+    nominal = Plan(dataclasses.replace(BASE, batch_scale=4.0))
+    real = Plan(dataclasses.replace(with_scaling(ema_clock="seconds"), batch_scale=4.0))
+    assert math.isclose(real.teacher_rate(4.0, 240.0), nominal.teacher_rate(4.0, 240.0))
+    assert math.isclose(1 - real.teacher_rate(4.0, 210.0), 0.999**3.5)
+    assert nominal.teacher_rate(4.0, 210.0) == nominal.teacher_rate(4.0, 240.0)
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adam", "adamw", "rmsprop"])
+def test_the_table_has_a_row_for_each_value_that_kappa_changes(kind: str) -> None:
+    optimizer = dataclasses.replace(BASE.optimizer, kind=kind, weight_decay=0.1)
+    rows = {row.name: row for row in table(Plan(dataclasses.replace(BASE, optimizer=optimizer, batch_scale=4.0)))}
+    assert rows["learning rate"].scaled == ("0.004" if kind == "sgd" else "0.002")
+    assert ("β₁" in rows, "α" in rows, "momentum" in rows) == (
+        kind.startswith("adam"),
+        kind == "rmsprop",
+        kind == "sgd",
+    )
+    if kind == "adamw":
+        assert (rows["weight decay"].base, rows["weight decay"].scaled) == ("0.1", "0.2")
+    else:
+        assert rows["weight decay (L2)"].base == rows["weight decay (L2)"].scaled == "0.1"

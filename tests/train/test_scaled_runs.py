@@ -1,0 +1,139 @@
+"""Runs whose steps are not all alike: κ changes on the way, or AdaScale measures what a step is worth."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from test_ranks import even, train_on_two  # type: ignore[import-not-found]
+
+from asr.config import Config
+from asr.errors import UserError
+from asr.scaling.plan import Plan
+from asr.train.checkpoint import load_newest
+from asr.train.gain import GainMeter
+from asr.train.learner import make_optimizer, set_values
+from asr.train.ranks import Ranks
+from asr.train.run import train
+
+if TYPE_CHECKING:
+    from conftest import TinyCorpus
+
+STEP_HOURS = 12.0 / 3600
+
+
+def scaled(config: Config, **scaling: Any) -> Config:
+    return dataclasses.replace(
+        config,
+        scaling=dataclasses.replace(config.scaling, **scaling),
+        train=dataclasses.replace(config.train, log_hours=STEP_HOURS / 4),
+    )
+
+
+def logged(run_dir: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    return [line for line in lines if line["kind"] == "train"]
+
+
+def parts_equal_the_whole(corpus: TinyCorpus, config: Config, folder: Path, stops: tuple[int, ...]) -> None:
+    train(config, corpus.manifests, corpus.tokens, folder / "whole")
+    for stop in stops:
+        train(config, corpus.manifests, corpus.tokens, folder / "parts", stop_after=stop)
+    train(config, corpus.manifests, corpus.tokens, folder / "parts")
+    whole, parts = load_newest(folder / "whole" / "checkpoints"), load_newest(folder / "parts" / "checkpoints")
+    assert whole is not None
+    assert parts is not None
+    assert whole.state == parts.state
+    for kind, tensors in whole.tensors.items():
+        assert all(torch.equal(tensor, parts.tensors[kind][name]) for name, tensor in tensors.items())
+    assert (folder / "whole" / "metrics.jsonl").read_text() == (folder / "parts" / "metrics.jsonl").read_text()
+
+
+def test_kappa_grows_on_the_way_and_a_run_stopped_in_the_ramp_ends_with_the_same_bits(
+    tiny_corpus: TinyCorpus, tmp_path: Path
+) -> None:
+    progressive = ((0.0, 1.0), (3 * STEP_HOURS, 2.0))
+    config = scaled(tiny_corpus.config, progressive=progressive, ramp_hours=3 * STEP_HOURS)
+    plan = Plan(config)
+    parts_equal_the_whole(tiny_corpus, config, tmp_path, (4, 5))
+    lines = logged(tmp_path / "whole")
+    assert [line["batch_scale"] for line in lines] == [1, 1, 1, 1, 1.5, 2, 2, 2]
+    assert len(lines) == plan.steps
+    assert lines[-1]["hours"] == pytest.approx(lines[-1]["audio_hours"])
+    for line in lines:
+        assert line["momentum"] == pytest.approx(0.9 ** line["batch_scale"])
+
+
+def test_adascale_s_clock_moves_by_the_gain_and_its_teacher_with_it(tiny_corpus: TinyCorpus, tmp_path: Path) -> None:
+    config = dataclasses.replace(scaled(tiny_corpus.config, adascale=True), batch_scale=2.0)
+    parts_equal_the_whole(tiny_corpus, config, tmp_path, (2, 4))
+    lines = logged(tmp_path / "whole")
+    gains = [line["gain"] for line in lines]
+    assert gains[0] == 1
+    assert all(1 <= gain <= 2 for gain in gains)
+    assert max(gains) > 1
+    for line in lines:
+        assert line["momentum"] == pytest.approx(0.9 ** line["gain"])
+        assert line["audio_hours"] == pytest.approx(2 * STEP_HOURS * line["step"])
+    assert lines[-1]["hours"] == pytest.approx(STEP_HOURS * sum(gains))
+    assert lines[-1]["hours"] >= config.schedule.total_hours > lines[-2]["hours"]
+
+
+def test_adascale_s_gain_is_the_same_on_one_and_on_two_ranks(tiny_corpus: TinyCorpus, tmp_path: Path) -> None:
+    corpus = even(tiny_corpus)
+    config = dataclasses.replace(scaled(corpus.config, adascale=True), batch_scale=4.0)
+    corpus = dataclasses.replace(corpus, config=config)
+    train(config, corpus.manifests, corpus.tokens, tmp_path / "one", stop_after=6)
+    train_on_two(corpus, tmp_path / "two", stop_after=6)
+    one, two = ([line["gain"] for line in logged(tmp_path / name)] for name in ("one", "two"))
+    assert len(set(one)) > 2
+    assert two == pytest.approx(one, rel=1e-3)
+
+
+def test_groups_that_ranks_cannot_share_are_refused() -> None:
+    model = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(UserError, match="3 micro-batches cannot be shared out evenly to 2 devices"):
+        GainMeter(model, optimizer, Config(), 3, Ranks(0, 2, torch.device("cpu")))
+
+
+@pytest.mark.parametrize(
+    "rules", [{"adascale": True}, {"progressive": ((0.0, 1.0),)}, {"ema": True, "optimizer": True}]
+)
+def test_at_kappa_1_every_rule_leaves_every_bit(tiny_corpus: TinyCorpus, tmp_path: Path, rules: dict[str, Any]) -> None:
+    # One micro-batch of each kind holds a base batch here.
+    batch = dataclasses.replace(tiny_corpus.config.batch, max_device_seconds=12.0)
+    none = scaled(dataclasses.replace(tiny_corpus.config, batch=batch), ema=False, optimizer=False)
+    on = scaled(none, **rules)
+    train(none, tiny_corpus.manifests, tiny_corpus.tokens, tmp_path / "none", stop_after=6)
+    train(on, tiny_corpus.manifests, tiny_corpus.tokens, tmp_path / "on", stop_after=6)
+    one, two = load_newest(tmp_path / "none" / "checkpoints"), load_newest(tmp_path / "on" / "checkpoints")
+    assert one is not None
+    assert two is not None
+    for kind, tensors in one.tensors.items():
+        assert all(torch.equal(tensor, two.tensors[kind][name]) for name, tensor in tensors.items())
+
+
+@pytest.mark.parametrize("kind", ["adam", "adamw", "rmsprop", "sgd"])
+def test_an_optimizer_takes_each_step_s_values(kind: str) -> None:
+    model = torch.nn.Linear(4, 4)
+    config = dataclasses.replace(Config().optimizer, kind=kind, weight_decay=0.1)
+    plan = Plan(dataclasses.replace(Config(), optimizer=config))
+    optimizer = make_optimizer(model, config, plan.values(1.0).optimizer, fused=True)
+    values = plan.values(4.0).optimizer
+    set_values(optimizer, values, 0.5, 2.0)
+    matrices, vectors = optimizer.param_groups
+    assert (matrices["lr"], vectors["lr"]) == (values.lr * 0.25, values.lr * 0.5)
+    assert (matrices["weight_decay"], vectors["weight_decay"]) == (pytest.approx(values.weight_decay * 2**0.5), 0.0)
+    if kind.startswith("adam"):
+        assert matrices["betas"] == (values.beta1, values.beta2)
+    if kind == "rmsprop":
+        assert vectors["alpha"] == values.beta2
+    model(torch.ones(2, 4)).sum().backward()
+    before = model.weight.detach().clone()
+    optimizer.step()
+    assert not torch.equal(before, model.weight)
