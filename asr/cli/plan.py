@@ -1,20 +1,61 @@
-"""Print the table base → scaled of a batch scale, without training."""
+"""Print what a batch scale changes, and what it asks of each device, without training."""
 
 from __future__ import annotations
 
 import argparse
+import json
+import math
 
 from asr.cli.recipe import find_config
+from asr.errors import UserError
 from asr.scaling.plan import Plan
-from asr.scaling.table import format_table
+from asr.scaling.table import format_table, to_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--corpus", default="mini", metavar="mini|librispeech|digits|FILE.yaml")
+    parser.add_argument("--corpus", "--config", default="mini", metavar="mini|librispeech|digits|FILE.yaml")
     parser.add_argument("--batch-scale", type=float, metavar="κ", help="times the base batch (default: 1)")
+    parser.add_argument("--world-size", type=int, default=1, metavar="N", help="devices that share a step (default: 1)")
+    parser.add_argument("--json", action="store_true", help="for machines")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
 
 
+def _per_device(plan: Plan, world_size: int) -> dict[str, object]:
+    from asr.train.memory import estimate_memory
+
+    cut = plan.at(plan.config.schedule.total_hours)
+    micros = [m for m in (cut.warmup, cut.labeled, cut.unlabeled) if m.count]
+    memory = estimate_memory(plan)
+    hours = plan.config.schedule.total_hours
+    return {
+        "world_size": world_size,
+        "steps": plan.steps,
+        "accumulation_warmup": math.ceil(cut.warmup.count / world_size),
+        "accumulation": math.ceil(max(1, cut.labeled.count + cut.unlabeled.count) / world_size),
+        "idle_devices": max(0, world_size - sum(m.count for m in micros[1:] or micros)),
+        "audio_hours_per_device": hours / world_size,
+        "parameters": memory.parameters,
+        "state_gib": memory.state / 2**30,
+        "activations_fp32_gib": memory.activations / 2**30,
+    }
+
+
 def run(arguments: argparse.Namespace) -> int:
-    print(format_table(Plan(find_config(arguments.corpus, arguments.set, arguments.batch_scale))))
+    if arguments.world_size < 1:
+        raise UserError(f"--world-size {arguments.world_size}: must be at least 1")
+    plan = Plan(find_config(arguments.corpus, arguments.set, arguments.batch_scale))
+    device = _per_device(plan, arguments.world_size)
+    if arguments.json:
+        print(json.dumps(to_json(plan) | {"device": device}, ensure_ascii=False, indent=1))
+        return 0
+    print(format_table(plan))
+    print(
+        f"""
+on each of {device["world_size"]} devices
+micro-batches per step, warm-up        {device["accumulation_warmup"]}
+micro-batches per step, then           {device["accumulation"]}
+audio                                  {device["audio_hours_per_device"]:.4g} h in {device["steps"]:,} steps
+student, gradient, optimizer, teacher  {device["state_gib"]:.3g} GiB ({device["parameters"]:,} parameters)
+activations                            at most {device["activations_fp32_gib"]:.3g} GiB (fp32; in bf16 little more than half)"""
+    )
     return 0

@@ -1,0 +1,72 @@
+"""How much memory a device needs, found without a device: the model is run on tensors that have a shape only."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from asr.config import Config
+from asr.model.encoder import Encoder, Regularizer, count_parameters
+from asr.scaling.plan import Plan
+
+FLOAT = 4
+CHARACTERS = 29
+MOMENTS = {"adam": 2, "adamw": 2, "rmsprop": 1, "sgd": 1}
+"""Numbers that an optimizer keeps per parameter."""
+
+
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """In bytes. state: student, gradients, optimizer and teacher. activations: kept for the largest backward pass,
+    in fp32; bf16 autocast keeps little more than half of it."""
+
+    parameters: int
+    state: int
+    activations: int
+
+
+def largest_shape(plan: Plan) -> tuple[int, int]:
+    """Utterances and feature frames of the largest micro-batch that a device can be given."""
+    config = plan.config
+    # The first and the last cut have the smallest and largest micro-batches that there are.
+    cuts = [plan.at(hours + config.scaling.ramp_hours) for hours, _ in plan.points]
+    seconds = max(m.seconds for cut in cuts for m in (cut.warmup, cut.labeled, cut.unlabeled))
+    cap = config.batch.max_device_seconds
+    # One utterance can be longer than a micro-batch is meant to be.
+    longest = min(max(config.corpus.max_seconds, 1.0), cap)
+    utterances = max(1, min(round(seconds / longest), int(cap / longest)))
+    return utterances, math.ceil(longest * 1000 / config.features.shift_ms)
+
+
+def estimate_memory(plan: Plan) -> MemoryEstimate:
+    """Of one device; with several each holds as much."""
+    config: Config = plan.config
+    tokens = CHARACTERS if config.tokens.kind == "char" else config.tokens.size + 1
+    utterances, frames = largest_shape(plan)
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage._cdata] = storage.nbytes()
+        return tensor
+
+    with FakeTensorMode(), torch.device("cuda"):
+        # CAPE draws its positions on the host; rotary positions take about as much.
+        model = Encoder(config.features.mels, tokens, dataclasses.replace(config.model, positions="rotary"))
+        count = count_parameters(model)
+        features = torch.empty(utterances, frames, config.features.mels)
+        lengths = torch.full((utterances,), frames)
+        regularizer = Regularizer(config.model.dropout, 0.0, np.random.default_rng(0))
+        # The tensors must live until the end: a storage that is freed gives its address to the next.
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            outputs = model(features, lengths, regularizer)
+        weights = sum(p.untyped_storage().nbytes() for p in model.parameters() if p.untyped_storage()._cdata in kept)
+        del outputs
+    state = count * FLOAT * (3 + MOMENTS[config.optimizer.kind])
+    return MemoryEstimate(count, state, sum(kept.values()) - weights)

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from asr.cli.main import main
+
+
+def test_a_plan_for_64_devices_needs_none_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["--set", "model.layers=2"]
+    assert main(["plan", "--config", "librispeech", "--batch-scale", "8", "--world-size", "64", "--json", *small]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    rows = {row["name"]: row for row in plan["rows"]}
+    assert rows["teacher momentum ρ"]["scaled"] == "0.9992003"
+    assert rows["pseudo-labels start"]["base"] == "step 20,000"
+    assert (plan["device"]["accumulation"], plan["device"]["idle_devices"]) == (1, 6)
+
+
+def test_memory_grows_with_the_model_and_with_the_audio_that_a_device_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    def device(*settings: str) -> dict[str, float]:
+        overrides = [part for setting in settings for part in ("--set", setting)]
+        assert main(["plan", "--json", *overrides]) == 0
+        found: dict[str, float] = json.loads(capsys.readouterr().out)["device"]
+        return found
+
+    one, deep, long = (
+        device(),
+        device("model.layers=8"),
+        device("batch.base_seconds=120", "batch.max_device_seconds=144"),
+    )
+    assert one["parameters"] < deep["parameters"]
+    assert one["state_gib"] == pytest.approx(one["parameters"] * 4 * 5 / 2**30)
+    assert deep["activations_fp32_gib"] / one["activations_fp32_gib"] == pytest.approx(2, rel=0.25)
+    assert long["activations_fp32_gib"] / one["activations_fp32_gib"] == pytest.approx(3, rel=0.05)
+
+
+def test_a_world_of_no_device_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--world-size", "0"]) == 2
+    assert "--world-size 0: must be at least 1" in capsys.readouterr().err
