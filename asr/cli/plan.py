@@ -49,13 +49,13 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(to_json(plan) | {"device": device}, ensure_ascii=False, indent=1))
         return 0
     print(format_table(plan))
-    print(
-        f"""
-on each of {device["world_size"]} devices
-micro-batches per step, warm-up        {device["accumulation_warmup"]}
-micro-batches per step, then           {device["accumulation"]}
-audio                                  {device["audio_hours_per_device"]:.4g} h in {device["steps"]:,} steps
-student, gradient, optimizer, teacher  {device["state_gib"]:.3g} GiB ({device["parameters"]:,} parameters)
-activations                            at most {device["activations_fp32_gib"]:.3g} GiB (fp32; in bf16 little more than half)"""
-    )
+    lines = {
+        f"on each of {arguments.world_size} devices": "",
+        "micro-batches per step, warm-up": device["accumulation_warmup"],
+        "micro-batches per step, then": device["accumulation"],
+        "audio": f"{device['audio_hours_per_device']:.4g} h in {device['steps']:,} steps",
+        "student, gradient, optimizer, teacher": f"{device['state_gib']:.3g} GiB ({device['parameters']:,} parameters)",
+        "activations": f"at most {device['activations_fp32_gib']:.3g} GiB (fp32; in bf16 little more than half)",
+    }
+    print("\n" + "\n".join(f"{name:<39}{value}".rstrip() for name, value in lines.items()))
     return 0

@@ -1,0 +1,45 @@
+"""Run a grid of batch scales, rules and seeds from one YAML file, and draw it over the baseline."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+
+from asr.errors import UserError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", type=Path, metavar="STUDY.yaml")
+    parser.add_argument("--data-dir", type=Path, default=Path("data"), help="audio (default: data)")
+    parser.add_argument("--exp-dir", type=Path, default=Path("exp"), help="runs (default: exp)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="figure and table (default: EXP/studies/NAME)")
+    parser.add_argument("--processes", type=int, default=1, metavar="P", help="cells that are trained at a time")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from asr.cli.recipe import find_config
+    from asr.study.curves import distances, format_distances, read_curve
+    from asr.study.figure import draw_panels
+    from asr.study.grid import read_study
+    from asr.study.running import run_cells
+
+    if arguments.processes < 1:
+        raise UserError(f"--processes {arguments.processes}: must be at least 1")
+    study = read_study(arguments.study)
+    folders = arguments.data_dir.absolute(), arguments.exp_dir.absolute()
+    out = arguments.out or folders[1] / "studies" / study.name
+    cells = study.cells()
+    runs = run_cells(study, folders, arguments.processes, out, lambda text: print(text, flush=True))
+    curves = [read_curve(cell, folder) for cell, folder in zip(cells, runs, strict=True)]
+    config = find_config(study.corpus, list(study.settings), None)
+    start = None if config.pseudo.labels == "none" else config.pseudo.start_hours
+    rows = distances(curves, start or 0.0)
+    table = format_distances(rows)
+    draw_panels(curves, start, out / "figure.svg")
+    (out / "table.md").write_text(table, encoding="utf-8")
+    content = json.dumps([dataclasses.asdict(row) for row in rows], ensure_ascii=False, indent=1)
+    (out / "table.json").write_text(content + "\n", encoding="utf-8")
+    print(f"\n{table}\n{out / 'figure.svg'}")
+    return 0

@@ -1,0 +1,109 @@
+"""Learning curves of a study's cells, and how far each lies from the baseline's."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.study.grid import BASELINE, Cell
+
+Floats = npt.NDArray[np.float64]
+MODELS = ("teacher", "student")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """WER of one cell, mean over the dev subsets, at each evaluation."""
+
+    cell: Cell
+    hours: Floats
+    """Audio consumed."""
+    wer: dict[str, Floats]
+    """By model."""
+
+
+def read_curve(cell: Cell, run_dir: Path) -> Curve:
+    """From a run's metrics."""
+    lines = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    dev = [line for line in lines if line["kind"] == "dev"]
+    wer = {m: np.array([np.mean([s["wer"] for s in line[m].values()]) for line in dev]) for m in MODELS}
+    return Curve(cell, np.array([line["audio_hours"] for line in dev]), wer)
+
+
+@dataclass(frozen=True)
+class Distance:
+    """Of a panel's runs under one rule from the mean baseline, in WER; over seeds.
+
+    mean: absolute difference, mean over the run, with its 95 % bootstrap interval over (seed, evaluation).
+    final: difference at the end, positive where the panel is worse.
+    band: what `mean` is for the baseline's own seeds, each against the mean of the others.
+    """
+
+    panel: str
+    rule: str
+    model: str
+    seeds: int
+    mean: float
+    low: float
+    high: float
+    final: float
+    band: float
+
+
+def _at(curve: Curve, model: str, hours: Floats) -> Floats:
+    return np.interp(hours, curve.hours, curve.wer[model])
+
+
+def _gaps(curves: Sequence[Curve], others: Sequence[Curve], model: str, hours: Floats) -> Floats:
+    """Differences from the mean of `others`, `(curves, hours)`."""
+    reference = np.mean([_at(other, model, hours) for other in others], axis=0)
+    return np.stack([_at(curve, model, hours) - reference for curve in curves])
+
+
+def distances(curves: Sequence[Curve], after: float = 0.0, resamples: int = 2000) -> list[Distance]:
+    """One per panel, rule and model.
+
+    Args:
+        curves: of all cells, the baseline's among them.
+        after: compare from this hour of audio on, such as the start of pseudo-labels.
+        resamples: of the bootstrap, seeded.
+    """
+    base = [c for c in curves if c.cell.panel == BASELINE]
+    hours = base[0].hours[base[0].hours >= after]
+    found: list[Distance] = []
+    for (panel, rule), group in itertools.groupby(curves, key=lambda c: (c.cell.panel, c.cell.rule)):
+        runs = list(group)
+        for model in MODELS:
+            band = [
+                np.abs(_gaps([one], [o for o in base if o is not one], model, hours)).mean()
+                for one in base
+                if len(base) > 1
+            ]
+            gaps = _gaps(runs, base, model, hours)
+            absolute = np.abs(gaps).ravel()
+            draws = np.random.default_rng(0).integers(len(absolute), size=(resamples, len(absolute)))
+            low, high = np.quantile(absolute[draws].mean(1), [0.025, 0.975])
+            spread = float(np.mean(band)) if band else float("nan")
+            final = float(gaps[:, -1].mean())
+            mean = float(absolute.mean())
+            found.append(Distance(panel, rule, model, len(runs), mean, float(low), float(high), final, spread))
+    return found
+
+
+def format_distances(rows: Sequence[Distance]) -> str:
+    """A Markdown table, WER in percent."""
+    head = (
+        "| panel | rule | model | seeds | mean absolute difference (95 % interval) | final difference | seed band |\n"
+        "|---|---|---|---|---|---|---|\n"
+    )
+    return head + "".join(
+        f"| {r.panel} | {r.rule} | {r.model} | {r.seeds} | {100 * r.mean:.1f} ({100 * r.low:.1f} – {100 * r.high:.1f}) "
+        f"| {100 * r.final:+.1f} | {100 * r.band:.1f} |\n"
+        for r in rows
+    )

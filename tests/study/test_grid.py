@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from asr.errors import UserError
+from asr.study.grid import read_study
+
+STUDY = """
+corpus: mini
+kappa: [0.5, 1, 4]
+seeds: [1, 2]
+settings: {schedule.total_hours: 8}
+extra:
+  progressive: {scaling.progressive: [[0, 1], [4, 8]]}
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "small.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_grid_crosses_kappa_rules_and_seeds_but_has_one_baseline(tmp_path: Path) -> None:
+    study = read_study(write(tmp_path, STUDY))
+    cells = study.cells()
+    assert study.name == "small"
+    assert study.settings == ("schedule.total_hours=8",)
+    assert [c.name for c in cells if c.seed == 1] == [
+        "κ = 1, with all rules, seed 1",
+        "κ = 0.5, with all rules, seed 1",
+        "κ = 0.5, without the EMA rule, seed 1",
+        "κ = 4, with all rules, seed 1",
+        "κ = 4, without the EMA rule, seed 1",
+        "progressive, with all rules, seed 1",
+    ]
+    assert len(cells) == 12
+    assert cells[-1].overrides == ("seed=2", "scaling.progressive=[[0, 1], [4, 8]]")
+    without = next(c for c in cells if c.rule == "without the EMA rule" and c.panel == "κ = 4")
+    assert without.overrides == ("seed=1", "batch_scale=4", "scaling.ema=false", "scaling.optimizer=true")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (STUDY + "kapa: [1]\n", "unknown 'kapa'; did you mean 'kappa'"),
+        (STUDY.replace("seeds: [1, 2]", ""), "seeds is missing"),
+        (STUDY.replace("[0.5, 1, 4]", "[0, 1]"), "kappa must be a list of positive numbers"),
+        (STUDY + "ema_rule: [1]\n", "ema_rule must be a list of true and false"),
+        (STUDY.replace("{schedule.total_hours: 8}", "8"), "settings: expected settings by name"),
+        ("- 1\n", "expected a study's settings by name"),
+        ("a: [", "cannot read the study"),
+    ],
+)
+def test_a_study_that_makes_no_sense_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        read_study(write(tmp_path, text))
