@@ -11,10 +11,24 @@ import errno
 import sys
 from collections.abc import Sequence
 
-from asr.cli import align, average, export, parabola, plan, profile, recipe, report, score, study, train, transcribe
+from asr.cli import (
+    align,
+    average,
+    export,
+    parabola,
+    plan,
+    profile,
+    recipe,
+    report,
+    score,
+    spectra,
+    study,
+    train,
+    transcribe,
+)
 from asr.errors import UserError
 
-VERBS = (recipe, plan, profile, train, score, report, study, parabola, average, export, transcribe, align)
+VERBS = (recipe, plan, profile, train, score, report, study, parabola, spectra, average, export, transcribe, align)
 
 USER_ERROR = 2
 INTERRUPTED = 130

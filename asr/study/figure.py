@@ -12,6 +12,7 @@ from asr.errors import UserError
 from asr.study.curves import MODELS, Curve
 from asr.study.grid import BASELINE, WITH_RULES
 from asr.study.parabola import Parabola, largest_distance
+from asr.study.spectra import Spectra
 
 COLOURS = ("#1f5fa8", "#c8551b", "#4c8a3a", "#7a4fa3")
 STYLES = {"teacher": "-", "student": "--"}
@@ -97,5 +98,24 @@ def draw_parabola(problem: Parabola, bound: float, path: Path) -> None:
     axis.set_xlabel("κ")
     axis.set_ylabel("largest distance from κ = 1")
     axis.legend(frameon=False)
+    _save(figure, path)
+    pyplot.close(figure)
+
+
+def draw_spectra(spectra: Sequence[Spectra], path: Path) -> None:
+    """All singular values of each matrix in both models, in a panel of its own, over their rank's share."""
+    pyplot = _pyplot()
+    columns = min(4, len(spectra))
+    rows = -(-len(spectra) // columns)
+    figure, axes = pyplot.subplots(rows, columns, figsize=(2.6 * columns, 1.9 * rows), squeeze=False)
+    for axis in axes.flat[len(spectra) :]:
+        axis.set_visible(False)
+    for axis, one in zip(axes.flat, spectra, strict=False):
+        for values, name, colour in ((one.first, "first", COLOURS[0]), (one.second, "second", COLOURS[1])):
+            axis.plot(np.arange(len(values)) / len(values), values, color=colour, lw=1.2, label=name)
+        axis.set_title(one.name, fontsize=7)
+        axis.set_yscale("log")
+    axes[0][0].legend(frameon=False, fontsize=7)
+    figure.tight_layout()
     _save(figure, path)
     pyplot.close(figure)
