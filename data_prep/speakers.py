@@ -8,9 +8,7 @@ from data_prep.draws import Draws
 from data_prep.grammar import draw_sentence
 from data_prep.noise import KINDS
 
-ACCENTS = (
-    "en-us", "en-gb-x-rp", "en", "en-us-nyc", "en-us", "en-gb-x-rp", "en-gb-scotland", "en-029",
-)  # fmt: skip
+ACCENTS = ("en-us", "en-gb-x-rp", "en", "en-us-nyc")
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ class Subset:
 
 SUBSETS = (
     Subset("train-labeled", 1001, 4, 108, (14, 34), dev=False),
-    Subset("train-unlabeled", 2001, 40, 94, (14, 34), dev=False),
+    Subset("train-unlabeled", 2001, 64, 94, (14, 34), dev=False),
     Subset("dev-clean", 3001, 8, 26, (24, 34), dev=True),
     Subset("dev-other", 4001, 8, 26, (8, 18), dev=True),
 )
