@@ -22,6 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
     from asr.cli.recipe import find_config
     from asr.study.curves import distances, format_distances, read_curve
     from asr.study.figure import draw_panels
+    from asr.study.finals import format_finals, read_final
     from asr.study.grid import read_study
     from asr.study.running import run_cells
 
@@ -36,7 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
     config = find_config(study.corpus, list(study.settings), None)
     start = None if config.pseudo.labels == "none" else config.pseudo.start_hours
     rows = distances(curves, start or 0.0)
-    table = format_distances(rows)
+    finals = format_finals([read_final(cell, folder) for cell, folder in zip(cells, runs, strict=True)])
+    table = f"{finals}\n{format_distances(rows)}"
     draw_panels(curves, start, out / "figure.svg")
     (out / "table.md").write_text(table, encoding="utf-8")
     content = json.dumps([dataclasses.asdict(row) for row in rows], ensure_ascii=False, indent=1)

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from asr.study.finals import Final, format_finals, read_final
+from asr.study.grid import BASELINE, WITH_RULES, Cell
+
+CELL = Cell(BASELINE, WITH_RULES, 1, ())
+
+
+def test_a_final_is_the_last_evaluation_with_the_first_and_last_label_wer(tmp_path: Path) -> None:
+    def dev(wer: float) -> dict[str, object]:
+        return {"kind": "dev", "teacher": {"clean": {"wer": wer}}, "student": {"clean": {"wer": 1.0}}}
+
+    lines = [{"kind": "train", "label_wer": label} for label in (None, 0.5, 0.4, 0.3)]
+    content = [lines[0], dev(0.9), *lines[1:], dev(0.2)]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in content))
+    assert read_final(CELL, tmp_path) == Final(CELL, {"clean": 0.2}, (0.5, 0.3))
+
+
+def test_seeds_of_a_panel_share_a_row_with_their_mean_and_range() -> None:
+    cells = [CELL, Cell(BASELINE, WITH_RULES, 2, ()), Cell("labeled only", WITH_RULES, 1, ())]
+    finals = [
+        Final(cells[0], {"clean": 0.1, "other": 0.3}, (0.5, 0.2)),
+        Final(cells[1], {"clean": 0.2, "other": 0.4}, (0.6, 0.2)),
+        Final(cells[2], {"clean": 0.5, "other": 0.6}, None),
+    ]
+    table = format_finals(finals).splitlines()
+    assert table[2] == (
+        f"| {BASELINE} | {WITH_RULES} | 2 | 15.0 (10.0 – 20.0) | 35.0 (30.0 – 40.0) | 55.0 (50.0 – 60.0) "
+        "| 20.0 (20.0 – 20.0) |"
+    )
+    assert table[3] == f"| labeled only | {WITH_RULES} | 1 | 50.0 | 60.0 |  |  |"
