@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from rapidfuzz.distance import Levenshtein
 
@@ -49,8 +49,7 @@ class ErrorCounts:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class AlignedWord:
+class AlignedWord(NamedTuple):
     """One column of an alignment: `reference` is None for an insertion, `hypothesis` for a deletion."""
 
     kind: Literal["hit", "sub", "del", "ins"]
