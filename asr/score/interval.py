@@ -14,6 +14,8 @@ import numpy.typing as npt
 
 from asr.score.wer import ErrorCounts
 
+DRAWS_AT_ONCE = 4_000_000
+
 
 def group_totals(
     counts: Sequence[ErrorCounts], groups: Sequence[str]
@@ -33,10 +35,36 @@ def group_totals(
     return errors, units
 
 
-def draw_groups(groups: int, resamples: int, seed: int) -> npt.NDArray[np.int64]:
-    """How often each group is drawn in each resample, `(resamples, groups)`; rows add up to `groups`."""
-    draws = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=resamples)
-    return draws.astype(np.int64, copy=False)
+def resampled_rates(
+    errors: npt.NDArray[np.int64], units: npt.NDArray[np.int64], seed: int, resamples: int
+) -> npt.NDArray[np.float64]:
+    """Error rates of corpora made of as many groups as there are, drawn with replacement.
+
+    Args:
+        errors: of each group and system, `(groups, systems)`.
+        units: reference units, `(groups, systems)`.
+        seed: decides on the draws.
+        resamples: how many corpora.
+
+    Returns:
+        Errors over units, both summed, `(resamples, systems)`. All systems meet the same draws.
+    """
+    groups = len(errors)
+    generator = np.random.default_rng(seed)
+    rates: list[npt.NDArray[np.float64]] = []
+    # How often each group is drawn, for as many corpora at a time as fit into some megabytes.
+    at_once = max(1, DRAWS_AT_ONCE // groups)
+    for begin in range(0, resamples, at_once):
+        size = min(at_once, resamples - begin)
+        draws = generator.multinomial(groups, np.full(groups, 1 / groups), size=size)
+        rates.append((draws @ errors) / np.maximum(draws @ units, 1))
+    return np.concatenate(rates)
+
+
+def percentile_interval(samples: npt.NDArray[np.float64], level: float = 0.95) -> tuple[float, float]:
+    """The ends between which the middle `level` of the samples lie."""
+    low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
 
 
 def bootstrap_interval(
@@ -65,7 +93,4 @@ def bootstrap_interval(
     errors, units = group_totals(counts, groups)
     if len(errors) < 2:
         return math.nan, math.nan
-    draws = draw_groups(len(errors), resamples, seed)
-    rates = (draws @ errors) / np.maximum(draws @ units, 1)
-    low, high = np.quantile(rates, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return percentile_interval(resampled_rates(errors[:, None], units[:, None], seed, resamples)[:, 0], level)

@@ -1,11 +1,46 @@
-"""Transcripts in LibriSpeech's `.trans.txt` form: one utterance a line, its id first, then its words."""
+"""Transcripts in LibriSpeech's `.trans.txt` form: one utterance a line, its id first, then its words.
+
+Kaldi's `text` files have the same form.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from asr.errors import UserError
+
+
+def read_text_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Numbers (from 1) and contents of the lines of a UTF-8 file that are not blank, without their line ends.
+
+    Raises:
+        UserError: the file cannot be read, or is not UTF-8.
+    """
+    try:
+        lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    except OSError as error:
+        raise UserError(f"{path}: cannot read transcripts ({error.strerror})") from None
+    for number, raw in enumerate(lines, 1):
+        try:
+            line = raw.decode()
+        except UnicodeDecodeError:
+            raise UserError(f"{path}, line {number}: not UTF-8 text; convert the file to UTF-8") from None
+        if line.strip():
+            yield number, line.rstrip("\r")
+
+
+def read_transcript_lines(path: Path) -> Iterator[tuple[int, str, str]]:
+    """Line number, utterance id and text of each line; ids may repeat.
+
+    Raises:
+        UserError: as `read_text_lines`, or a line has no id.
+    """
+    for number, line in read_text_lines(path):
+        if line[0].isspace():
+            raise UserError(f"{path}, line {number}: begins with a blank; write the utterance id first, then its words")
+        name, *words = line.split(maxsplit=1)
+        yield number, name, words[0].rstrip() if words else ""
 
 
 def read_transcripts(path: Path) -> dict[str, str]:
@@ -14,25 +49,11 @@ def read_transcripts(path: Path) -> dict[str, str]:
     Raises:
         UserError: the file cannot be read, is not UTF-8, has a line without an id, or repeats an id.
     """
-    try:
-        lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    except OSError as error:
-        raise UserError(f"{path}: cannot read transcripts ({error.strerror})") from None
     texts: dict[str, str] = {}
-    for number, raw in enumerate(lines, 1):
-        where = f"{path}, line {number}"
-        try:
-            line = raw.decode()
-        except UnicodeDecodeError:
-            raise UserError(f"{where}: not UTF-8 text; convert the file to UTF-8") from None
-        if not line.strip():
-            continue
-        if line[0].isspace():
-            raise UserError(f"{where}: begins with a blank; write the utterance id first, then its words")
-        name, *words = line.split(maxsplit=1)
+    for number, name, text in read_transcript_lines(path):
         if name in texts:
-            raise UserError(f"{where}: utterance id {name!r} occurs twice; keep one of its lines")
-        texts[name] = words[0].rstrip() if words else ""
+            raise UserError(f"{path}, line {number}: utterance id {name!r} occurs twice; keep one of its lines")
+        texts[name] = text
     return texts
 
 

@@ -6,6 +6,7 @@ The edit distance is rapidfuzz's, the one under jiwer, called without jiwer's bo
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -94,6 +95,12 @@ def count_errors(references: Sequence[str], hypotheses: Sequence[str], unit: Uni
         else:
             counts.append(_count(" ".join(words), " ".join(heard)))
     return counts
+
+
+def count_columns(columns: Sequence[AlignedWord]) -> ErrorCounts:
+    """The errors that an alignment shows."""
+    kinds = Counter(column.kind for column in columns)
+    return ErrorCounts(kinds["sub"], kinds["del"], kinds["ins"], kinds["hit"])
 
 
 def align(reference: str, hypothesis: str) -> list[AlignedWord]:
