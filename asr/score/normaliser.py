@@ -17,15 +17,15 @@ NORMALISERS = {
 
 _APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼ＇`´", "'"))
 _NOT_SPOKEN = re.compile(r"[^\w']|_")
-_LONE_APOSTROPHES = re.compile(r"(?<!\S)'+(?!\S)")
+_ASCII_BLANKS = str.maketrans({chr(code): " " for code in range(128) if _NOT_SPOKEN.match(chr(code))})
 
 
 def _librispeech(text: str) -> str:
     if not text.isascii():
         decomposed = unicodedata.normalize("NFKD", text.translate(_APOSTROPHES))
-        text = "".join(character for character in decomposed if not unicodedata.combining(character))
-    spoken = _NOT_SPOKEN.sub(" ", text.upper())
-    return " ".join(_LONE_APOSTROPHES.sub(" ", spoken).split())
+        text = _NOT_SPOKEN.sub(" ", "".join(c for c in decomposed if not unicodedata.combining(c)))
+    # An apostrophe by itself is a quotation mark.
+    return " ".join(word for word in text.upper().translate(_ASCII_BLANKS).split() if word.strip("'"))
 
 
 def _whisper_english() -> Callable[[str], str]:
