@@ -1,40 +1,164 @@
-"""Word and character error rates of hypotheses against references, both in .trans.txt form."""
+"""Word and character error rates of any recognizer's hypotheses, and comparisons of several."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
+import os
+import shutil
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from asr.errors import UserError
 
+if TYPE_CHECKING:
+    from asr.score.files import Options, TextFile
+
+ABOVE_THRESHOLD = 1
+FORMATS = ("librispeech", "kaldi", "jsonl", "csv", "tsv", "trn")
+NORMALISERS = ("none", "lowercase", "librispeech", "whisper-english")
+
+EPILOG = """\
+formats   librispeech: .trans.txt, or a folder with such files below; kaldi: text, with utt2spk beside it;
+          jsonl: an object a line; csv and tsv: with a header; trn: sclite's, with { a / b / @ } in references
+speakers  from the file, or the id up to its first '-' (trn: also '_')
+exit code 0; 1 if --fail-above is passed; 2 if something is wrong with the arguments or files
+"""
+
+
+def _add_input_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("input")
+    group.add_argument("--ref-format", choices=FORMATS, help="default: from the name, else the first line")
+    group.add_argument("--hyp-format", choices=FORMATS)
+    group.add_argument("--id-field", metavar="NAME", help="field or column of the id; a number if without header")
+    group.add_argument("--text-field", metavar="NAME", help="of the text")
+    group.add_argument("--hyp-text-field", metavar="NAME", help="of a hypothesis' text, if another")
+    group.add_argument("--speaker-field", metavar="NAME")
+    group.add_argument("--subset-field", metavar="NAME")
+    group.add_argument("--id-stem", action="store_true", help="ids are paths: drop folders and suffixes")
+    group.add_argument("--speaker-pattern", metavar="REGEX", help="finds the speaker in an id: group 1, or all of it")
+    group.add_argument("--subset-pattern", metavar="REGEX", help="finds the subset in an id")
+    group.add_argument("--missing", choices=("error", "empty", "skip"), default="error", help="no hypothesis")
+    group.add_argument("--extra", choices=("error", "skip"), default="error", help="no reference")
+    group.add_argument("--duplicates", choices=("error", "first", "last"), default="error", help="an id twice")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("references", type=Path)
-    parser.add_argument("hypotheses", type=Path)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EPILOG
+    parser.add_argument("reference", type=Path, metavar="REF")
+    parser.add_argument("hypotheses", type=Path, nargs="+", metavar="HYP")
+    parser.add_argument("--names", metavar="A,B", help="of the hypotheses; default: their files'")
     parser.add_argument("--speakers", metavar="A,B", help="score only these")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.epilog = "The interval is a bootstrap over speakers; an utterance's speaker is its id up to the first '-'."
+    _add_input_arguments(parser)
+    group = parser.add_argument_group("scoring")
+    group.add_argument(
+        "--normaliser", "--normalizer", choices=NORMALISERS, help="default: librispeech for its form, else none"
+    )
+    group.add_argument(
+        "--alignment",
+        choices=("levenshtein", "sclite"),
+        default="levenshtein",
+        help="fewest errors, as jiwer counts; or sclite's costs 4, 3, 3",
+    )
+    group.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+    group.add_argument("--resamples", type=int, default=1000, metavar="N", help="of the bootstrap (default: 1000)")
+    group.add_argument("--fail-above", type=float, metavar="WER", help="exit code 1 if any WER is above, in per cent")
+    group = parser.add_argument_group("output")
+    group.add_argument("--worst", type=int, default=3, metavar="N", help="utterances shown aligned (default: 3)")
+    group.add_argument("--confusions", type=int, default=10, metavar="N", help="shown of each kind (default: 10)")
+    group.add_argument("--worst-speakers", type=int, default=10, metavar="N", help="speakers shown (default: 10)")
+    group.add_argument("--colour", "--color", choices=("auto", "always", "never"), default="auto")
+    group.add_argument("--json", action="store_true", help="print JSON instead, with all speakers")
+    group.add_argument("--html", type=Path, metavar="FILE", help="write a page with every utterance, aligned")
+
+
+def _fields(arguments: argparse.Namespace) -> tuple[TextFile, list[TextFile]]:
+    """The files, with their names and formats."""
+    from asr.score.files import TextFile
+    from asr.score.formats import HYPOTHESIS_TEXT, Fields
+
+    def named(option: str | None, default: tuple[str, ...]) -> tuple[str, ...]:
+        return default if option is None else (option,)
+
+    fields = Fields(
+        named(arguments.id_field, Fields.id),
+        named(arguments.text_field, Fields.text),
+        named(arguments.speaker_field, Fields.speaker),
+        named(arguments.subset_field, Fields.subset),
+    )
+    heard_text = named(arguments.hyp_text_field or arguments.text_field, HYPOTHESIS_TEXT)
+    heard = Fields(fields.id, heard_text, fields.speaker, fields.subset)
+    paths: list[Path] = arguments.hypotheses
+    names = [path.name for path in paths]
+    if len(set(names)) < len(names):
+        names = [str(path) for path in paths]
+    if arguments.names is not None:
+        names = arguments.names.split(",")
+    if len(names) != len(paths) or len(set(names)) < len(names) or not all(names):
+        raise UserError(f"{len(paths)} hypotheses named {', '.join(names)}; give each its own name with --names A,B")
+    reference = TextFile(arguments.reference, str(arguments.reference), arguments.ref_format, fields)
+    hypotheses = [
+        TextFile(path, name, arguments.hyp_format, heard, "--hyp-text-field")
+        for path, name in zip(paths, names, strict=True)
+    ]
+    return reference, hypotheses
+
+
+def _options(arguments: argparse.Namespace) -> Options:
+    from asr.score.files import Options
+    from asr.score.matching import Policy
+
+    for name in ("resamples", "worst", "confusions", "worst_speakers"):
+        if getattr(arguments, name) < (name == "resamples"):
+            raise UserError(f"--{name.replace('_', '-')} {getattr(arguments, name)}: must not be so small")
+    if arguments.fail_above is not None and not 0 <= arguments.fail_above < math.inf:
+        raise UserError(f"--fail-above {arguments.fail_above}: give a WER in per cent, such as 5.0")
+    return Options(
+        normaliser=arguments.normaliser,
+        weights=arguments.alignment,
+        policy=Policy(arguments.missing, arguments.extra, arguments.duplicates),
+        id_stem=arguments.id_stem,
+        speaker_pattern=arguments.speaker_pattern,
+        subset_pattern=arguments.subset_pattern,
+        speakers=frozenset(arguments.speakers.split(",")) if arguments.speakers else None,
+        seed=arguments.seed,
+        resamples=arguments.resamples,
+    )
+
+
+def _use_colour(choice: str) -> bool:
+    return choice == "always" or (choice == "auto" and sys.stdout.isatty() and "NO_COLOR" not in os.environ)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from asr.score.table import format_scores, score_texts
-    from asr.score.transcripts import read_transcripts
+    from asr.score.files import score_files
+    from asr.score.summary import summarise_scoring
+    from asr.score.terminal import format_scoring
 
-    references, hypotheses = read_transcripts(arguments.references), read_transcripts(arguments.hypotheses)
-    for missing, path in (
-        (references.keys() - hypotheses.keys(), arguments.hypotheses),
-        (hypotheses.keys() - references.keys(), arguments.references),
-    ):
-        if missing:
-            raise UserError(f"{path}: {len(missing)} utterances are missing, among them {min(missing)!r}")
-    if arguments.speakers:
-        wanted = arguments.speakers.split(",")
-        references = {name: text for name, text in references.items() if name.partition("-")[0] in wanted}
-    if not references:
-        raise UserError(f"{arguments.references}: no utterance to score")
-    speakers = [name.partition("-")[0] for name in references]
-    scores = score_texts(list(references.values()), [hypotheses[name] for name in references], speakers)
-    row = {"subset": arguments.references.name.partition(".")[0], "model": "", **scores}
-    print(json.dumps(scores, indent=1) if arguments.json else format_scores([row]))
-    return 0
+    scoring = score_files(*_fields(arguments), _options(arguments))
+    for warning in scoring.warnings:
+        print(f"kappa-asr: warning: {warning}", file=sys.stderr)
+    summary = summarise_scoring(scoring)
+    if arguments.json:
+        print(json.dumps(summary, indent=1, ensure_ascii=False))
+    else:
+        most = {
+            "speakers": arguments.worst_speakers,
+            "confusions": arguments.confusions,
+            "worst": arguments.worst,
+        }
+        width = shutil.get_terminal_size().columns
+        print(format_scoring(scoring, summary, most, width, _use_colour(arguments.colour)))
+    if arguments.html is not None:
+        from asr.report.score_page import write_score_page
+
+        write_score_page(scoring, summary, arguments.html)
+        print(arguments.html, file=sys.stderr)
+    above = [s for s in summary["systems"] if arguments.fail_above is not None and 100 * s["wer"] > arguments.fail_above]
+    for system in above:
+        found = f"{system['name']}: WER {100 * system['wer']:.2f} % is above {arguments.fail_above:g} %"
+        print(f"kappa-asr: {found}", file=sys.stderr)
+    return ABOVE_THRESHOLD if above else 0

@@ -10,36 +10,52 @@ from asr.score.interval import bootstrap_interval
 from asr.score.wer import ErrorCounts, count_errors
 
 
-def score_texts(references: Sequence[str], hypotheses: Sequence[str], speakers: Sequence[str]) -> dict[str, Any]:
-    """WER with its 95 % bootstrap interval over speakers, CER, and error counts in words.
+def summarise(
+    words: Sequence[ErrorCounts],
+    characters: Sequence[ErrorCounts],
+    speakers: Sequence[str],
+    seed: int = 0,
+    resamples: int = 1000,
+) -> dict[str, Any]:
+    """Rates and counts of some utterances, with the 95 % bootstrap interval over speakers.
 
-    Rates are shares: 0.25 is 25 %. The interval's ends are None where there are fewer than two speakers.
+    Rates are shares: 0.25 is 25 %; errors and `words` are in words. The interval's ends are None where there
+    are fewer than two speakers.
     """
-    by_word = count_errors(references, hypotheses, "word")
-    words = sum(by_word, ErrorCounts())
-    characters = sum(count_errors(references, hypotheses, "char"), ErrorCounts())
-    low, high = (None if math.isnan(end) else end for end in bootstrap_interval(by_word, speakers))
+    total, letters = sum(words, ErrorCounts()), sum(characters, ErrorCounts())
+    low, high = (None if math.isnan(end) else end for end in bootstrap_interval(words, speakers, seed, resamples))
     return {
-        "utterances": len(references),
-        "words": words.reference_length,
-        "wer": words.rate,
+        "utterances": len(words),
+        "words": total.reference_length,
+        "wer": total.rate,
         "wer_low": low,
         "wer_high": high,
-        "cer": characters.rate,
-        "substitutions": words.substitutions,
-        "deletions": words.deletions,
-        "insertions": words.insertions,
+        "cer": letters.rate,
+        "sentence_error_rate": sum(count.errors > 0 for count in words) / max(len(words), 1),
+        "substitutions": total.substitutions,
+        "deletions": total.deletions,
+        "insertions": total.insertions,
     }
 
 
-def format_scores(scores: Sequence[Mapping[str, Any]]) -> str:
-    """The table as text; rates in per cent."""
-    head = f"{'subset':<16} {'model':<8} {'utts':>6} {'words':>8} {'WER %':>7} {'95 % interval':>15} {'CER %':>7}"
+def score_texts(references: Sequence[str], hypotheses: Sequence[str], speakers: Sequence[str]) -> dict[str, Any]:
+    """The summary of plain texts, each with its speaker."""
+    by_word, by_character = (count_errors(references, hypotheses, unit) for unit in ("word", "char"))
+    return summarise(by_word, by_character, speakers)
+
+
+def format_scores(scores: Sequence[Mapping[str, Any]], labels: Sequence[str] = ("subset", "model")) -> str:
+    """The table as text; rates in per cent. `labels` are the keys of what tells the rows apart."""
+    widths = [max(len(key), *(len(str(s[key])) for s in scores)) if scores else len(key) for key in labels]
+    head = "  ".join(f"{key:<{width}}" for key, width in zip(labels, widths, strict=True))
+    head += f" {'utts':>7} {'words':>9} {'WER %':>7} {'95 % interval':>15} {'CER %':>7} {'sent. %':>7}"
     lines = [f"{head} {'sub':>7} {'del':>7} {'ins':>7}"]
     for s in scores:
+        name = "  ".join(f"{s[key]!s:<{width}}" for key, width in zip(labels, widths, strict=True))
         interval = "–" if s["wer_low"] is None else f"{100 * s['wer_low']:.2f} – {100 * s['wer_high']:.2f}"
         lines.append(
-            f"{s['subset']:<16} {s['model']:<8} {s['utterances']:>6,} {s['words']:>8,} {100 * s['wer']:>7.2f} "
-            f"{interval:>15} {100 * s['cer']:>7.2f} {s['substitutions']:>7,} {s['deletions']:>7,} {s['insertions']:>7,}"
+            f"{name} {s['utterances']:>7,} {s['words']:>9,} {100 * s['wer']:>7.2f} {interval:>15} "
+            f"{100 * s['cer']:>7.2f} {100 * s['sentence_error_rate']:>7.2f} "
+            f"{s['substitutions']:>7,} {s['deletions']:>7,} {s['insertions']:>7,}"
         )
     return "\n".join(lines)

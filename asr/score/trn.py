@@ -176,3 +176,13 @@ def _trace(graph: WordGraph, heard: Sequence[str], costs: Costs, rows: list[list
             backwards.append(AlignedWord("del", word, None))
             node = sources[0]
     return backwards[::-1]
+
+
+def align_sclite(words: Sequence[str], heard: Sequence[str]) -> list[AlignedWord]:
+    """`align_graph` of a single reading at sclite's costs, quick where the texts begin and end alike."""
+    most = min(len(words), len(heard))
+    end = next((n for n in range(most) if words[-1 - n] != heard[-1 - n]), most)
+    begin = next((n for n in range(most - end) if words[n] != heard[n]), most - end)
+    middle = align_graph(linear_graph(words[begin : len(words) - end]), heard[begin : len(heard) - end], SCLITE)
+    before, after = ([AlignedWord("hit", w, w) for w in part] for part in (words[:begin], words[len(words) - end :]))
+    return [*before, *middle, *after]
