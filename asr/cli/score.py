@@ -12,26 +12,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr.errors import UserError
+from asr.score.formats import FIELDS, FORMATS, HYPOTHESIS_TEXT, Fields
+from asr.score.normaliser import NORMALISERS
 
 if TYPE_CHECKING:
     from asr.score.files import Options, TextFile
 
 ABOVE_THRESHOLD = 1
-FORMATS = ("librispeech", "kaldi", "jsonl", "csv", "tsv", "trn")
-NORMALISERS = ("none", "lowercase", "librispeech", "whisper-english")
 
-EPILOG = """\
-formats   librispeech: .trans.txt, or a folder with such files below; kaldi: text, with utt2spk beside it;
-          jsonl: an object a line; csv and tsv: with a header; trn: sclite's, with { a / b / @ } in references
-speakers  from the file, or the id up to its first '-' (trn: also '_')
-exit code 0; 1 if --fail-above is passed; 2 if something is wrong with the arguments or files
-"""
+
+def _epilog() -> str:
+    parts = [
+        ("formats", FORMATS),
+        ("normalisers", NORMALISERS),
+        ("speakers", {"": "from the file, or the id up to its first '-' (trn: also '_')"}),
+        ("exit code", {"0": "scored", "1": "--fail-above is passed", "2": "something to put right"}),
+    ]
+    lines: list[str] = []
+    for title, entries in parts:
+        lines += ["", f"{title}:", *(f"  {name:<16} {text}".rstrip() for name, text in entries.items())]
+    return "\n".join(lines[1:])
 
 
 def _add_input_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("input")
-    group.add_argument("--ref-format", choices=FORMATS, help="default: from the name, else the first line")
-    group.add_argument("--hyp-format", choices=FORMATS)
+    group.add_argument("--ref-format", choices=list(FORMATS), help="default: from the name, else the first line")
+    group.add_argument("--hyp-format", choices=list(FORMATS))
     group.add_argument("--id-field", metavar="NAME", help="field or column of the id; a number if without header")
     group.add_argument("--text-field", metavar="NAME", help="of the text")
     group.add_argument("--hyp-text-field", metavar="NAME", help="of a hypothesis' text, if another")
@@ -47,7 +53,7 @@ def _add_input_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = EPILOG
+    parser.epilog = _epilog()
     parser.add_argument("reference", type=Path, metavar="REF")
     parser.add_argument("hypotheses", type=Path, nargs="+", metavar="HYP")
     parser.add_argument("--names", metavar="A,B", help="of the hypotheses; default: their files'")
@@ -55,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_input_arguments(parser)
     group = parser.add_argument_group("scoring")
     group.add_argument(
-        "--normaliser", "--normalizer", choices=NORMALISERS, help="default: librispeech for its form, else none"
+        "--normaliser", "--normalizer", choices=list(NORMALISERS), help="default: librispeech for its form, else none"
     )
     group.add_argument(
         "--alignment",
@@ -75,19 +81,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--html", type=Path, metavar="FILE", help="write a page with every utterance, aligned")
 
 
-def _fields(arguments: argparse.Namespace) -> tuple[TextFile, list[TextFile]]:
+def _files(arguments: argparse.Namespace) -> tuple[TextFile, list[TextFile]]:
     """The files, with their names and formats."""
     from asr.score.files import TextFile
-    from asr.score.formats import HYPOTHESIS_TEXT, Fields
 
     def named(option: str | None, default: tuple[str, ...]) -> tuple[str, ...]:
         return default if option is None else (option,)
 
     fields = Fields(
-        named(arguments.id_field, Fields.id),
-        named(arguments.text_field, Fields.text),
-        named(arguments.speaker_field, Fields.speaker),
-        named(arguments.subset_field, Fields.subset),
+        named(arguments.id_field, FIELDS.id),
+        named(arguments.text_field, FIELDS.text),
+        named(arguments.speaker_field, FIELDS.speaker),
+        named(arguments.subset_field, FIELDS.subset),
     )
     heard_text = named(arguments.hyp_text_field or arguments.text_field, HYPOTHESIS_TEXT)
     heard = Fields(fields.id, heard_text, fields.speaker, fields.subset)
@@ -111,9 +116,9 @@ def _options(arguments: argparse.Namespace) -> Options:
     from asr.score.files import Options
     from asr.score.matching import Policy
 
-    for name in ("resamples", "worst", "confusions", "worst_speakers"):
-        if getattr(arguments, name) < (name == "resamples"):
-            raise UserError(f"--{name.replace('_', '-')} {getattr(arguments, name)}: must not be so small")
+    for name, least in (("resamples", 1), ("seed", 0), ("worst", 0), ("confusions", 0), ("worst_speakers", 0)):
+        if getattr(arguments, name) < least:
+            raise UserError(f"--{name.replace('_', '-')} {getattr(arguments, name)}: must be at least {least}")
     if arguments.fail_above is not None and not 0 <= arguments.fail_above < math.inf:
         raise UserError(f"--fail-above {arguments.fail_above}: give a WER in per cent, such as 5.0")
     return Options(
@@ -138,7 +143,7 @@ def run(arguments: argparse.Namespace) -> int:
     from asr.score.summary import summarise_scoring
     from asr.score.terminal import format_scoring
 
-    scoring = score_files(*_fields(arguments), _options(arguments))
+    scoring = score_files(*_files(arguments), _options(arguments))
     for warning in scoring.warnings:
         print(f"kappa-asr: warning: {warning}", file=sys.stderr)
     summary = summarise_scoring(scoring)
@@ -157,7 +162,9 @@ def run(arguments: argparse.Namespace) -> int:
 
         write_score_page(scoring, summary, arguments.html)
         print(arguments.html, file=sys.stderr)
-    above = [s for s in summary["systems"] if arguments.fail_above is not None and 100 * s["wer"] > arguments.fail_above]
+    above = [
+        s for s in summary["systems"] if arguments.fail_above is not None and 100 * s["wer"] > arguments.fail_above
+    ]
     for system in above:
         found = f"{system['name']}: WER {100 * system['wer']:.2f} % is above {arguments.fail_above:g} %"
         print(f"kappa-asr: {found}", file=sys.stderr)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib.resources import files
+from pathlib import Path
 from xml.etree.ElementTree import Element, tostring
 
 Content = Element | str | None
+
+NOTHING_FROM_OUTSIDE = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
 def element(tag: str, *content: Content, **attributes: str | float) -> Element:
@@ -46,6 +50,39 @@ def table(head: Iterable[Content], rows: Iterable[Iterable[Content]], class_: st
     return element("div", grid, class_="scroll")
 
 
+def section(title: str, *content: Content) -> Element:
+    """A part of a page, under its title."""
+    return element("section", element("h2", title), *content)
+
+
 def document(root: Element) -> bytes:
     """The whole page as UTF-8. Characters that UTF-8 cannot hold become question marks."""
     return b"<!doctype html>\n" + tostring(root, encoding="unicode", method="html").encode("utf-8", "replace")
+
+
+def draw_page(title: str, body: Iterable[Content], styles: Iterable[str], scripts: Iterable[str]) -> Element:
+    """A page that needs nothing but itself; styles and scripts are names of files in this package."""
+    assets = files("asr.report")
+
+    def read(name: str) -> str:
+        return assets.joinpath(name).read_text(encoding="utf-8")
+
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", http_equiv="Content-Security-Policy", content=NOTHING_FROM_OUTSIDE),
+        element("meta", name="color-scheme", content="light dark"),
+        element("title", title),
+        *(element("style", read(name)) for name in styles),
+    )
+    scripted = [element("script", read(name)) for name in scripts]
+    return element("html", head, element("body", *body, *scripted), lang="en")
+
+
+def write_page(root: Element, out: Path) -> None:
+    """Write the page as one HTML file, aside and then renamed."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    aside = out.with_name(f".{out.name}.partial")
+    aside.write_bytes(document(root))
+    aside.replace(out)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -11,12 +10,11 @@ from asr.errors import UserError
 from asr.report.aligned import draw_utterance, error_key, worst_utterances
 from asr.report.charts import write_hours
 from asr.report.curves import draw_curves
-from asr.report.markup import Content, document, element, table
+from asr.report.markup import Content, draw_page, element, section, table, write_page
 from asr.report.record import RunRecord, read_run
 from asr.report.results import headline, score_table
 
 WORST_SHOWN = 10
-NOTHING_FROM_OUTSIDE = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
 def _header(run: RunRecord) -> Element:
@@ -93,33 +91,17 @@ def _settings(run: RunRecord) -> list[Element]:
     return [element("details", element("summary", f"{len(rows)} settings, as written for κ = 1"), grid)]
 
 
-def _section(title: str, *content: Content) -> Element:
-    return element("section", element("h2", title), *content)
-
-
-def draw_page(run: RunRecord) -> Element:
+def draw_report(run: RunRecord) -> Element:
     """The page's tree; `asr.report.markup.document` makes bytes of it."""
-    assets = files("asr.report")
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", http_equiv="Content-Security-Policy", content=NOTHING_FROM_OUTSIDE),
-        element("meta", name="color-scheme", content="light dark"),
-        element("title", f"{run.name}: run report"),
-        element("style", assets.joinpath("style.css").read_text(encoding="utf-8")),
-    )
-    body = element(
-        "body",
+    body = [
         _header(run),
-        _section("Batch scaling", *_scaling(run)),
-        _section("Learning curves", *draw_curves(run)),
-        _section("Word error rates", *score_table(run)),
-        _section("Worst utterances", *_worst(run)),
-        _section("Settings", *_settings(run)),
-        element("script", assets.joinpath("hover.js").read_text(encoding="utf-8")),
-    )
-    return element("html", head, body, lang="en")
+        section("Batch scaling", *_scaling(run)),
+        section("Learning curves", *draw_curves(run)),
+        section("Word error rates", *score_table(run)),
+        section("Worst utterances", *_worst(run)),
+        section("Settings", *_settings(run)),
+    ]
+    return draw_page(f"{run.name}: run report", body, ["style.css"], ["hover.js"])
 
 
 def write_report(run_dir: Path, out: Path) -> None:
@@ -130,8 +112,4 @@ def write_report(run_dir: Path, out: Path) -> None:
     Raises:
         UserError: `run_dir` is no run's folder, or a file in it is malformed.
     """
-    page = document(draw_page(read_run(run_dir)))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    aside = out.with_name(f".{out.name}.partial")
-    aside.write_bytes(page)
-    aside.replace(out)
+    write_page(draw_report(read_run(run_dir)), out)

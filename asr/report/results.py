@@ -47,10 +47,10 @@ def headline(run: RunRecord) -> Element:
     return element("div", *figures, class_="figures")
 
 
-def _whisker(score: Score, end: float) -> Element:
-    """The WER as a dot on its interval, on an axis from 0 to `end`, 120 pixels wide."""
-    drawing = element("svg", viewBox="0 0 120 16", class_=f"whisker {score.model}", aria_hidden="true")
-    low, wer, high = (4 + 112 * min(v / end, 1.0) for v in (score.wer_low, score.wer, score.wer_high))
+def draw_whisker(low: float, wer: float, high: float, end: float, class_: str = "") -> Element:
+    """A WER as a dot on its interval, on an axis from 0 to `end`, 120 pixels wide; what is NaN is left out."""
+    drawing = element("svg", viewBox="0 0 120 16", class_=f"whisker {class_}".rstrip(), aria_hidden="true")
+    low, wer, high = (4 + 112 * min(v / end, 1.0) for v in (low, wer, high))
     drawing.append(element("line", x1=4, x2=116, y1=8, y2=8, class_="rail"))
     if not math.isnan(low + high):
         drawing.append(element("line", x1=low, x2=high, y1=8, y2=8, class_="span"))
@@ -73,7 +73,7 @@ def score_table(run: RunRecord) -> list[Element]:
             s.decoder,
             element("b", write_value(s.wer, "percent")),
             _interval(s),
-            _whisker(s, end),
+            draw_whisker(s.wer_low, s.wer, s.wer_high, end, s.model),
             "–" if math.isnan(s.cer) else write_value(s.cer, "percent"),
             f"{s.substitutions}",
             f"{s.deletions}",

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr.errors import UserError
-from asr.score.formats import Fields, TextLine, detect_format, read_texts, shorten_id
-from asr.score.matching import Policy, index_lines, match_lines
+from asr.score.formats import FIELDS, Fields, TextLine, detect_format, read_texts, shorten_id
+from asr.score.matching import STRICT, Policy, index_lines, match_lines
 from asr.score.normaliser import find_normaliser
 from asr.score.scoring import ScoredText, Scoring, System, Utterance, Weights, score_text
 from asr.score.trn import WordGraph, parse_reference
@@ -22,7 +22,7 @@ class TextFile:
     path: Path
     name: str
     form: str | None = None
-    fields: Fields = Fields()
+    fields: Fields = FIELDS
     text_option: str = "--text-field"
 
 
@@ -33,7 +33,7 @@ class Options:
     normaliser: str | None = None
     """One of `NORMALISERS`; None: librispeech for references in its form, else none."""
     weights: Weights = "levenshtein"
-    policy: Policy = Policy()
+    policy: Policy = STRICT
     id_stem: bool = False
     """Match by ids without folders and suffix."""
     speaker_pattern: str | None = None
@@ -48,7 +48,7 @@ class Options:
 
 def _finder(pattern: str | None, option: str) -> Callable[[TextLine], str | None]:
     if pattern is None:
-        return lambda line: None
+        return lambda _: None
     try:
         compiled = re.compile(pattern)
     except re.error as error:

@@ -38,7 +38,8 @@ class Fields:
     subset: tuple[str, ...] = ("subset", "split")
 
 
-HYPOTHESIS_TEXT = ("pred_text", "hypothesis", *Fields.text)
+FIELDS = Fields()
+HYPOTHESIS_TEXT = ("pred_text", "hypothesis", *FIELDS.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ def _as_line(row: dict[str, Any], fields: Fields, place: str, text_option: str) 
     if not isinstance(name, str | int) or str(name).strip() == "":
         raise UserError(f"{place}: the id is {name!r}, where a text is needed")
     if not isinstance(text, str):
-        raise UserError(f"{place}, utterance {name!r}: the text is {text!r}; write \"\" where nothing was said")
+        raise UserError(f'{place}, utterance {name!r}: the text is {text!r}; write "" where nothing was said')
     more = [next((row[key] for key in keys if row.get(key)), None) for keys in (fields.speaker, fields.subset)]
     return TextLine(str(name), text, place, *(None if value is None else str(value) for value in more))
 

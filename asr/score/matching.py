@@ -22,6 +22,9 @@ class Policy:
     """Ids that a file has twice: which line is taken."""
 
 
+STRICT = Policy()
+
+
 def _some(names: Sequence[str]) -> str:
     shown = ", ".join(map(repr, names[:3]))
     return shown + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")

@@ -47,4 +47,5 @@ def find_normaliser(name: str) -> Callable[[str], str]:
     """
     if name == "whisper-english":
         return _whisper_english()
-    return {"none": str, "lowercase": str.lower, "librispeech": _librispeech}[name]
+    functions: dict[str, Callable[[str], str]] = {"none": str, "lowercase": str.lower, "librispeech": _librispeech}
+    return functions[name]

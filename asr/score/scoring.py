@@ -144,7 +144,9 @@ class Scoring:
                 paired_bootstrap(
                     [t.words for t in first.texts], [t.words for t in second.texts], speakers, self.seed, self.resamples
                 ),
-                matched_pairs(segment for texts in zip(first.texts, second.texts, strict=True) for segment in _cut(*texts)),
+                matched_pairs(
+                    segment for texts in zip(first.texts, second.texts, strict=True) for segment in _cut(*texts)
+                ),
             )
             for first, second in pairs
         ]

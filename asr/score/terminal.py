@@ -107,9 +107,7 @@ def format_confusions(system: Mapping[str, Any], most: int, colour: bool) -> Ite
     widths = [max(map(_width, cells)) for cells in columns]
     for row in range(max(map(len, columns))):
         line = [cells[row] if row < len(cells) else "" for cells in columns]
-        yield "   ".join(
-            cell + " " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True)
-        ).rstrip()
+        yield "   ".join(cell + " " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True)).rstrip()
     yield ""
 
 
