@@ -116,7 +116,7 @@ function drawPage() {
   list.replaceChildren(...rows.map(drawUtterance));
   const [first, last] = [page * PAGE + 1, page * PAGE + rows.length].map((n) => n.toLocaleString("en"));
   const where = pager.querySelector(".where");
-  where.textContent = rows.length ? `${first} – ${last} of ${found.length.toLocaleString("en")} utterances` : "no utterance fits";
+  where.textContent = rows.length ? `${first}${rows.length > 1 ? ` – ${last}` : ""} of ${found.length.toLocaleString("en")} utterances` : "no utterance fits";
   pager.querySelector(".previous").disabled = page === 0;
   pager.querySelector(".next").disabled = page === pages - 1;
 }
