@@ -84,7 +84,16 @@ def _score_table(label: str, rows: Sequence[tuple[str, str, Mapping[str, Any]]],
                 *(f"{count:,}" for count in counts),
             ]
         )
-    head = [label, *(["system"] if several else []), "WER", "95% interval", f"0 – {100 * end:g}%", "CER", "wrong utt.", *NUMBERS]
+    head = [
+        label,
+        *(["system"] if several else []),
+        "WER",
+        "95% interval",
+        f"0 – {100 * end:g}%",
+        "CER",
+        "wrong utt.",
+        *NUMBERS,
+    ]
     return table(head, body, class_="numbers scored several" if several else "numbers scored")
 
 
@@ -169,7 +178,7 @@ def utterance_data(scoring: Scoring) -> str:
     for row, utterance in enumerate(scoring.utterances):
         texts = [system.texts[row] for system in scoring.systems]
         blocks: Any = " ".join(texts[0].reference.split())
-        if any(text.errors is not None for text in texts):
+        if any(text.errors for text in texts) or len({text.reference for text in texts}) > 1:
             blocks = [
                 [
                     [numbers[system.name] for system in systems],

@@ -10,14 +10,14 @@ from typing import Literal
 from asr.score.columns import Column, merge_alignments
 from asr.score.significance import MatchedPairs, PairedBootstrap, cut_segments, matched_pairs, paired_bootstrap
 from asr.score.trn import LEVENSHTEIN, SCLITE, WordGraph, align_graph, align_sclite
-from asr.score.wer import AlignedWord, ErrorCounts, align, count_columns, count_errors
+from asr.score.wer import AlignedWord, ErrorCounts, add_counts, align, count_columns, count_errors, find_errors
 
 Weights = Literal["levenshtein", "sclite"]
 
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """What does not depend on a recognizer; `reference` has the reading of the first, for printing."""
+    """What does not depend on a recognizer."""
 
     id: str
     speaker: str
@@ -32,14 +32,14 @@ class ScoredText:
     hypothesis: str
     words: ErrorCounts
     characters: ErrorCounts
-    errors: list[AlignedWord] | None
-    """The alignment, kept only where there is an error."""
+    errors: list[AlignedWord]
+    """The alignment without the words that are right."""
+    kept_alignment: list[AlignedWord] | None = None
+    """The whole alignment, where `align` would not find the same."""
 
     @property
     def alignment(self) -> list[AlignedWord]:
-        if self.errors is not None:
-            return self.errors
-        return [AlignedWord("hit", word, word) for word in self.reference.split()]
+        return align(self.reference, self.hypothesis) if self.kept_alignment is None else self.kept_alignment
 
 
 def score_text(reference: str | WordGraph, hypothesis: str, weights: Weights) -> ScoredText:
@@ -53,21 +53,23 @@ def score_text(reference: str | WordGraph, hypothesis: str, weights: Weights) ->
             error rate may then be the higher one, and its split into kinds of errors is often another.
     """
     heard = hypothesis.split()
-    if isinstance(reference, str):
-        words = reference.split()
-        if words == heard:
-            hits, length = len(words), len(" ".join(words))
-            return ScoredText(reference, hypothesis, ErrorCounts(hits=hits), ErrorCounts(hits=length), None)
-        alignment = align(reference, hypothesis) if weights == "levenshtein" else align_sclite(words, heard)
-    elif weights == "levenshtein":
-        chosen = align_graph(reference, heard, LEVENSHTEIN)
-        # Counted as if the reference had been this reading from the start.
-        alignment = align(" ".join(word.reference for word in chosen if word.reference is not None), hypothesis)
+    kept: list[AlignedWord] | None = None
+    if not isinstance(reference, str):
+        kept = align_graph(reference, heard, LEVENSHTEIN if weights == "levenshtein" else SCLITE)
+        reference = " ".join(word.reference for word in kept if word.reference is not None)
+    words = reference.split()
+    if words == heard:
+        hits = ErrorCounts(hits=len(words))
+        return ScoredText(reference, hypothesis, hits, ErrorCounts(hits=len(" ".join(words))), [])
+    if weights == "levenshtein":
+        # Whatever reading was chosen is counted as if it had been the only one.
+        kept = None
+        errors = find_errors(words, heard)
     else:
-        alignment = align_graph(reference, heard, SCLITE)
-    reading = " ".join(word.reference for word in alignment if word.reference is not None)
-    characters = count_errors([reading], [hypothesis], "char")[0]
-    return ScoredText(reading, hypothesis, count_columns(alignment), characters, alignment)
+        kept = align_sclite(words, heard) if kept is None else kept
+        errors = [word for word in kept if word.kind != "hit"]
+    characters = count_errors([reference], [hypothesis], "char")[0]
+    return ScoredText(reference, hypothesis, count_columns(errors, len(words)), characters, errors, kept)
 
 
 @dataclass(frozen=True)
@@ -81,9 +83,8 @@ class System:
         """How often each word was taken for another, deleted and inserted, by kind of error."""
         found: dict[str, Counter[tuple[str, ...]]] = {kind: Counter() for kind in ("sub", "del", "ins")}
         for text in self.texts:
-            for kind, reference, hypothesis in text.errors or ():
-                if kind != "hit":
-                    found[kind][tuple(word for word in (reference, hypothesis) if word is not None)] += 1
+            for kind, reference, hypothesis in text.errors:
+                found[kind][tuple(word for word in (reference, hypothesis) if word is not None)] += 1
         return found
 
 
@@ -129,7 +130,7 @@ class Scoring:
 
     def worst(self, most: int) -> list[int]:
         """Rows of the utterances with most errors, those of all systems added up; ties: the higher rate, the id."""
-        counts = [sum((s.texts[row].words for s in self.systems), ErrorCounts()) for row in range(len(self.utterances))]
+        counts = [add_counts([s.texts[row].words for s in self.systems]) for row in range(len(self.utterances))]
         wrong = [row for row, count in enumerate(counts) if count.errors]
         return sorted(wrong, key=lambda r: (-counts[r].errors, -counts[r].rate, self.utterances[r].id))[:most]
 
@@ -153,7 +154,7 @@ class Scoring:
 
 
 def _cut(first: ScoredText, second: ScoredText) -> Sequence[tuple[int, int]]:
-    if first.errors is None and second.errors is None:
+    if not first.errors and not second.errors:
         return []
     if first.reference != second.reference:
         return [(first.words.errors, second.words.errors)]

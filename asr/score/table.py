@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from asr.score.interval import bootstrap_interval
-from asr.score.wer import ErrorCounts, count_errors
+from asr.score.wer import ErrorCounts, add_counts, count_errors
 
 
 def summarise(
@@ -22,7 +22,7 @@ def summarise(
     Rates are shares: 0.25 is 25 %; errors and `words` are in words. The interval's ends are None where there
     are fewer than two speakers.
     """
-    total, letters = sum(words, ErrorCounts()), sum(characters, ErrorCounts())
+    total, letters = add_counts(words), add_counts(characters)
     low, high = (None if math.isnan(end) else end for end in bootstrap_interval(words, speakers, seed, resamples))
     return {
         "utterances": len(words),
