@@ -15,7 +15,13 @@ REFERENCES = [
     "a b c d",
     "x y z",
 ]
-FIRST = ["the old men of a sea went home again at last", "go", "one too three four five six eleven", "a b c d e", "x y z"]
+FIRST = [
+    "the old men of a sea went home again at last",
+    "go",
+    "one too three four five six eleven",
+    "a b c d e",
+    "x y z",
+]
 SECOND = [
     "the oil man off the sea went home then again at last",
     "go on",
@@ -84,9 +90,7 @@ def test_swapping_the_systems_changes_the_sign_alone() -> None:
 
 
 def test_between_equal_systems_p_is_below_a_twentieth_about_once_in_twenty_times() -> None:
-    rare = [
-        (paired_bootstrap(*systems((0.2, 0.2), 30, seed), GROUPS, 0, 300).p or 1.0) < 0.05 for seed in range(150)
-    ]
+    rare = [(paired_bootstrap(*systems((0.2, 0.2), 30, seed), GROUPS, 0, 300).p or 1.0) < 0.05 for seed in range(150)]
     assert 1 <= sum(rare) <= 18
 
 

@@ -84,7 +84,9 @@ def cost(alignment: list[AlignedWord], costs: Costs) -> int:
 
 
 @given(st.lists(st.lists(words, min_size=1, max_size=3), max_size=3), words, st.sampled_from([LEVENSHTEIN, SCLITE]))
-def test_no_reading_fits_better_than_the_one_taken(places: list[list[list[str]]], heard: list[str], costs: Costs) -> None:
+def test_no_reading_fits_better_than_the_one_taken(
+    places: list[list[list[str]]], heard: list[str], costs: Costs
+) -> None:
     text = " ".join("{ " + " / ".join(" ".join(a) or "@" for a in place) + " }" for place in places)
     readings = [[]]
     for place in places:

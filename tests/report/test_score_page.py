@@ -1,0 +1,116 @@
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from asr.report.score_page import write_score_page
+from asr.score.files import Options, TextFile, score_files
+from asr.score.scoring import Scoring
+from asr.score.summary import summarise_scoring
+
+REFERENCE = "it is { okay / o k } <now> (s1_1)\nall right (s1_2)\n (s2_1)\n"
+FIRST = "it is okay <now> (s1_1)\nall right (s1_2)\n</script> (s2_1)\n"
+SECOND = "it was o k (s1_1)\nall right (s1_2)\n (s2_1)\n"
+
+
+class Reader(HTMLParser):
+    """The page's visible texts, its tags, and the contents of its scripts."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.scripts: list[str] = []
+        self.feed(page)
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "input"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] == "script":
+            self.scripts.append(data)
+        elif self.open and self.open[-1] != "style":
+            self.texts.append(data)
+
+
+def score(tmp_path: Path, *hypotheses: str) -> Scoring:
+    files = []
+    for name, content in (("ref.trn", REFERENCE), *((f"h{n}.trn", text) for n, text in enumerate(hypotheses))):
+        (tmp_path / name).write_text(content)
+        files.append(TextFile(tmp_path / name, name))
+    return score_files(files[0], files[1:], Options())
+
+
+def read(scoring: Scoring, out: Path) -> Reader:
+    write_score_page(scoring, summarise_scoring(scoring), out)
+    return Reader(out.read_text(encoding="utf-8"))
+
+
+def test_every_utterance_is_there_to_be_drawn_word_above_word(tmp_path: Path) -> None:
+    page = read(score(tmp_path, FIRST), tmp_path / "page.html")
+    data = json.loads(page.scripts[0])
+    assert data["systems"] == ["h0.trn"]
+    assert data["utterances"] == [
+        ["s1_1", "s1", "it is okay <now>"],
+        ["s1_2", "s1", "all right"],
+        ["s2_1", "s2", [[[0], [[None, "</script>"]]]]],
+    ]
+
+
+def test_systems_that_read_the_reference_otherwise_stand_apart(tmp_path: Path) -> None:
+    page = read(score(tmp_path, FIRST, SECOND), tmp_path / "page.html")
+    first, right, last = (content for _, _, content in json.loads(page.scripts[0])["utterances"])
+    assert first == [
+        [[0], ["it", "is", "okay", "<now>"]],
+        [[1], ["it", ["is", "was"], "o", "k", ["<now>", None]]],
+    ]
+    assert right == "all right"
+    assert last == [[[0, 1], [[None, "</script>", None]]]]
+
+
+def test_the_numbers_and_how_they_came_about_are_shown(tmp_path: Path) -> None:
+    scoring = score(tmp_path, FIRST, SECOND)
+    summary = summarise_scoring(scoring)
+    page = read(scoring, tmp_path / "page.html")
+    for text in ("h0.trn", "h1.trn", "none", "levenshtein", "h0.trn → h1.trn", "</script>", "is → was"):
+        assert text in page.texts
+    for system in summary["systems"]:
+        assert f"{100 * system['wer']:.1f}%" in page.texts
+    errors = [json.loads(a["data-error"] or "") for t, a in page.tags if t == "button" and "data-error" in a]
+    assert {"system": 1, "kind": "sub", "words": ["is", "was"]} in errors
+
+
+def test_the_script_finds_what_it_looks_for(tmp_path: Path) -> None:
+    page = read(score(tmp_path, FIRST, SECOND), tmp_path / "page.html")
+    classes = {name for _, attributes in page.tags for name in (attributes.get("class") or "").split()}
+    names = {attributes.get("name") for _, attributes in page.tags}
+    script = page.scripts[1]
+    assert set(re.findall(r'querySelector\("\.(\w+)"\)', script)) <= classes
+    assert set(re.findall(r'value\("(\w+)"\)', script)) <= names
+    shown = next(re.findall(r"\{(.*?)\}\[value", script, re.S) for _ in [0])
+    keys = set(re.findall(r"^\s+(\w+):", "".join(shown), re.M))
+    values = {a.get("value") for t, a in page.tags if t == "option"} - {"", "0", "1", "s1", "s2"}
+    assert values == keys
+
+
+def test_nothing_is_loaded_from_elsewhere(tmp_path: Path) -> None:
+    page = read(score(tmp_path, FIRST), tmp_path / "page.html")
+    assert not [attributes for _, attributes in page.tags if "src" in attributes or "href" in attributes]
+    policy = next(a["content"] for _, a in page.tags if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy is not None
+    assert policy.startswith("default-src 'none'")
+
+
+@pytest.mark.parametrize("hypotheses", [(REFERENCE.replace("{ okay / o k }", "okay"),)])
+def test_a_perfect_score_is_a_page_too(tmp_path: Path, hypotheses: tuple[str, ...]) -> None:
+    page = read(score(tmp_path, *hypotheses), tmp_path / "page.html")
+    assert "substitutions (0)" in page.texts

@@ -1,0 +1,123 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from asr.errors import UserError
+from asr.score.formats import FIELDS, FORMATS, Fields, TextLine, detect_format, read_texts, shorten_id
+
+
+def read(path: Path, fields: Fields = FIELDS) -> dict[str, str]:
+    return {line.id: line.text for line in read_texts(path, detect_format(path), fields)}
+
+
+EXPECTED = {"s1-a": "hello there", "s2-b": ""}
+CONTENTS = {
+    "h.trans.txt": "s1-a hello there\ns2-b\n",
+    "text": "s1-a hello there\ns2-b\n",
+    "h.txt": "s1-a hello there\ns2-b \n",
+    "h.jsonl": '{"id": "s1-a", "text": "hello there"}\n\n{"id": "s2-b", "text": ""}\n',
+    "lines": '{"utt_id": "s1-a", "sentence": "hello there"}\n{"utt_id": "s2-b", "sentence": ""}\n',
+    "h.csv": 'text,id\r\n"hello there",s1-a\r\n,s2-b\r\n',
+    "h.tsv": "path\tsentence\ns1-a\thello there\ns2-b\t\n",
+    "h.trn": ";; a comment\nhello there (s1-a)\n(s2-b)\n",
+    "h.any": "hello there (s1-a)\n (s2-b)\n",
+}
+
+
+@pytest.mark.parametrize("name", CONTENTS)
+def test_every_format_is_recognized_and_read(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(CONTENTS[name].encode())
+    assert read(tmp_path / name) == EXPECTED
+
+
+def test_no_format_goes_untested(tmp_path: Path) -> None:
+    found = set()
+    for name, content in CONTENTS.items():
+        (tmp_path / name).write_bytes(content.encode())
+        found.add(detect_format(tmp_path / name))
+    assert found == set(FORMATS)
+
+
+def test_a_librispeech_tree_gives_subsets_by_its_folders(tmp_path: Path) -> None:
+    for subset, speaker in (("dev-clean", "84"), ("dev-other", "116")):
+        folder = tmp_path / "LibriSpeech" / subset / speaker / "1"
+        folder.mkdir(parents=True)
+        (folder / f"{speaker}-1.trans.txt").write_text(f"{speaker}-1-0 HELLO\n")
+    tree = tmp_path / "LibriSpeech"
+    lines = read_texts(tree, detect_format(tree), FIELDS)
+    assert [(line.id, line.subset) for line in lines] == [("84-1-0", "dev-clean"), ("116-1-0", "dev-other")]
+    assert [line.subset for line in read_texts(tree / "dev-other", "librispeech", FIELDS)] == ["dev-other"]
+
+
+def test_a_flat_folder_gives_subsets_by_its_files(tmp_path: Path) -> None:
+    (tmp_path / "dev.ref.trans.txt").write_text("1-1 A\n")
+    assert [line.subset for line in read_texts(tmp_path, "librispeech", FIELDS)] == ["dev"]
+
+
+def test_kaldi_speakers_come_from_utt2spk(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("a hello\nb\n")
+    (tmp_path / "utt2spk").write_text("a anna\n")
+    assert detect_format(tmp_path) == "kaldi"
+    assert [line.speaker for line in read_texts(tmp_path, "kaldi", FIELDS)] == ["anna", None]
+
+
+def test_fields_are_found_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "h.jsonl"
+    path.write_text(json.dumps({"key": 7, "said": "a", "text": "b", "who": "anna", "split": "dev"}))
+    fields = Fields(text=("said",), speaker=("who",))
+    assert read_texts(path, "jsonl", fields) == [TextLine("7", "a", f"{path}, line 1", "anna", "dev")]
+
+
+def test_columns_without_a_header_have_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "h.tsv"
+    path.write_text('x\t"a" b\ty\n')
+    assert read(path, Fields(id=("3",), text=("2",))) == {"y": '"a" b'}
+
+
+def test_a_quoted_cell_may_hold_commas_and_line_ends_and_the_line_is_still_right(tmp_path: Path) -> None:
+    path = tmp_path / "h.csv"
+    path.write_text('id,text\n\na,"one, two\nthree"\nb,four,five\n')
+    with pytest.raises(UserError, match="line 5: 3 columns, where the header has 2"):
+        read(path)
+    path.write_text('id,text\na,"one, two\nthree"\n')
+    assert read(path) == {"a": "one, two\nthree"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("h.jsonl", "{}\n", "line 1: has none of id, .*; it has nothing. Name the right one with --id-field"),
+        ("h.jsonl", '{"id": "a", "words": "b"}\n', "it has 'id', 'words'. Name the right one with --text-field"),
+        ("h.jsonl", '{"id": "a", "text": null}\n', "line 1, utterance 'a': the text is None"),
+        ("h.jsonl", '{"id": " ", "text": ""}\n', "line 1: the id is ' '"),
+        ("h.jsonl", '\n{"id": \n', "line 2: not JSON"),
+        ("h.jsonl", "[1]\n", "line 1: not a JSON object"),
+        ("h.csv", 'id,text\na,"b\n', "line 2: not a table"),
+        ("h.trn", "hello\n", "line 1: does not end with an utterance id in parentheses"),
+        ("h.trn", "hello ()\n", "line 1: does not end with an utterance id"),
+        ("h.txt", " hello\n", "line 1: begins with a blank"),
+    ],
+)
+def test_what_is_malformed_is_named(tmp_path: Path, name: str, content: str, message: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(UserError, match=message) as raised:
+        read(tmp_path / name)
+    assert name in str(raised.value)
+
+
+def test_folders_without_transcripts_and_absent_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no \.trans\.txt file in or below"):
+        detect_format(tmp_path)
+    with pytest.raises(UserError, match="a folder; name the csv file in it"):
+        read_texts(tmp_path, "csv", FIELDS)
+    with pytest.raises(UserError, match="absent: cannot read"):
+        detect_format(tmp_path / "absent")
+
+
+def test_an_id_is_freed_of_folders_and_of_audio_suffixes_alone() -> None:
+    assert [shorten_id(TextLine(name, "", "")).id for name in ("/a/b/1-2.flac", "c\\d.WAV", "talk.1")] == [
+        "1-2",
+        "d",
+        "talk.1",
+    ]
