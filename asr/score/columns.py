@@ -13,17 +13,16 @@ word where the reference has none inserted it, the reverse is a deletion, and tw
 substitution."""
 
 
-def _runs(alignment: Sequence[AlignedWord]) -> tuple[list[list[str | None]], list[str | None]]:
-    """The words inserted before each word of the reference and behind the last, and those heard for each."""
-    inserted: list[list[str | None]] = [[]]
-    heard: list[str | None] = []
-    for word in alignment:
-        if word.kind == "ins":
-            inserted[-1].append(word.hypothesis)
+def _inserted(alignment: Sequence[AlignedWord]) -> dict[int, list[str | None]]:
+    """Inserted words by how many words of the reference come before them."""
+    found: dict[int, list[str | None]] = {}
+    position = 0
+    for kind, _, hypothesis in alignment:
+        if kind == "ins":
+            found.setdefault(position, []).append(hypothesis)
         else:
-            heard.append(word.hypothesis)
-            inserted.append([])
-    return inserted, heard
+            position += 1
+    return found
 
 
 def merge_alignments(alignments: Sequence[Sequence[AlignedWord]]) -> list[Column]:
@@ -32,14 +31,16 @@ def merge_alignments(alignments: Sequence[Sequence[AlignedWord]]) -> list[Column
     Raises:
         ValueError: the alignments are of different references.
     """
-    reference = [word.reference for word in alignments[0] if word.reference is not None]
-    if any([w.reference for w in other if w.reference is not None] != reference for other in alignments[1:]):
+    reference, *others = ([word[1] for word in alignment if word[1] is not None] for alignment in alignments)
+    if any(other != reference for other in others):
         raise ValueError("the alignments are of different references")
-    runs = [_runs(alignment) for alignment in alignments]
+    heard = ([word[2] for word in alignment if word[1] is not None] for alignment in alignments)
+    words: list[Column] = list(zip(reference, *heard, strict=True))
+    inserted = [_inserted(alignment) for alignment in alignments]
     columns: list[Column] = []
-    for position in range(len(reference) + 1):
-        gaps = [inserted[position] for inserted, _ in runs]
-        columns += [(None, *words) for words in zip_longest(*gaps)]
-        if position < len(reference):
-            columns.append((reference[position], *(heard[position] for _, heard in runs)))
-    return columns
+    begin = 0
+    for position in sorted(set().union(*inserted)):
+        columns += words[begin:position]
+        columns += [(None, *gap) for gap in zip_longest(*(found.get(position, ()) for found in inserted))]
+        begin = position
+    return columns + words[begin:]

@@ -123,6 +123,6 @@ def test_each_stretch_of_words_is_normalised() -> None:
     ],
 )
 def test_malformed_alternatives_are_named_with_their_place(text: str, message: str) -> None:
-    with pytest.raises(UserError, match="r.trn, line 3: ") as raised:
+    with pytest.raises(UserError, match=r"r\.trn, line 3: ") as raised:
         parse_reference(text, "r.trn, line 3")
     assert message in str(raised.value)
