@@ -127,6 +127,10 @@ def _as_line(row: dict[str, Any], fields: Fields, place: str, text_option: str) 
         raise UserError(f"{place}: the id is {name!r}, where a text is needed")
     if not isinstance(text, str):
         raise UserError(f'{place}, utterance {name!r}: the text is {text!r}; write "" where nothing was said')
+    try:
+        f"{name}{text}".encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{place}, utterance {name!r}: holds half of a surrogate pair, which is no text") from None
     more = [next((row[key] for key in keys if row.get(key)), None) for keys in (fields.speaker, fields.subset)]
     return TextLine(str(name), text, place, *(None if value is None else str(value) for value in more))
 

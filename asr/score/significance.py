@@ -79,16 +79,15 @@ def cut_segments(columns: Sequence[Column]) -> Iterator[tuple[int, int]]:
         columns: reference word, word of the first recognizer, word of the second.
     """
     first = second = good = 0
-    for reference, *heard in columns:
-        wrong = [word != reference for word in heard]
-        if not any(wrong):
+    for reference, one, other in columns:
+        if one == reference == other:
             good += 1
             continue
         if good >= GOOD_WORDS and first + second:
             yield first, second
             first = second = 0
         good = 0
-        first, second = first + wrong[0], second + wrong[1]
+        first, second = first + (one != reference), second + (other != reference)
     if first + second:
         yield first, second
 

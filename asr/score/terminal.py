@@ -129,10 +129,10 @@ def format_groups(summary: Mapping[str, Any], key: str, most: int, colour: bool)
     yield ""
 
 
-def _write_p(p: float | None, least: float = 1e-4) -> str:
+def _write_p(p: float | None) -> str:
     if p is None:
         return "p cannot be told"
-    return f"p < {least:.2g}" if p < least else f"p = {p:.4f}"
+    return "p < 0.0001" if p < 1e-4 else f"p = {p:.4f}"
 
 
 def format_comparisons(summary: Mapping[str, Any], colour: bool) -> Iterator[str]:

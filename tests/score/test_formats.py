@@ -91,6 +91,7 @@ def test_a_quoted_cell_may_hold_commas_and_line_ends_and_the_line_is_still_right
         ("h.jsonl", '{"id": "a", "words": "b"}\n', "it has 'id', 'words'. Name the right one with --text-field"),
         ("h.jsonl", '{"id": "a", "text": null}\n', "line 1, utterance 'a': the text is None"),
         ("h.jsonl", '{"id": " ", "text": ""}\n', "line 1: the id is ' '"),
+        ("h.jsonl", '{"id": "a", "text": "\\ud83d"}\n', "utterance 'a': holds half of a surrogate pair"),
         ("h.jsonl", '\n{"id": \n', "line 2: not JSON"),
         ("h.jsonl", "[1]\n", "line 1: not a JSON object"),
         ("h.csv", 'id,text\na,"b\n', "line 2: not a table"),
