@@ -20,10 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from asr.cli.recipe import find_config
-    from asr.study.curves import distances, format_distances, read_curve
+    from asr.study.curves import distance_rows, distances, read_curve
     from asr.study.figure import draw_panels
-    from asr.study.finals import format_finals, read_final
+    from asr.study.finals import final_rows, read_final
     from asr.study.grid import read_study
+    from asr.study.page import markdown, write_study_page
     from asr.study.running import run_cells
 
     if arguments.processes < 1:
@@ -37,11 +38,12 @@ def run(arguments: argparse.Namespace) -> int:
     config = find_config(study.corpus, list(study.settings), None)
     start = None if config.pseudo.labels == "none" else config.pseudo.start_hours
     rows = distances(curves, start or 0.0)
-    finals = format_finals([read_final(cell, folder) for cell, folder in zip(cells, runs, strict=True)])
-    table = f"{finals}\n{format_distances(rows)}"
+    finals = final_rows([read_final(cell, folder) for cell, folder in zip(cells, runs, strict=True)])
+    tables = f"{markdown(finals)}\n{markdown(distance_rows(rows))}"
     draw_panels(curves, start, out / "figure.svg")
-    (out / "table.md").write_text(table, encoding="utf-8")
+    (out / "table.md").write_text(tables, encoding="utf-8")
     content = json.dumps([dataclasses.asdict(row) for row in rows], ensure_ascii=False, indent=1)
     (out / "table.json").write_text(content + "\n", encoding="utf-8")
-    print(f"\n{table}\n{out / 'figure.svg'}")
+    write_study_page(study.name, finals, distance_rows(rows), out / "figure.svg", out / "study.html")
+    print(f"\n{tables}\n{out / 'study.html'}")
     return 0

@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element, tostring
 
 Content = Element | str | None
 
-NOTHING_FROM_OUTSIDE = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+NOTHING_FROM_OUTSIDE = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
 def element(tag: str, *content: Content, **attributes: str | float) -> Element:

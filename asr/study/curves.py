@@ -96,14 +96,11 @@ def distances(curves: Sequence[Curve], after: float = 0.0, resamples: int = 2000
     return found
 
 
-def format_distances(rows: Sequence[Distance]) -> str:
-    """A Markdown table, WER in percent."""
-    head = (
-        "| panel | rule | model | seeds | mean absolute difference (95 % interval) | final difference | seed band |\n"
-        "|---|---|---|---|---|---|---|\n"
-    )
-    return head + "".join(
-        f"| {r.panel} | {r.rule} | {r.model} | {r.seeds} | {100 * r.mean:.1f} ({100 * r.low:.1f} – {100 * r.high:.1f}) "
-        f"| {100 * r.final:+.1f} | {100 * r.band:.1f} |\n"
-        for r in rows
-    )
+def distance_rows(found: Sequence[Distance]) -> list[list[str]]:
+    """A table, its head first, WER in percent."""
+    head = ["panel", "rule", "model", "seeds", "mean absolute difference (95 % interval)", "final difference"]
+    rows = [[*head, "seed band"]]
+    for r in found:
+        mean = f"{100 * r.mean:.1f} ({100 * r.low:.1f} – {100 * r.high:.1f})"
+        rows.append([r.panel, r.rule, r.model, str(r.seeds), mean, f"{100 * r.final:+.1f}", f"{100 * r.band:.1f}"])
+    return rows

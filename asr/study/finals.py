@@ -38,21 +38,14 @@ def _percent(values: Sequence[float]) -> str:
     return mean if len(values) == 1 else f"{mean} ({100 * min(values):.1f} – {100 * max(values):.1f})"
 
 
-def format_finals(finals: Sequence[Final]) -> str:
-    """A Markdown table with a row per panel and rule: mean over seeds, lowest and highest, in percent."""
+def final_rows(finals: Sequence[Final]) -> list[list[str]]:
+    """A table, its head first, with a row per panel and rule: mean over seeds, lowest and highest, in percent."""
     subsets = list(dict.fromkeys(subset for final in finals for subset in final.wer))
-    columns = [
-        "panel",
-        "rule",
-        "seeds",
-        *(f"{subset}, teacher's WER" for subset in subsets),
-        "label WER, first",
-        "last",
-    ]
-    rows = [columns, ["---"] * len(columns)]
+    errors = [f"{subset}: teacher's WER, %" for subset in subsets]
+    rows = [["panel", "rule", "seeds", *errors, "label WER, %: first", "last"]]
     for (panel, rule), group in itertools.groupby(finals, key=lambda f: (f.cell.panel, f.cell.rule)):
         ends = list(group)
         labels = [end.label_wer for end in ends if end.label_wer is not None]
         rows.append([panel, rule, str(len(ends)), *(_percent([end.wer[s] for end in ends]) for s in subsets)])
         rows[-1] += [_percent([pair[i] for pair in labels]) if labels else "" for i in (0, 1)]
-    return "".join("| " + " | ".join(row) + " |\n" for row in rows)
+    return rows

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asr.study.curves import Curve, distances, format_distances, read_curve
+from asr.study.curves import Curve, distance_rows, distances, read_curve
 from asr.study.figure import draw_panels
 from asr.study.grid import BASELINE, WITH_RULES, Cell
+from asr.study.page import markdown
 
 HOURS = np.arange(1.0, 11.0)
 
@@ -35,8 +36,8 @@ def test_distances_are_means_of_absolute_differences_with_intervals_and_the_seed
     assert with_rules.band == pytest.approx(0.02)
     assert with_rules.low < with_rules.mean < with_rules.high
     assert rows["κ = 4", "without the EMA rule", "student"].mean == pytest.approx(0.2)
-    assert "| κ = 4 | without the EMA rule | teacher | 1 | 20.0 (20.0 – 20.0) | +20.0 | 2.0 |" in format_distances(
-        list(rows.values())
+    assert "| κ = 4 | without the EMA rule | teacher | 1 | 20.0 (20.0 – 20.0) | +20.0 | 2.0 |" in markdown(
+        distance_rows(list(rows.values()))
     )
 
 

@@ -3,8 +3,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from asr.study.finals import Final, format_finals, read_final
+from asr.study.finals import Final, final_rows, read_final
 from asr.study.grid import BASELINE, WITH_RULES, Cell
+from asr.study.page import markdown, write_study_page
 
 CELL = Cell(BASELINE, WITH_RULES, 1, ())
 
@@ -26,9 +27,21 @@ def test_seeds_of_a_panel_share_a_row_with_their_mean_and_range() -> None:
         Final(cells[1], {"clean": 0.2, "other": 0.4}, (0.6, 0.2)),
         Final(cells[2], {"clean": 0.5, "other": 0.6}, None),
     ]
-    table = format_finals(finals).splitlines()
+    table = markdown(final_rows(finals)).splitlines()
     assert table[2] == (
         f"| {BASELINE} | {WITH_RULES} | 2 | 15.0 (10.0 – 20.0) | 35.0 (30.0 – 40.0) | 55.0 (50.0 – 60.0) "
         "| 20.0 (20.0 – 20.0) |"
     )
     assert table[3] == f"| labeled only | {WITH_RULES} | 1 | 50.0 | 60.0 |  |  |"
+
+
+def test_the_page_holds_its_figure_and_tables_and_needs_nothing_from_outside(tmp_path: Path) -> None:
+    figure = tmp_path / "figure.svg"
+    figure.write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    rows = final_rows([Final(CELL, {"<clean>": 0.1}, None)])
+    write_study_page("kappa", rows, [["panel"], ["κ = 4"]], figure, tmp_path / "out" / "study.html")
+    page = (tmp_path / "out" / "study.html").read_text(encoding="utf-8")
+    assert "&lt;clean&gt;" in page
+    assert "data:image/svg+xml;base64," in page
+    assert "κ = 4" in page
+    assert "http" not in page.replace("http-equiv", "")
