@@ -1,7 +1,8 @@
 """Checkpoints: one directory each, written aside and renamed, read without running any code from them.
 
-`step-00001200/` holds safetensors files and `state.json`, which carries their SHA-256. A directory that
-bears its final name is complete; one that was damaged later is noticed and the one before is used.
+`step-00001200/` holds safetensors files and `state.json`, which carries their SHA-256 and its own. A directory
+that bears its final name is complete; one that was damaged later is noticed and the one before is used. The link
+`latest` leads to the newest.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from torch import Tensor
 
 from asr.errors import UserError
 
-FORMAT = 1
+FORMAT = 2
+"""1 had no checksum over the state itself."""
 Tensors = dict[str, Tensor]
 
 
@@ -44,12 +46,25 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _seal(content: Mapping[str, Any]) -> str:
+    """Digest of all that `state.json` says."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
 def _flush(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _delete(path: Path) -> None:
+    # Out of the way first: half a deleted checkpoint must not bear a checkpoint's name.
+    doomed = path.with_name(f".{path.name}.deleted")
+    shutil.rmtree(doomed, ignore_errors=True)
+    path.rename(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
@@ -71,12 +86,16 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
             _flush(path)
         content = {"format": FORMAT, "step": checkpoint.step, "sha256": digests, **checkpoint.state}
         state = aside / "state.json"
-        state.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        state.write_text(json.dumps(content | {"seal": _seal(content)}, indent=1) + "\n", encoding="utf-8")
         _flush(state)
         _flush(aside)
         if final.exists():
-            shutil.rmtree(final)
+            _delete(final)
         aside.rename(final)
+        link = folder / ".latest.partial"
+        link.unlink(missing_ok=True)
+        link.symlink_to(final.name)
+        link.replace(folder / "latest")
         _flush(folder)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(aside, ignore_errors=True)
@@ -96,11 +115,16 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """
     try:
         state = json.loads((path / "state.json").read_text(encoding="utf-8"))
-        version, step, digests = int(state.pop("format")), int(state.pop("step")), dict(state.pop("sha256"))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        seal, version = state.pop("seal", None), int(state["format"])
+        # A later format may be sealed otherwise.
+        if version > FORMAT:
+            raise UserError(f"{path}: checkpoint format {version}, but this program reads up to {FORMAT}; update it")
+        if version > 1 and seal != _seal(state):
+            raise DamagedCheckpoint(f"{path / 'state.json'}: does not match its checksum")
+        step, digests = int(state.pop("step")), dict(state.pop("sha256"))
+        del state["format"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise DamagedCheckpoint(f"{path / 'state.json'}: {error!r}") from None
-    if version > FORMAT:
-        raise UserError(f"{path}: checkpoint format {version}, but this program reads up to {FORMAT}; update it")
     tensors: dict[str, Tensors] = {}
     for name, digest in digests.items():
         file = path / Path(str(name)).name
@@ -143,10 +167,7 @@ def prune_checkpoints(folder: Path, keep_last: int, keep_best: int) -> None:
     best = sorted(newest_first, key=_dev_wer)[:keep_best]
     for path in paths[: -max(keep_last, 1)]:
         if path not in best:
-            # Out of the way first: half a deleted checkpoint must not bear a checkpoint's name.
-            doomed = path.with_name(f".{path.name}.deleted")
-            path.rename(doomed)
-            shutil.rmtree(doomed, ignore_errors=True)
+            _delete(path)
     for left in folder.glob(".step-*.deleted"):
         shutil.rmtree(left, ignore_errors=True)
 

@@ -12,6 +12,7 @@ from asr.train.checkpoint import (
     Checkpoint,
     flatten_optimizer,
     list_checkpoints,
+    load_checkpoint,
     load_newest,
     prune_checkpoints,
     restore_optimizer,
@@ -38,7 +39,7 @@ def test_an_empty_folder_holds_no_checkpoint(tmp_path: Path) -> None:
     assert load_newest(tmp_path / "none") is None
 
 
-@pytest.mark.parametrize("damage", ["flip", "cut", "remove", "no state"])
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove", "no state", "other state"])
 def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(tmp_path: Path, damage: str) -> None:
     save(tmp_path, 1)
     path = save(tmp_path, 2) / "student.safetensors"
@@ -49,9 +50,12 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(tmp_path: Path
         path.write_bytes(content[:-4])
     elif damage == "remove":
         path.unlink()
-    else:
+    elif damage == "no state":
         path = path.with_name("state.json")
         path.write_text("{")
+    else:
+        path = path.with_name("state.json")
+        path.write_text(path.read_text().replace('"base_steps": 1.0', '"base_steps": 1.5'))
     with pytest.warns(UserWarning, match=path.name):
         loaded = load_newest(tmp_path)
     assert loaded is not None
@@ -81,6 +85,32 @@ def test_the_last_and_the_best_are_kept(tmp_path: Path) -> None:
     prune_checkpoints(tmp_path, keep_last=2, keep_best=2)
     assert [int(p.name[5:]) for p in list_checkpoints(tmp_path)] == [2, 3, 5, 6]
     assert not list(tmp_path.glob(".*"))
+    assert load_checkpoint(tmp_path / "latest").step == 6
+
+
+def test_latest_leads_to_the_newest_whole_checkpoint(tmp_path: Path) -> None:
+    for step in (1, 2):
+        save(tmp_path, step)
+        assert load_checkpoint(tmp_path / "latest").step == step
+
+
+def test_a_checkpoint_of_the_format_before_is_still_read(tmp_path: Path) -> None:
+    state = save(tmp_path, 3) / "state.json"
+    content = json.loads(state.read_text())
+    del content["seal"]
+    state.write_text(json.dumps(content | {"format": 1}))
+    loaded = load_newest(tmp_path)
+    assert loaded is not None
+    assert loaded.step == 3
+
+
+def test_a_step_saved_twice_is_whole_at_any_time(tmp_path: Path) -> None:
+    save(tmp_path, 1)
+    save(tmp_path, 1, wer=0.5)
+    loaded = load_newest(tmp_path)
+    assert loaded is not None
+    assert loaded.state["dev_wer"] == 0.5
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["latest", "step-00000001"]
 
 
 def test_no_room_is_a_clear_error_and_leaves_the_earlier_checkpoint(
@@ -98,7 +128,7 @@ def test_no_room_is_a_clear_error_and_leaves_the_earlier_checkpoint(
     loaded = load_newest(tmp_path)
     assert loaded is not None
     assert loaded.step == 1
-    assert [p.name for p in tmp_path.iterdir()] == ["step-00000001"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["latest", "step-00000001"]
 
 
 @pytest.mark.parametrize("kind", [torch.optim.AdamW, torch.optim.SGD])
