@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def preemptible(work: Callable[[], None]) -> int:
     """Run `work`; exit code 75, which schedulers take as "try again", where a signal stopped training."""
-    from asr.train.loop import Preempted
+    from asr.train.stop import Preempted
 
     try:
         work()

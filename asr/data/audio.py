@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +28,9 @@ def read_samples(path: str, offset: float, duration: float) -> Samples:
         UserError: the file cannot be read, is shorter than it should be, or is not 16 kHz mono.
     """
     try:
+        # Opening a named pipe would wait for ever, and libsndfile takes "-" for standard input.
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 (called once an utterance)
+            raise UserError(f"{path}: cannot read audio (not a regular file)")
         with soundfile.SoundFile(path) as file:
             if file.samplerate != SAMPLE_RATE or file.channels != 1:
                 found = f"{file.samplerate} Hz, {file.channels} channels"
@@ -32,17 +38,26 @@ def read_samples(path: str, offset: float, duration: float) -> Samples:
             count = round(duration * SAMPLE_RATE)
             file.seek(round(offset * SAMPLE_RATE))
             samples: Samples = file.read(count, dtype="int16")
-    except (OSError, soundfile.SoundFileError) as error:
+    except (OSError, ValueError, OverflowError, MemoryError, soundfile.SoundFileError) as error:
         raise UserError(f"{path}: cannot read audio ({error})") from None
     if len(samples) < count:
         raise UserError(f"{path}: truncated ({len(samples)} of {count} samples at {offset:g} s)")
     return samples
 
 
+@dataclass(frozen=True)
+class Reading:
+    """An utterance as it was read; without samples, and with an error, where it could not be."""
+
+    id: str
+    samples: Samples
+    error: str | None = None
+
+
 class AudioReader:
     """Reads micro-batches on a few threads (libsndfile releases the interpreter), some batches ahead.
 
-    An utterance that cannot be read comes back empty, and its error is kept in `errors`.
+    An utterance that cannot be read comes back empty, and its error is kept in `errors` once it is asked for.
     """
 
     def __init__(self, threads: int, max_errors: int) -> None:
@@ -53,33 +68,39 @@ class AudioReader:
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _read(self, manifest: Manifest, row: int) -> Samples:
+    def _read(self, manifest: Manifest, row: int) -> Reading:
         utterance = manifest[row]
+        path = utterance.audio_filepath
         try:
-            return read_samples(utterance.audio_filepath, utterance.offset, utterance.duration)
+            return Reading(utterance.id, read_samples(path, utterance.offset, utterance.duration))
         except UserError as error:
-            self.errors[utterance.id] = str(error)
-            return np.zeros(0, dtype=np.int16)
+            return Reading(utterance.id, np.zeros(0, dtype=np.int16), str(error))
+        except Exception as error:
+            # It surfaces in another thread, where nothing else says what was being read.
+            raise RuntimeError(f"{path}: reading utterance {utterance.id!r} crashed") from error
 
-    def submit(self, manifest: Manifest, rows: Iterable[int]) -> list[Future[Samples]]:
+    def submit(self, manifest: Manifest, rows: Iterable[int]) -> list[Future[Reading]]:
         """Start reading; `gather` waits."""
         return [self._pool.submit(self._read, manifest, int(row)) for row in rows]
 
-    def gather(self, reading: list[Future[Samples]]) -> list[Samples]:
+    def gather(self, reading: list[Future[Reading]]) -> list[Samples]:
         """The samples of each utterance.
 
         Raises:
             UserError: more utterances than `max_errors` could not be read so far.
+            RuntimeError: naming the file whose reading crashed.
         """
-        samples = [future.result() for future in reading]
+        done = [future.result() for future in reading]
+        # Noted here and not by the threads, which run ahead by as much as chance has it.
+        self.errors.update({r.id: r.error for r in done if r.error is not None})
         if len(self.errors) > self._max_errors:
             listed = "\n  ".join(list(self.errors.values())[:10])
             raise UserError(f"{len(self.errors)} utterances could not be read, among them:\n  {listed}")
-        return samples
+        return [r.samples for r in done]
 
     def ahead(self, batches: Iterable[tuple[Manifest, Iterable[int]]], depth: int) -> Iterator[list[Samples]]:
         """The samples of each batch in order, `depth` batches being read ahead."""
-        waiting: deque[list[Future[Samples]]] = deque()
+        waiting: deque[list[Future[Reading]]] = deque()
         for manifest, rows in batches:
             waiting.append(self.submit(manifest, rows))
             if len(waiting) > depth:

@@ -7,7 +7,6 @@ without `text` is untranscribed audio.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,9 @@ from typing import Any
 import numpy as np
 
 from asr.errors import UserError
+
+MOST_SECONDS = 1e9
+"""No recording lasts 30 years, and what is less can be counted in samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +107,21 @@ class Manifest:
         return sum(c.nbytes for c in columns) + sum(a.nbytes for a in arrays)
 
 
-def _parse(line: str, where: str) -> Utterance:
+def _locate(path: str, folder: str, where: str) -> str:
+    """An absolute path as it is, a relative one from the manifest's folder."""
+    if not path or "\0" in path:
+        raise UserError(f"{where}: field 'audio_filepath' must be the path of a file; found {path!r}")
+    if path[0] == "/":
+        return path
+    if ".." in path.split("/"):
+        raise UserError(f"{where}: {path!r} leads out of the manifest's folder; write an absolute path")
+    return f"{folder}/{path}"
+
+
+def _parse(line: str, folder: str, where: str) -> Utterance:
     try:
         row = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{where}: not valid JSON ({error}); each line must be one JSON object") from None
     if not isinstance(row, dict):
         raise UserError(f"{where}: expected a JSON object, found {type(row).__name__}")
@@ -130,13 +143,15 @@ def _parse(line: str, where: str) -> Utterance:
                 value.encode()
             except UnicodeEncodeError:
                 raise UserError(f"{where}: field {key!r} is not valid Unicode text") from None
+    if strings["id"].split() != [strings["id"]]:
+        raise UserError(f"{where}: utterance id {strings['id']!r} must be one word, as a line of a transcript begins")
     numbers = {"duration": row["duration"], "offset": row.get("offset", 0.0)}
     for key, value in numbers.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-            raise UserError(f"{where}: field {key!r} must be a number of seconds, at least 0; found {value!r}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < MOST_SECONDS:
+            raise UserError(f"{where}: field {key!r} must be a number of seconds, at least 0; found {value!r:.50}")
     return Utterance(
         id=strings["id"],
-        audio_filepath=strings["audio_filepath"],
+        audio_filepath=_locate(strings["audio_filepath"], folder, where),
         duration=float(numbers["duration"]),
         offset=float(numbers["offset"]),
         speaker=strings["speaker"],
@@ -148,19 +163,21 @@ def read_manifest(path: Path) -> Manifest:
     """Read a manifest; relative audio paths are taken from the manifest's folder.
 
     Raises:
-        UserError: the file is missing, or a row is malformed, repeats an id, or has duration 0.
+        UserError: the file is missing, or a row is malformed, repeats an id, has duration 0, or has a relative path
+            that leads out of the manifest's folder.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot read manifest ({error})") from None
+    folder = str(path.parent.absolute())
     utterances: list[Utterance] = []
     seen: set[str] = set()
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         where = f"{path}, line {number}"
-        utterance = _parse(line, where)
+        utterance = _parse(line, folder, where)
         if utterance.id in seen:
             raise UserError(f"{where}: utterance id {utterance.id!r} occurs twice")
         if utterance.duration == 0:

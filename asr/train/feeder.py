@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from asr.config import Config
-from asr.data.audio import AudioReader, Samples
+from asr.data.audio import AudioReader, Reading, Samples
 from asr.data.batching import Grid, MicroBatch, Stream, share_out
 from asr.data.manifest import Manifest
 from asr.scaling.plan import Cut, Micro, Plan
@@ -48,7 +48,7 @@ class StepBatch:
     """After this step."""
 
 
-_Reading = tuple[int, bool, MicroBatch, list[Future[Samples]]]
+_Asked = tuple[int, bool, MicroBatch, list[Future[Reading]]]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class _Planned:
     """A step whose audio is being read."""
 
     cut: Cut
-    reading: list[_Reading]
+    reading: list[_Asked]
     seconds: float
     padded_seconds: float
     positions: Positions

@@ -58,6 +58,8 @@ class StepResult:
     """Base steps that this one is worth: κ, or what AdaScale measured."""
     learning_rate: float = 0.0
     teacher_rate: float = 0.0
+    losses: dict[int, Tensor] = field(default_factory=dict)
+    """Of each micro-batch by its index, still on the device."""
     labels: list[tuple[int, list[int]]] = field(default_factory=list)
     """Row in the unlabeled manifest and token ids of every pseudo-label made, kept or not."""
 
@@ -254,6 +256,7 @@ class Learner:
                     loss = self._loss(work, features, targets, clock, batch.positions.started)
                 with record_function("backward"):
                     self.scaler.scale(loss * share).backward()  # type: ignore[no-untyped-call]
+            result.losses[work.index] = loss.detach()
             losses[0 if work.labeled else 1] += loss.detach()
 
     def _targets_of(self, work: Work, label: Tensor | None, result: StepResult) -> list[list[int]]:

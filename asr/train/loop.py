@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+import math
+from collections.abc import Sequence
 from dataclasses import astuple
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from torch import nn
@@ -35,26 +33,10 @@ from asr.train.learner import Learner, StepResult
 from asr.train.metrics import MetricsFile, Totals, label_errors
 from asr.train.progress import Progress
 from asr.train.ranks import Ranks
+from asr.train.stop import Preempted
 
-
-class Preempted(Exception):
-    """Training was asked to stop, has saved a checkpoint and can go on from there."""
-
-
-@contextmanager
-def _stop_requests() -> Iterator[list[int]]:
-    """A list that a SIGTERM or SIGUSR1 is put into, for the loop to find between two steps."""
-    caught: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (the signature is the interpreter's)
-        caught.append(number)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGUSR1)}
-    try:
-        yield caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+NAMED = 20
+"""Utterances of a skipped step that are named at most."""
 
 
 def model_digest(model: nn.Module) -> str:
@@ -78,15 +60,21 @@ class Loop:
         data: Data,
         ranks: Ranks,
         run_dir: Path,
+        stops: Sequence[int],
     ) -> None:
+        """`stops` is where signals to stop are found."""
         self.config, self.plan, self.learner, self.feeder = config, plan, learner, feeder
         self.data, self.ranks, self.reader, self.run_dir = data, ranks, reader, run_dir
+        self.stops = stops
         self.decoder = Decoder(config, data.tokenizer, learner.features, ranks.device, learner.autocast)
         self.clock = Clock(config.batch.base_seconds)
         self.positions = Positions()
         self.totals = Totals()
         self.dev_wer: float | None = None
         self.skipped_in_a_row = 0
+        self.saved_step = 0
+        self.unreadable: dict[str, str] = {}
+        """By utterance id, of all ranks, up to the newest checkpoint."""
         self.folder = run_dir / "checkpoints"
 
     @property
@@ -94,10 +82,30 @@ class Loop:
         return reached(self.clock.hours, self.config.schedule.total_hours)
 
     def restore(self) -> int:
-        """Take up the newest checkpoint; returns its step, 0 where there is none."""
+        """Take up the newest checkpoint; returns its step, 0 where there is none.
+
+        Raises:
+            UserError: it is not one of this model, or ranks see different ones.
+        """
         checkpoint = load_newest(self.folder)
+        steps = self.ranks.gather(0 if checkpoint is None else checkpoint.step)
+        if len(set(steps)) > 1:
+            raise UserError(
+                f"{self.folder}: the newest checkpoint is of another step on each machine ({steps}); the run's folder "
+                "must be the same one for all of them"
+            )
         if checkpoint is None:
             return 0
+        try:
+            self._take_up(checkpoint)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
+            raise UserError(
+                f"{self.folder}, step {checkpoint.step}: the checkpoint is not of this model and these settings "
+                f"({' '.join(str(error).split()):.200}); move it away, or train in another folder"
+            ) from None
+        return checkpoint.step
+
+    def _take_up(self, checkpoint: Checkpoint) -> None:
         self.learner.student.load_state_dict(checkpoint.tensors["student"])
         self.learner.teacher.load_state_dict(checkpoint.tensors["teacher"])
         restore_optimizer(self.learner.optimizer, checkpoint.tensors["optimizer"])
@@ -111,7 +119,10 @@ class Loop:
         # Sums of all ranks so far: kept by rank 0, so that they are not counted more than once.
         self.totals = Totals.of(state["totals"]) if self.ranks.main else Totals()
         self.dev_wer, self.skipped_in_a_row = state["dev_wer"], state["skipped_in_a_row"]
-        return checkpoint.step
+        self.unreadable = dict(state.get("unreadable", {}))
+        # As with the totals: what all ranks met with is counted on, by one of them.
+        self.reader.errors = dict(self.unreadable) if self.ranks.main else {}
+        self.saved_step = checkpoint.step
 
     def save(self) -> None:
         """Write a checkpoint, once ranks have been found to agree on the teacher."""
@@ -119,6 +130,8 @@ class Loop:
         if len(set(digests)) > 1:
             raise UserError(f"step {self.clock.steps}: teachers differ between ranks ({digests}); not saved")
         totals = Totals.of(self.ranks.sum(self.totals.values()))
+        for errors in self.ranks.gather(self.reader.errors):
+            self.unreadable.update(errors)
         if self.ranks.main:
             self.totals = totals
             self.metrics.sync()
@@ -132,6 +145,7 @@ class Loop:
                 "totals": totals.values(),
                 "dev_wer": self.dev_wer,
                 "skipped_in_a_row": self.skipped_in_a_row,
+                "unreadable": dict(sorted(self.unreadable.items())),
                 "scaler": self.learner.scaler.state_dict(),
                 "noise": None if self.learner.meter is None else astuple(self.learner.meter.smoothed),
             }
@@ -144,6 +158,7 @@ class Loop:
             prune_checkpoints(self.folder, self.config.train.keep_last, self.config.train.keep_best)
         else:
             self.totals = Totals()
+        self.saved_step = self.clock.steps
         self.ranks.wait()
 
     def run(self, stop_after: int | None = None) -> None:
@@ -161,13 +176,13 @@ class Loop:
             self.progress.say(f"going on from step {begun} ({self.clock.hours:.2f} h of audio)")
         batches = self.feeder.feed(self.clock, self.positions)
         try:
-            with _stop_requests() as caught:
-                while not self.done and self.clock.steps != stop_after:
-                    self._advance(next(batches))
-                    # Any rank's signal stops all of them at the same step.
-                    if self.ranks.sum([len(caught)])[0] > 0:
+            while not self.done and self.clock.steps != stop_after:
+                # Any rank's signal stops all of them at the same step.
+                if self.ranks.sum([len(self.stops)])[0] > 0:
+                    if self.saved_step != self.clock.steps:
                         self.save()
-                        raise Preempted(f"stopped by signal at step {self.clock.steps}; a checkpoint is saved")
+                    raise Preempted(f"stopped by signal at step {self.clock.steps}; a checkpoint is saved")
+                self._advance(next(batches))
         finally:
             self.progress.close()
             if self.ranks.main:
@@ -197,9 +212,9 @@ class Loop:
             self.skipped_in_a_row = 0
             return
         self.skipped_in_a_row += 1
-        ids = [self.feeder.manifest(w.labeled).ids[int(row)] for w in batch.work for row in w.batch.rows]
         self.progress.say(
-            f"step {self.clock.steps}: gradient norm {result.grad_norm}, step skipped; utterances {', '.join(ids)}"
+            f"step {self.clock.steps}: gradient norm {result.grad_norm}, step skipped; utterances "
+            + self._name_suspects(batch, result)
         )
         bound = self.config.train.max_skipped_steps
         if self.skipped_in_a_row > bound:
@@ -207,6 +222,17 @@ class Loop:
                 f"step {self.clock.steps}: {self.skipped_in_a_row} steps in a row had a loss or gradient that is not "
                 "finite; lower optimizer.lr, lengthen schedule.warmup_hours or use train.precision: fp32"
             )
+
+    def _name_suspects(self, batch: StepBatch, result: StepResult) -> str:
+        """Ids of the micro-batches, on any rank, whose loss is not finite; where there is none, of all of them."""
+        blamed: list[str] = []
+        others: list[str] = []
+        for work in batch.work:
+            ids = [self.feeder.manifest(work.labeled).ids[int(row)] for row in work.batch.rows]
+            (others if math.isfinite(float(result.losses[work.index])) else blamed).extend(ids)
+        parts = self.ranks.gather((blamed, others))
+        ids = [i for part in parts for i in part[0]] or [i for part in parts for i in part[1]]
+        return ", ".join(ids[:NAMED]) + (f" and {len(ids) - NAMED} more" if len(ids) > NAMED else "")
 
     def _log(self, batch: StepBatch, result: StepResult) -> None:
         totals = Totals.of(self.ranks.sum(self.totals.values()))

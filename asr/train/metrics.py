@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -82,13 +83,21 @@ def label_errors(labels: Sequence[tuple[int, str]], references: Mapping[int, str
     return sum(counts, ErrorCounts())
 
 
+def _logged_by(line: str, step: int) -> bool:
+    """Whether a line is whole and of a step up to this one. What a crash tore lies after the checkpoint."""
+    try:
+        return line.endswith("\n") and json.loads(line)["step"] <= step
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
 class MetricsFile:
     """One JSON object per line, appended. A resumed run goes back to where its checkpoint was."""
 
     def __init__(self, path: Path, step: int) -> None:
         """Cut off what was logged after `step`, and open the rest for appending."""
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True) if path.exists() else []
+        kept = itertools.takewhile(lambda line: _logged_by(line, step), lines)
         aside = path.with_name(f".{path.name}.partial")
         aside.write_text("".join(kept), encoding="utf-8")
         aside.replace(path)

@@ -22,6 +22,7 @@ from asr.train.feeder import Feeder
 from asr.train.learner import Learner
 from asr.train.loop import Loop
 from asr.train.ranks import join_ranks
+from asr.train.stop import stop_requests
 
 
 def _tell_left_out(ids: list[str], kind: str) -> None:
@@ -70,7 +71,7 @@ def train(config: Config, manifests: Path, tokens: Path, run_dir: Path, stop_aft
         UserError: settings or data that cannot be trained on.
         Preempted: stopped by a signal, with a checkpoint.
     """
-    with join_ranks() as ranks, ExitStack() as held:
+    with stop_requests() as stops, join_ranks() as ranks, ExitStack() as held:
         plan = Plan(config)
         data = read_data(config, manifests, tokens)
         if ranks.main:
@@ -86,13 +87,15 @@ def train(config: Config, manifests: Path, tokens: Path, run_dir: Path, stop_aft
         try:
             learner = Learner(config, plan, data.tokenizer, data.targets, ranks)
             feeder = Feeder(config, plan, (data.labeled, data.unlabeled), reader, ranks.rank, ranks.world_size)
-            loop = Loop(config, plan, learner, feeder, reader, data, ranks, run_dir)
+            loop = Loop(config, plan, learner, feeder, reader, data, ranks, run_dir, stops)
             loop.run(stop_after)
         finally:
             reader.close()
         if ranks.main and loop.done:
             left_out = {kind: len(ids) for kind, ids in data.left_out.items()}
-            clock, errors = loop.clock, reader.errors
+            clock, errors = loop.clock, loop.unreadable
+            if errors:
+                print(f"{len(errors)} utterances could not be read and were skipped; complete.json names them")
             facts = {"steps": clock.steps, "hours": clock.hours, "left_out": left_out, "unreadable": errors}
             aside = run_dir / ".complete.json.partial"
             aside.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
