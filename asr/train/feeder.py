@@ -77,17 +77,19 @@ class Feeder:
         self._config, self._plan, self._manifests = config, plan, manifests
         self._reader, self._rank, self._world_size = reader, rank, world_size
 
-    def _stream(self, labeled: bool, micro: Micro) -> Stream:
+    def grid(self, micro: Micro) -> Grid:
+        """The shapes of a stream that is cut in this way."""
         batch = self._config.batch
-        grid = Grid(
-            micro.seconds,
-            batch.max_device_seconds,
-            self._config.features.shift_ms / 1000,
-            batch.frame_multiple,
+        return Grid(
+            micro.seconds, batch.max_device_seconds, self._config.features.shift_ms / 1000, batch.frame_multiple
         )
+
+    def _stream(self, labeled: bool, micro: Micro) -> Stream:
         # Labeled and unlabeled audio of equal row counts must not be shuffled alike.
         seed = 2 * self._config.seed + (0 if labeled else 1)
-        return Stream(self._manifests[0 if labeled else 1].durations, grid, batch.length_jitter, seed)
+        return Stream(
+            self._manifests[0 if labeled else 1].durations, self.grid(micro), self._config.batch.length_jitter, seed
+        )
 
     def _started(self, clock: Clock, positions: Positions) -> bool:
         pseudo = self._config.pseudo

@@ -32,6 +32,11 @@ from asr.train.feeder import StepBatch, Work
 from asr.train.gain import GainMeter, audio_seconds, group_work
 from asr.train.ranks import Ranks
 
+MOMENTS = {"adam": 2, "adamw": 2, "rmsprop": 1, "sgd": 1}
+"""Numbers that an optimizer keeps per parameter."""
+COPIES_OF_METER = 2
+"""Of the gradient, that measuring its noise needs."""
+
 
 @dataclass
 class LabelTally:
@@ -233,6 +238,19 @@ class Learner:
         with record_function("optimizer and teacher update"):
             self._move(batch, clock, losses, result)
         return result
+
+    def rehearse(self, batch: StepBatch) -> None:
+        """Take up the memory of a step, and of the optimizer after it, and change nothing."""
+        copies = 0 if self.optimizer.state else MOMENTS[self.config.optimizer.kind]
+        copies += 0 if self.meter is None else COPIES_OF_METER
+        held = [torch.empty_like(p) for p in self.student.parameters() for _ in range(copies)]
+        losses = torch.zeros(2, dtype=torch.float64, device=self.ranks.device)
+        result = StepResult(0.0, 0.0, 0, 0, 0.0, False, LabelTally())
+        self._accumulate(batch, batch.work, Clock(self.config.batch.base_seconds), losses, result, last=True)
+        # A GPU may not have come to the end of it.
+        losses.tolist()
+        self.optimizer.zero_grad(set_to_none=True)
+        del held
 
     def _accumulate(
         self, batch: StepBatch, works: Sequence[Work], clock: Clock, losses: Tensor, result: StepResult, last: bool

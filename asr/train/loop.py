@@ -33,6 +33,7 @@ from asr.train.learner import Learner, StepResult
 from asr.train.metrics import MetricsFile, Totals, label_errors
 from asr.train.progress import Progress
 from asr.train.ranks import Ranks
+from asr.train.rehearsal import memory_bounds, rehearse
 from asr.train.stop import Preempted
 
 NAMED = 20
@@ -176,6 +177,8 @@ class Loop:
             self.progress.say(f"going on from step {begun} ({self.clock.hours:.2f} h of audio)")
         batches = self.feeder.feed(self.clock, self.positions)
         try:
+            if not self.done:
+                rehearse(self.plan, self.learner, self.feeder)
             while not self.done and self.clock.steps != stop_after:
                 # Any rank's signal stops all of them at the same step.
                 if self.ranks.sum([len(self.stops)])[0] > 0:
@@ -191,7 +194,8 @@ class Loop:
     def _advance(self, batch: StepBatch) -> None:
         clock, settings = self.clock, self.config.train
         before = clock.hours
-        result = self.learner.step(batch, clock)
+        with memory_bounds(self.config, f"at step {clock.steps + 1}"):
+            result = self.learner.step(batch, clock)
         clock.tick(batch.cut.scale, result.gain)
         after = clock.hours
         self.positions = batch.positions

@@ -14,11 +14,10 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from asr.config import Config
 from asr.model.encoder import Encoder, Regularizer, count_parameters
 from asr.scaling.plan import Plan
+from asr.train.learner import MOMENTS
 
 FLOAT = 4
 CHARACTERS = 29
-MOMENTS = {"adam": 2, "adamw": 2, "rmsprop": 1, "sgd": 1}
-"""Numbers that an optimizer keeps per parameter."""
 
 
 @dataclass(frozen=True)

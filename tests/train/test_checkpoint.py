@@ -104,7 +104,7 @@ def test_a_checkpoint_of_the_format_before_is_still_read(tmp_path: Path) -> None
     assert loaded.step == 3
 
 
-def test_a_step_saved_twice_is_whole_at_any_time(tmp_path: Path) -> None:
+def test_of_a_step_that_is_saved_twice_the_later_is_kept(tmp_path: Path) -> None:
     save(tmp_path, 1)
     save(tmp_path, 1, wer=0.5)
     loaded = load_newest(tmp_path)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from test_ranks import even, train_on_two  # type: ignore[import-not-found]
+from processes import finish  # type: ignore[import-not-found]
+from test_ranks import STEP_HOURS, even  # type: ignore[import-not-found]
 
 from asr.config import Config
 from asr.errors import UserError
@@ -22,8 +23,6 @@ from asr.train.run import train
 
 if TYPE_CHECKING:
     from conftest import TinyCorpus
-
-STEP_HOURS = 12.0 / 3600
 
 
 def scaled(config: Config, **scaling: Any) -> Config:
@@ -88,7 +87,7 @@ def test_adascale_s_gain_is_the_same_on_one_and_on_two_ranks(tiny_corpus: TinyCo
     config = dataclasses.replace(scaled(corpus.config, adascale=True), batch_scale=4.0)
     corpus = dataclasses.replace(corpus, config=config)
     train(config, corpus.manifests, corpus.tokens, tmp_path / "one", stop_after=6)
-    train_on_two(corpus, tmp_path / "two", stop_after=6)
+    finish(corpus, tmp_path / "two", 2, stop_after=6)
     one, two = ([line["gain"] for line in logged(tmp_path / name)] for name in ("one", "two"))
     assert len(set(one)) > 2
     assert two == pytest.approx(one, rel=1e-3)

@@ -1,0 +1,79 @@
+"""The largest steps that training can meet, tried out before the first one.
+
+A run that needs more memory than there is should say so at once, not at three in the morning. The rehearsal also
+settles DistributedDataParallel's buckets, which follow the first backward pass: a resumed run has the same ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from asr.config import Config
+from asr.data.audio import SAMPLE_RATE
+from asr.data.batching import MicroBatch
+from asr.errors import UserError
+from asr.scaling.plan import Plan
+from asr.train.feeder import Feeder, Positions, StepBatch, Work
+from asr.train.learner import Learner
+
+
+@contextmanager
+def memory_bounds(config: Config, when: str) -> Iterator[None]:
+    """Turn a lack of memory into a UserError that says what to lower."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        # On a CPU it is a RuntimeError like any other.
+        lacking = ("out of memory", "can't allocate memory", "not enough memory")
+        if not isinstance(error, MemoryError) and not any(words in str(error) for words in lacking):
+            raise
+        bf16 = "" if config.train.precision == "bf16" else ", or set train.precision to bf16"
+        raise UserError(
+            f"out of memory {when}: lower batch.max_device_seconds (now {config.batch.max_device_seconds:g}; a step "
+            "keeps its audio and takes it in smaller parts), corpus.max_seconds (now "
+            f"{config.corpus.max_seconds:g}), model.width (now {config.model.width}) or model.layers (now "
+            f"{config.model.layers}){bf16}. {str(error).splitlines()[0] if str(error) else ''}".rstrip()
+        ) from None
+
+
+def _largest(plan: Plan, feeder: Feeder, labeled: bool) -> list[MicroBatch]:
+    """The micro-batch of most audio, and that of most audio times length, which attention's scores go with."""
+    cuts = [plan.at(hours + plan.config.scaling.ramp_hours) for hours, _ in plan.points]
+    micros = {m for cut in cuts for m in ((cut.warmup, cut.labeled) if labeled else (cut.unlabeled,)) if m.count}
+    durations = feeder.manifest(labeled).durations
+    order = np.argsort(durations, kind="stable")
+    found: list[MicroBatch] = []
+    for micro in micros:
+        grid = feeder.grid(micro)
+        frames = grid.frames(durations[order])
+        for longest in np.unique(frames).tolist():
+            end = int(np.searchsorted(frames, longest, side="right"))
+            found.append(MicroBatch(order[max(0, end - grid.utterances(longest)) : end], longest))
+    if not found:
+        return []
+    return [max(found, key=lambda b: len(b.rows) * b.frames**power) for power in (1, 2)]
+
+
+def largest_steps(plan: Plan, feeder: Feeder) -> list[StepBatch]:
+    """Steps of one labeled and, where there are pseudo-labels, one unlabeled micro-batch; of silence."""
+    kinds = [kind for kind in (True, False) if kind or plan.share]
+    steps: list[StepBatch] = []
+    for batches in zip(*(_largest(plan, feeder, kind) for kind in kinds), strict=True):
+        works: list[Work] = []
+        for index, (kind, batch) in enumerate(zip(kinds, batches, strict=True)):
+            seconds = feeder.manifest(kind).durations[batch.rows]
+            silence = [np.zeros(round(float(s) * SAMPLE_RATE), dtype=np.int16) for s in seconds]
+            works.append(Work(index, kind, batch, silence))
+        seconds = sum(float(feeder.manifest(w.labeled).durations[w.batch.rows].sum()) for w in works)
+        steps.append(StepBatch(works, plan.at(0.0), seconds, seconds, Positions(started=len(kinds) > 1)))
+    return steps
+
+
+def rehearse(plan: Plan, learner: Learner, feeder: Feeder) -> None:
+    """Raises UserError where memory is too small for a step, or for what stays between steps."""
+    with memory_bounds(plan.config, "in a rehearsal of the largest batch, before the first step"):
+        for step in largest_steps(plan, feeder):
+            learner.rehearse(step)
