@@ -1,0 +1,143 @@
+"""The device's path through a step: without a card on PyTorch's fake tensors, with one for real."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from asr.config import Config
+from asr.data.audio import AudioReader
+from asr.data.batching import MicroBatch
+from asr.data.specaugment import specaugment
+from asr.data.tokens import CharTokenizer, load_tokenizer
+from asr.decode.greedy import pack_best
+from asr.pseudo.teacher import move_teacher
+from asr.scaling.plan import Plan
+from asr.train import learner as learner_module
+from asr.train.clock import Clock
+from asr.train.corpus import read_data
+from asr.train.feeder import Feeder, Positions, Work
+from asr.train.learner import Learner
+from asr.train.ranks import Ranks
+from asr.train.rehearsal import rehearse
+
+if TYPE_CHECKING:
+    from conftest import TinyCorpus
+
+CUDA = torch.device("cuda", 0)
+
+
+def move_to_fake_card(module: nn.Module) -> None:
+    """What `to` would do, which refuses fake tensors."""
+    for part in module.modules():
+        for name, parameter in part._parameters.items():
+            if parameter is not None:
+                empty = torch.empty(parameter.shape, dtype=parameter.dtype, device=CUDA)
+                part._parameters[name] = nn.Parameter(empty, parameter.requires_grad)
+        for name, buffer in part._buffers.items():
+            if buffer is not None:
+                part._buffers[name] = torch.empty(buffer.shape, dtype=buffer.dtype, device=CUDA)
+
+
+@pytest.fixture
+def fake_learner(tiny_corpus: TinyCorpus, monkeypatch: pytest.MonkeyPatch) -> Learner:
+    """On a card that does not exist; what it computes has shapes and devices and no values."""
+    specaugment = dataclasses.replace(tiny_corpus.config.specaugment, frequency_warp=0.1)
+    config: Config = dataclasses.replace(tiny_corpus.config, specaugment=specaugment)
+    made = Learner(config, Plan(config), CharTokenizer(), {True: [[1, 2], [3]]}, Ranks(0, 1, torch.device("cpu")))
+    monkeypatch.setattr(Tensor, "pin_memory", lambda self: self)
+    with FakeTensorMode():
+        for module in (made.student, made.teacher, made.features):
+            move_to_fake_card(module)
+    made.ranks = Ranks(0, 1, CUDA)
+    return made
+
+
+def test_no_tensor_of_a_step_is_left_on_the_host_and_none_is_waited_for(
+    fake_learner: Learner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fake tensor has no value: `.item()`, `.tolist()`, `.cpu()` in a hurry or `if tensor:` are errors here."""
+    one = fake_learner
+    losses: list[tuple[Tensor, Tensor]] = []
+
+    def loss(log_probs: Tensor, lengths: Tensor, _: object) -> Tensor:
+        losses.append((log_probs, lengths))
+        return log_probs.sum()
+
+    # CTC has no fake counterpart.
+    monkeypatch.setattr(learner_module, "ctc_loss", loss)
+    samples = [np.zeros(15_000, dtype=np.int16), np.zeros(9_000, dtype=np.int16)]
+    work = Work(0, True, MicroBatch(np.arange(2), 96), samples)
+    # The mode must be the parameters' own.
+    mode = next(one.student.parameters()).fake_mode  # type: ignore[attr-defined]
+    with mode:
+        features, frames = one.load(work)
+        assert (features.device, frames.device, features.shape) == (CUDA, CUDA, (2, 96, 80))
+        packed = one.label(features, frames)
+        assert (packed.device, packed.shape) == (CUDA, (2, 34))
+        # Backward needs a driver; it runs where forward put its tensors.
+        summed = one._loss(work, (features, frames), [[1, 2], [3]], Clock(60.0), True)
+        assert summed.requires_grad
+        assert {t.device for pair in losses for t in pair} == {CUDA}
+        move_teacher(one.teacher, one.student, 0.1)
+        assert {p.device for p in one.teacher.parameters()} == {CUDA}
+
+
+def test_the_check_finds_a_tensor_on_the_host_and_a_wait(fake_learner: Learner) -> None:
+    mode = next(fake_learner.student.parameters()).fake_mode  # type: ignore[attr-defined]
+    with mode:
+        log_probs = torch.empty(2, 5, 29, device=CUDA)
+        with pytest.raises(RuntimeError, match="device"):
+            pack_best(log_probs, torch.tensor([3, 5]))
+        lengths = torch.empty(2, dtype=torch.long, device=CUDA)
+        with pytest.raises(Exception, match=r"local_scalar_dense|[Dd]ata-?[Dd]ependent"):
+            pack_best(log_probs, lengths).sum().item()
+        masked = specaugment(torch.empty(2, 96, 80, device=CUDA), torch.tensor([96, 50]), Config().specaugment, RNG)
+        assert masked.device == CUDA
+
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+@pytest.mark.parametrize("positions", ["rotary", "cape"])
+def test_a_whole_step_on_a_gpu_moves_student_and_teacher(
+    tiny_corpus: TinyCorpus, precision: str, positions: str
+) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU here: the step was checked on fake tensors only, without CTC and the optimizer")
+    base = tiny_corpus.config
+    config = dataclasses.replace(
+        base,
+        model=dataclasses.replace(base.model, positions=positions),
+        pseudo=dataclasses.replace(base.pseudo, start_hours=0.0),
+        train=dataclasses.replace(base.train, precision=precision),
+    )
+    data, plan, ranks = read_data(config, tiny_corpus.manifests, tiny_corpus.tokens), Plan(config), Ranks(0, 1, CUDA)
+    reader = AudioReader(1, 0)
+    try:
+        made = Learner(config, plan, load_tokenizer(tiny_corpus.tokens), data.targets, ranks)
+        feeder = Feeder(config, plan, (data.labeled, data.unlabeled), reader, 0, 1)
+        rehearse(plan, made, feeder)
+        student, teacher = ([p.detach().clone() for p in m.parameters()] for m in (made.student, made.teacher))
+        clock, moved = Clock(config.batch.base_seconds), 0
+        for _, batch in zip(range(12), feeder.feed(clock, Positions()), strict=False):
+            result = made.step(batch, clock)
+            clock.tick(batch.cut.scale, result.gain)
+            # fp16 begins with a scale that is too large, and skips steps until it has found one.
+            moved += result.moved
+            assert result.tally.made > 0
+            assert not result.moved or np.isfinite(result.loss_labeled)
+    finally:
+        reader.close()
+    assert moved >= 3
+    for before, model in ((student, made.student), (teacher, made.teacher)):
+        assert any(not torch.equal(one, two) for one, two in zip(before, model.parameters(), strict=True))
+        assert all(p.dtype == torch.float32 and torch.isfinite(p).all() for p in model.parameters())
