@@ -57,9 +57,20 @@ def _unknown(name: str, where: str, known: Sequence[str]) -> UserError:
     return UserError(f"{where}: unknown setting {name!r}{hint}")
 
 
+class _Composer(yaml.SafeLoader):
+    """Without aliases: ten lines of them make a list of a billion entries."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(problem="aliases are not used in settings", problem_mark=mark)
+        node: yaml.Node | None = super().compose_node(parent, index)
+        return node
+
+
 def _parse(text: str, where: str) -> yaml.Node | None:
     try:
-        return yaml.compose(text, Loader=yaml.SafeLoader)
+        return yaml.compose(text, Loader=_Composer)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{where}: not valid YAML ({' '.join(str(error).split())})") from None
 

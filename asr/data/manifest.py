@@ -7,7 +7,8 @@ without `text` is untranscribed audio.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,21 +48,25 @@ class Utterance:
 class StringColumn:
     """Many strings as one byte buffer and an offset array: no Python object per row, flat under fork."""
 
-    def __init__(self, strings: Iterable[str]) -> None:
-        encoded = [s.encode() for s in strings]
-        self._ends = np.cumsum([len(e) for e in encoded], dtype=np.int64)
-        self._bytes = b"".join(encoded)
+    def __init__(self, strings: Iterable[str] = ()) -> None:
+        self._bytes, self._ends = bytearray(), array("q")
+        for string in strings:
+            self.append(string)
+
+    def append(self, string: str) -> None:
+        self._bytes += string.encode()
+        self._ends.append(len(self._bytes))
 
     def __len__(self) -> int:
         return len(self._ends)
 
     def __getitem__(self, row: int) -> str:
-        start = int(self._ends[row - 1]) if row else 0
-        return self._bytes[start : int(self._ends[row])].decode()
+        start = self._ends[row - 1] if row else 0
+        return self._bytes[start : self._ends[row]].decode()
 
     @property
     def nbytes(self) -> int:
-        return len(self._bytes) + self._ends.nbytes
+        return len(self._bytes) + len(self._ends) * self._ends.itemsize
 
 
 class Manifest:
@@ -71,14 +76,20 @@ class Manifest:
     `Utterance` by index.
     """
 
-    def __init__(self, utterances: Sequence[Utterance]) -> None:
-        self.ids = StringColumn(u.id for u in utterances)
-        self.paths = StringColumn(u.audio_filepath for u in utterances)
-        self.speakers = StringColumn(u.speaker for u in utterances)
-        self.texts = StringColumn(u.text or "" for u in utterances)
-        self.has_text = np.array([u.text is not None for u in utterances], dtype=bool)
-        self.offsets = np.array([u.offset for u in utterances], dtype=np.float64)
-        self.durations = np.array([u.duration for u in utterances], dtype=np.float64)
+    def __init__(self, utterances: Iterable[Utterance]) -> None:
+        """One pass: the rows may come from a file, and are nowhere all at once."""
+        self.ids, self.paths, self.speakers, self.texts = (StringColumn() for _ in range(4))
+        has_text, offsets, durations = array("b"), array("d"), array("d")
+        for u in utterances:
+            self.ids.append(u.id)
+            self.paths.append(u.audio_filepath)
+            self.speakers.append(u.speaker)
+            self.texts.append(u.text or "")
+            has_text.append(u.text is not None)
+            offsets.append(u.offset)
+            durations.append(u.duration)
+        self.has_text = np.array(has_text, dtype=bool)
+        self.offsets, self.durations = np.array(offsets, dtype=np.float64), np.array(durations, dtype=np.float64)
 
     def __len__(self) -> int:
         return len(self.durations)
@@ -159,6 +170,23 @@ def _parse(line: str, folder: str, where: str) -> Utterance:
     )
 
 
+def _rows(path: Path) -> Iterator[Utterance]:
+    folder = str(path.parent.absolute())
+    seen: set[str] = set()
+    with path.open(encoding="utf-8", newline="\n") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            where = f"{path}, line {number}"
+            utterance = _parse(line, folder, where)
+            if utterance.id in seen:
+                raise UserError(f"{where}: utterance id {utterance.id!r} occurs twice")
+            if utterance.duration == 0:
+                raise UserError(f"{where}: utterance {utterance.id!r} has duration 0")
+            seen.add(utterance.id)
+            yield utterance
+
+
 def read_manifest(path: Path) -> Manifest:
     """Read a manifest; relative audio paths are taken from the manifest's folder.
 
@@ -167,24 +195,9 @@ def read_manifest(path: Path) -> Manifest:
             that leads out of the manifest's folder.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        return Manifest(_rows(path))
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot read manifest ({error})") from None
-    folder = str(path.parent.absolute())
-    utterances: list[Utterance] = []
-    seen: set[str] = set()
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        where = f"{path}, line {number}"
-        utterance = _parse(line, folder, where)
-        if utterance.id in seen:
-            raise UserError(f"{where}: utterance id {utterance.id!r} occurs twice")
-        if utterance.duration == 0:
-            raise UserError(f"{where}: utterance {utterance.id!r} has duration 0")
-        seen.add(utterance.id)
-        utterances.append(utterance)
-    return Manifest(utterances)
 
 
 def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:

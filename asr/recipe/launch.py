@@ -16,6 +16,10 @@ from typing import Any
 PREEMPTED = 75
 """Exit code that schedulers take as "try again": stopped by a signal, with a checkpoint."""
 
+GRACE = 120
+"""Seconds after a signal, or after another process's death, at which a process that is still there is killed. A step,
+an evaluation if one is under way, and a checkpoint must fit in."""
+
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 
 
@@ -57,8 +61,10 @@ def main(arguments: Sequence[str]) -> int:
     torchrun: Any = untyped
     # torchrun passes SIGTERM on to its workers, but would die of SIGUSR1 and leave them behind.
     signal.signal(signal.SIGUSR1, _terminate_self)
+    parsed = torchrun.parse_args(list(arguments))
+    parsed.shutdown_timeout = GRACE
     try:
-        torchrun.run(torchrun.parse_args(list(arguments)))
+        torchrun.run(parsed)
     except ChildFailedError as error:
         code: int = error.get_first_failure()[1].exitcode
         # A worker that was killed by signal N has -N, which a shell writes as 128 + N.

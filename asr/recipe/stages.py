@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -84,9 +86,15 @@ def _build_tokens(experiment: Experiment, paths: Paths) -> None:
     say(build_tokens(experiment.config.tokens, paths.manifests / "labeled.jsonl", paths.tokens))
 
 
+def _several_machines() -> bool:
+    """Whether torchrun's variables for several machines are set."""
+    return "PET_NNODES" in os.environ
+
+
 def train_command(paths: Paths, processes: int) -> list[str]:
     """How several processes are started; the run's settings lie in its folder."""
-    launch = [sys.executable, "-m", "asr.recipe.launch", "--standalone", f"--nproc-per-node={processes}"]
+    alone = [] if _several_machines() else ["--standalone"]
+    launch = [sys.executable, "-m", "asr.recipe.launch", *alone, f"--nproc-per-node={processes}"]
     where = ["--manifests", str(paths.manifests), "--tokens", str(paths.tokens), "--run-dir", str(paths.run)]
     return [*launch, "-m", "asr", "train", str(paths.run / "config.yaml"), *where]
 
@@ -96,13 +104,14 @@ def _train(experiment: Experiment, paths: Paths, processes: int) -> None:
     from asr.train.run import train
 
     say(f"run folder: {paths.run}")
-    if processes == 1:
+    if processes == 1 and not _several_machines():
         train(experiment.config, paths.manifests, paths.tokens, paths.run)
         return
     # What can be found wrong without training is found here, once, instead of by every process.
     Plan(experiment.config)
     paths.run.mkdir(parents=True, exist_ok=True)
-    aside = paths.run / ".config.yaml.partial"
+    # Machines that start together must not write to one file.
+    aside = paths.run / f".config.yaml.{socket.gethostname()}.partial"
     aside.write_text(dump_config(experiment.config), encoding="utf-8")
     aside.replace(paths.run / "config.yaml")
     code = supervise(train_command(paths, processes))

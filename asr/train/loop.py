@@ -48,6 +48,19 @@ def model_digest(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
+def _finite(value: float) -> float:
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{value!r} where a number of batches should be")
+    return value
+
+
+def _position(values: Sequence[int]) -> tuple[int, int]:
+    epoch, offset = values
+    if not (0 <= epoch < 2**31 and 0 <= offset < 2**31):
+        raise ValueError(f"{values!r} where an epoch and a micro-batch should be")
+    return epoch, offset
+
+
 class Loop:
     """One run, from its newest checkpoint (or the start) to its end."""
 
@@ -112,11 +125,12 @@ class Loop:
         restore_optimizer(self.learner.optimizer, checkpoint.tensors["optimizer"])
         state = checkpoint.state
         self.learner.scaler.load_state_dict(state["scaler"])
-        base_seconds = self.config.batch.base_seconds
-        self.clock = Clock(base_seconds, checkpoint.step, state["base_steps"], state["base_batches"])
+        steps, batches = (_finite(state[name]) for name in ("base_steps", "base_batches"))
+        self.clock = Clock(self.config.batch.base_seconds, checkpoint.step, steps, batches)
         if self.learner.meter is not None:
             self.learner.meter.smoothed = Smoothed(*state["noise"])
-        self.positions = Positions(tuple(state["labeled"]), tuple(state["unlabeled"]), state["pseudo_labels_started"])
+        labeled, unlabeled = (_position(state[kind]) for kind in ("labeled", "unlabeled"))
+        self.positions = Positions(labeled, unlabeled, bool(state["pseudo_labels_started"]))
         # Sums of all ranks so far: kept by rank 0, so that they are not counted more than once.
         self.totals = Totals.of(state["totals"]) if self.ranks.main else Totals()
         self.dev_wer, self.skipped_in_a_row = state["dev_wer"], state["skipped_in_a_row"]

@@ -20,6 +20,14 @@ signal.signal(signal.SIGTERM, lambda *_: stopped.append(1))
 print("up", flush=True)
 if sys.argv[1].isdigit():
     sys.exit(int(sys.argv[1]))
+if sys.argv[1] == "die":
+    if os.environ["TORCHELASTIC_RESTART_COUNT"] == "1":
+        sys.exit(0)
+    if os.environ["RANK"] == "1":
+        os.kill(os.getpid(), signal.SIGKILL)
+    while not stopped:
+        time.sleep(0.05)
+    sys.exit(1)
 open(f"{sys.argv[1]}/{os.environ['RANK']}-{os.getpid()}", "w").close()
 while not stopped:
     time.sleep(0.05)
@@ -27,8 +35,9 @@ sys.exit(75)
 """
 
 
-def launch(script: Path, argument: str) -> list[str]:
-    return [sys.executable, "-m", "asr.recipe.launch", "--standalone", "--nproc-per-node=2", str(script), argument]
+def launch(script: Path, argument: str, *options: str) -> list[str]:
+    torchrun = [sys.executable, "-m", "asr.recipe.launch", "--standalone", "--nproc-per-node=2", *options]
+    return [*torchrun, str(script), argument]
 
 
 @pytest.fixture
@@ -43,6 +52,16 @@ def test_the_exit_code_is_that_of_the_workers_without_a_traceback(script: Path) 
     assert done.returncode == 2
     assert done.stdout.count("up") == 2
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("restarts", "code"), [(0, 128 + signal.SIGKILL), (1, 0)])
+def test_when_a_worker_is_killed_the_others_are_stopped_and_all_start_again_if_they_may(
+    script: Path, restarts: int, code: int
+) -> None:
+    command = launch(script, "die", f"--max-restarts={restarts}")
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=100)
+    assert done.returncode == code, done.stderr
+    assert done.stdout.count("up") == 2 + 2 * restarts
 
 
 def alive(process: int) -> bool:
