@@ -154,6 +154,7 @@ def _parse(line: str, folder: str, where: str) -> Utterance:
                 value.encode()
             except UnicodeEncodeError:
                 raise UserError(f"{where}: field {key!r} is not valid Unicode text") from None
+    path = _locate(strings["audio_filepath"], folder, where)
     if strings["id"].split() != [strings["id"]]:
         raise UserError(f"{where}: utterance id {strings['id']!r} must be one word, as a line of a transcript begins")
     numbers = {"duration": row["duration"], "offset": row.get("offset", 0.0)}
@@ -162,7 +163,7 @@ def _parse(line: str, folder: str, where: str) -> Utterance:
             raise UserError(f"{where}: field {key!r} must be a number of seconds, at least 0; found {value!r:.50}")
     return Utterance(
         id=strings["id"],
-        audio_filepath=_locate(strings["audio_filepath"], folder, where),
+        audio_filepath=path,
         duration=float(numbers["duration"]),
         offset=float(numbers["offset"]),
         speaker=strings["speaker"],
