@@ -191,6 +191,9 @@ class TrainConfig:
     max_bad_audio: int = 100
     """Unreadable utterances after which training gives up."""
     loader_threads: int = 2
+    engine: Literal["ddp", "fsdp"] = "ddp"
+    """How several devices share a step. ddp: each holds the whole model; fsdp: student, teacher and optimizer are cut
+    between them, for models that outgrow one."""
     tensorboard: bool = False
     """Also write scalars for TensorBoard, into the run's folder; needs the extra `tensorboard`."""
 

@@ -79,8 +79,11 @@ class Block(nn.Module):
         fed: Tensor = self.outer(F.dropout(F.relu(self.inner(x)), dropout, dropout > 0))
         return fed
 
-    def forward(self, x: Tensor, mask: Tensor, angles: Tensor | None, dropout: float) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor, angles: Tensor | None, dropout: float, skipped: bool = False) -> Tensor:
         """`x` is `(batch, frames, width)`; `mask` is True at keys that may be attended, `(batch, 1, 1, frames)`."""
+        if skipped:
+            # Its gradients are 0, not missing: data-parallel training waits for every parameter.
+            return x + 0.0 * torch.stack([p.sum() for p in self.parameters()]).sum().to(x.dtype)
         for norm, feed in ((self.norm_attention, False), (self.norm_feedforward, True)):
             entered = norm(x) if self.pre_norm else x
             change = self._feed(entered, dropout) if feed else self._attend(entered, mask, angles)
@@ -132,11 +135,7 @@ class Encoder(nn.Module):
         x = F.dropout(x, dropout, dropout > 0)
         skipped = self._skipped(regularizer)
         for index, block in enumerate(self.blocks):
-            if index in skipped:
-                # Its gradients are 0, not missing: data-parallel training waits for every parameter.
-                x = x + 0.0 * torch.stack([p.sum() for p in block.parameters()]).sum().to(x.dtype)
-            else:
-                x = block(x, mask, angles, dropout)
+            x = block(x, mask, angles, dropout, index in skipped)
         with torch.autocast(x.device.type, enabled=False):
             x = self.norm(x.float())
             return F.log_softmax(self.head(x), dim=-1), lengths

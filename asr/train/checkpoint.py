@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from asr.errors import UserError
+from asr.train.sharding import cut_like
 
 FORMAT = 2
 """1 had no checksum over the state itself."""
@@ -184,8 +185,9 @@ def flatten_optimizer(state: Mapping[str, Any]) -> Tensors:
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, flat: Tensors) -> None:
     """Put `flatten_optimizer`'s tensors back; learning rates and the like stay as constructed."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in flat.items():
         index, key = name.split(".", 1)
-        state.setdefault(int(index), {})[key] = tensor
+        state.setdefault(int(index), {})[key] = cut_like(tensor, parameters[int(index)])
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -15,6 +15,7 @@ from torch.autograd.profiler import record_function
 from torch.nn.parallel import DistributedDataParallel
 
 from asr.config import Config, OptimizerConfig
+from asr.data.batching import MicroBatch
 from asr.data.features import LogMel, pad_waveforms
 from asr.data.manifest import Manifest
 from asr.data.specaugment import specaugment
@@ -31,6 +32,7 @@ from asr.train.clock import Clock, learning_rate_share, reached
 from asr.train.feeder import StepBatch, Work
 from asr.train.gain import GainMeter, audio_seconds, group_work
 from asr.train.ranks import Ranks
+from asr.train.sharding import number, shard
 
 MOMENTS = {"adam": 2, "adamw": 2, "rmsprop": 1, "sgd": 1}
 """Numbers that an optimizer keeps per parameter."""
@@ -133,6 +135,12 @@ class Learner:
         self.student = Encoder(config.features.mels, tokenizer.size, config.model, frame_seconds).to(ranks.device)
         self.teacher = make_teacher(self.student)
         self.features = LogMel(config.features).to(ranks.device)
+        self.sharded = config.train.engine == "fsdp" and ranks.world_size > 1
+        if self.sharded:
+            if config.train.precision == "fp16" or plan.adascale:
+                raise UserError("train.engine: fsdp does without fp16 and scaling.adascale; set precision to bf16")
+            for model in (self.student, self.teacher):
+                shard(model, ranks)
         cut = plan.at(0.0)
         self.optimizer = make_optimizer(self.student, config.optimizer, plan.values(cut.scale).optimizer, fused=True)
         self.precision = kind = autocast_type(config.train.precision, ranks.device)
@@ -147,7 +155,7 @@ class Learner:
                 )
             self.meter = GainMeter(self.student, self.optimizer, config, cut.warmup.count, ranks)
         self.parallel: nn.Module = self.student
-        if ranks.world_size > 1 and self.meter is None:
+        if ranks.world_size > 1 and self.meter is None and not self.sharded:
             ids = [ranks.device.index] if ranks.device.type == "cuda" else None
             self.parallel = DistributedDataParallel(self.student, device_ids=ids, gradient_as_bucket_view=True)
 
@@ -257,6 +265,8 @@ class Learner:
     ) -> None:
         """Add the gradients of some of a step's micro-batches; with the `last` ones ranks exchange theirs."""
         by_teacher = self.config.pseudo.labels == "teacher"
+        if self.sharded:
+            works = self._even(works, batch)
         with record_function("features"):
             clean = [self.load(work) for work in works]
         # All labels are asked for before the student starts, so that a GPU has work while the host waits.
@@ -264,18 +274,31 @@ class Learner:
             packed = [
                 self.label(*c) if by_teacher and not w.labeled else None for w, c in zip(works, clean, strict=True)
             ]
-        # DistributedDataParallel takes the mean over ranks.
-        share = 1 / batch.seconds if self.parallel is self.student else self.ranks.world_size / batch.seconds
+            if self.sharded and by_teacher and batch.positions.started:
+                # Each pass is one that all ranks take part in.
+                for work, features in zip(works, clean, strict=True):
+                    if work.labeled:
+                        self.label(*features)
+        # DistributedDataParallel and FSDP take the mean over ranks.
+        share = (self.ranks.world_size if self.meter is None else 1) / batch.seconds
         for position, (work, features, label) in enumerate(zip(works, clean, packed, strict=True)):
             targets = self._targets_of(work, label, result)
             exchange = last and position == len(works) - 1
-            with nullcontext() if exchange or self.parallel is self.student else self.parallel.no_sync():  # type: ignore[operator]
+            together = exchange or not isinstance(self.parallel, DistributedDataParallel)
+            with nullcontext() if together else self.parallel.no_sync():  # type: ignore[operator]
                 with record_function("student forward and loss"):
                     loss = self._loss(work, features, targets, clock, batch.positions.started)
                 with record_function("backward"):
                     self.scaler.scale(loss * share).backward()  # type: ignore[no-untyped-call]
             result.losses[work.index] = loss.detach()
             losses[0 if work.labeled else 1] += loss.detach()
+
+    def _even(self, works: Sequence[Work], batch: StepBatch) -> list[Work]:
+        """As many micro-batches as any rank has, by ones without an utterance."""
+        total = sum(micro.count for micro in batch.cut.micros(batch.positions.started))
+        missing = -(-total // self.ranks.world_size) - len(works)
+        nothing = MicroBatch(np.zeros(0, dtype=np.int64), self.config.batch.frame_multiple)
+        return [*works, *(Work(total + i, True, nothing, []) for i in range(missing))]
 
     def _targets_of(self, work: Work, label: Tensor | None, result: StepResult) -> list[list[int]]:
         rows = work.batch.rows.tolist()
@@ -309,7 +332,7 @@ class Learner:
         self.scaler.unscale_(self.optimizer)
         bound = self.config.optimizer.max_grad_norm
         # Gradients are the same on every rank by now, and so is their norm, and what follows from it.
-        norm = nn.utils.clip_grad_norm_(self.student.parameters(), float("inf") if bound is None else bound)
+        norm = number(nn.utils.clip_grad_norm_(self.student.parameters(), float("inf") if bound is None else bound))
         labeled, unlabeled, result.grad_norm = torch.cat((losses, norm.double()[None])).tolist()
         result.loss_labeled, result.loss_unlabeled = labeled, unlabeled
         result.moved = bool(np.isfinite(result.grad_norm))

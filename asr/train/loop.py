@@ -34,6 +34,7 @@ from asr.train.metrics import MetricsFile, Totals, label_errors
 from asr.train.progress import Progress
 from asr.train.ranks import Ranks
 from asr.train.rehearsal import memory_bounds, rehearse
+from asr.train.sharding import load_whole, whole
 from asr.train.stop import Preempted
 
 NAMED = 20
@@ -120,8 +121,8 @@ class Loop:
         return checkpoint.step
 
     def _take_up(self, checkpoint: Checkpoint) -> None:
-        self.learner.student.load_state_dict(checkpoint.tensors["student"])
-        self.learner.teacher.load_state_dict(checkpoint.tensors["teacher"])
+        load_whole(self.learner.student, checkpoint.tensors["student"])
+        load_whole(self.learner.teacher, checkpoint.tensors["teacher"])
         restore_optimizer(self.learner.optimizer, checkpoint.tensors["optimizer"])
         state = checkpoint.state
         self.learner.scaler.load_state_dict(state["scaler"])
@@ -141,9 +142,15 @@ class Loop:
 
     def save(self) -> None:
         """Write a checkpoint, once ranks have been found to agree on the teacher."""
-        digests = self.ranks.gather(model_digest(self.learner.teacher))
-        if len(set(digests)) > 1:
-            raise UserError(f"step {self.clock.steps}: teachers differ between ranks ({digests}); not saved")
+        if not self.learner.sharded:
+            digests = self.ranks.gather(model_digest(self.learner.teacher))
+            if len(set(digests)) > 1:
+                raise UserError(f"step {self.clock.steps}: teachers differ between ranks ({digests}); not saved")
+        tensors = {
+            "student": whole(self.learner.student.state_dict()),
+            "teacher": whole(self.learner.teacher.state_dict()),
+            "optimizer": whole(flatten_optimizer(self.learner.optimizer.state_dict())),
+        }
         totals = Totals.of(self.ranks.sum(self.totals.values()))
         for errors in self.ranks.gather(self.reader.errors):
             self.unreadable.update(errors)
@@ -163,11 +170,6 @@ class Loop:
                 "unreadable": dict(sorted(self.unreadable.items())),
                 "scaler": self.learner.scaler.state_dict(),
                 "noise": None if self.learner.meter is None else astuple(self.learner.meter.smoothed),
-            }
-            tensors = {
-                "student": self.learner.student.state_dict(),
-                "teacher": self.learner.teacher.state_dict(),
-                "optimizer": flatten_optimizer(self.learner.optimizer.state_dict()),
             }
             save_checkpoint(self.folder, Checkpoint(self.clock.steps, tensors, state))
             prune_checkpoints(self.folder, self.config.train.keep_last, self.config.train.keep_best)
@@ -279,9 +281,11 @@ class Loop:
             "hours": clock.hours,
             "audio_hours": clock.audio_hours,
         }
+        # A pass through a sharded model is one that all ranks take part in: each decodes everything.
+        share = (0, 1) if self.learner.sharded else (self.ranks.rank, self.ranks.world_size)
         rates: list[float] = []
         for subset, manifest in self.data.dev.items():
-            part = self.decoder.texts(models, manifest, self.reader, (self.ranks.rank, self.ranks.world_size))
+            part = self.decoder.texts(models, manifest, self.reader, share)
             parts = self.ranks.gather(part)
             for name in models:
                 texts = in_order([p[name] for p in parts], len(manifest))

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from processes import finish, start  # type: ignore[import-not-found]
+from test_ranks import even, metrics  # type: ignore[import-not-found]
+
+from asr.train.checkpoint import load_newest
+from asr.train.run import train
+
+if TYPE_CHECKING:
+    from conftest import TinyCorpus
+
+
+def of(corpus: TinyCorpus, engine: str) -> TinyCorpus:
+    """With skipped blocks, and three micro-batches for two ranks in the warm-up."""
+    base = even(corpus).config
+    config = dataclasses.replace(
+        base,
+        model=dataclasses.replace(base.model, dropout=0.1, layerdrop=0.5),
+        batch=dataclasses.replace(base.batch, max_device_seconds=4.0),
+        train=dataclasses.replace(base.train, engine=engine),
+    )
+    return dataclasses.replace(corpus, config=config)
+
+
+def test_sharded_training_is_that_of_whole_models_and_is_gone_on_from_with_any_engine(
+    tiny_corpus: TinyCorpus, tmp_path: Path
+) -> None:
+    sharded, whole = of(tiny_corpus, "fsdp"), of(tiny_corpus, "ddp")
+    finish(whole, tmp_path / "ddp", 2)
+    finish(sharded, tmp_path / "fsdp", 2, stop_after=5)
+    finish(sharded, tmp_path / "fsdp", 2)
+    finish(sharded, tmp_path / "then one", 2, stop_after=5)
+    train(whole.config, whole.manifests, whole.tokens, tmp_path / "then one")
+    ddp = load_newest(tmp_path / "ddp" / "checkpoints")
+    assert ddp is not None
+    for name in ("fsdp", "then one"):
+        other = load_newest(tmp_path / name / "checkpoints")
+        assert other is not None
+        assert other.step == ddp.step == 10
+        for kind, tensors in ddp.tensors.items():
+            assert tensors.keys() == other.tensors[kind].keys()
+            if kind != "optimizer":
+                for key, tensor in tensors.items():
+                    torch.testing.assert_close(other.tensors[kind][key], tensor, rtol=1e-3, atol=1e-5)
+    for line, sharded_line in zip(metrics(tmp_path / "ddp"), metrics(tmp_path / "fsdp"), strict=True):
+        if line["kind"] == "train":
+            assert sharded_line["loss_labeled"] == pytest.approx(line["loss_labeled"], rel=1e-3)
+            assert sharded_line["grad_norm"] == pytest.approx(line["grad_norm"], rel=1e-2)
+            assert sharded_line["labels_kept"] == line["labels_kept"]
+        else:
+            assert sharded_line["teacher"] == line["teacher"]
+
+
+def test_what_sharding_cannot_do_is_said(tiny_corpus: TinyCorpus, tmp_path: Path) -> None:
+    corpus = of(tiny_corpus, "fsdp")
+    scaling = dataclasses.replace(corpus.config.scaling, adascale=True)
+    corpus = dataclasses.replace(corpus, config=dataclasses.replace(corpus.config, scaling=scaling, batch_scale=4.0))
+    training = start(corpus, tmp_path, 2)
+    assert training.wait() == [2, 2]
+    assert "fsdp does without" in training.said()
