@@ -32,7 +32,7 @@ from asr.train.clock import Clock, learning_rate_share, reached
 from asr.train.feeder import StepBatch, Work
 from asr.train.gain import GainMeter, audio_seconds, group_work
 from asr.train.ranks import Ranks
-from asr.train.sharding import number, shard
+from asr.train.sharding import joined, shard
 
 MOMENTS = {"adam": 2, "adamw": 2, "rmsprop": 1, "sgd": 1}
 """Numbers that an optimizer keeps per parameter."""
@@ -332,7 +332,7 @@ class Learner:
         self.scaler.unscale_(self.optimizer)
         bound = self.config.optimizer.max_grad_norm
         # Gradients are the same on every rank by now, and so is their norm, and what follows from it.
-        norm = number(nn.utils.clip_grad_norm_(self.student.parameters(), float("inf") if bound is None else bound))
+        norm = joined(nn.utils.clip_grad_norm_(self.student.parameters(), float("inf") if bound is None else bound))
         labeled, unlabeled, result.grad_norm = torch.cat((losses, norm.double()[None])).tolist()
         result.loss_labeled, result.loss_unlabeled = labeled, unlabeled
         result.moved = bool(np.isfinite(result.grad_norm))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from asr.config import Config
 from asr.data.audio import AudioReader
@@ -146,11 +146,13 @@ class Loop:
             digests = self.ranks.gather(model_digest(self.learner.teacher))
             if len(set(digests)) > 1:
                 raise UserError(f"step {self.clock.steps}: teachers differ between ranks ({digests}); not saved")
-        tensors = {
-            "student": whole(self.learner.student.state_dict()),
-            "teacher": whole(self.learner.teacher.state_dict()),
-            "optimizer": whole(flatten_optimizer(self.learner.optimizer.state_dict())),
+        parts: dict[str, Mapping[str, Tensor]] = {
+            "student": self.learner.student.state_dict(),
+            "teacher": self.learner.teacher.state_dict(),
+            "optimizer": flatten_optimizer(self.learner.optimizer.state_dict()),
         }
+        # What is sharded is put together by all ranks; what is not, the writing one has.
+        tensors = {k: whole(t) for k, t in parts.items()} if self.learner.sharded or self.ranks.main else {}
         totals = Totals.of(self.ranks.sum(self.totals.values()))
         for errors in self.ranks.gather(self.reader.errors):
             self.unreadable.update(errors)

@@ -6,37 +6,44 @@ Checkpoints hold whole tensors, as with one device: any number of devices, with 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-import torch
 from torch import Tensor, nn
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
-from torch.distributed.tensor import DTensor, distribute_tensor
 
 from asr.model.encoder import Encoder
 from asr.train.ranks import Ranks
 
+# Sharded tensors are told by what they can do: importing their class takes longer than most commands.
+
 
 def shard(model: Encoder, ranks: Ranks) -> None:
     """Cut each block's parameters, and those around the blocks, between ranks. They are put together when used."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
     mesh = init_device_mesh(ranks.device.type, (ranks.world_size,))
     for module in (*model.blocks, model):
         # The teacher has no backward pass after which its parameters would be cut again.
         fully_shard(module, mesh=mesh, reshard_after_forward=True)
 
 
+def joined(tensor: Any) -> Tensor:
+    """A tensor, put together where it is sharded; on its device."""
+    full: Tensor = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+    return full
+
+
 def whole(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Sharded tensors put together, on the host. All ranks must ask for the same ones."""
-    return {
-        name: (tensor.full_tensor() if isinstance(tensor, DTensor) else tensor).detach().cpu()
-        for name, tensor in tensors.items()
-    }
+    return {name: joined(tensor).detach().cpu() for name, tensor in tensors.items()}
 
 
-def cut_like(tensor: Tensor, other: Tensor) -> Tensor:
+def cut_like(tensor: Tensor, other: Any) -> Tensor:
     """This rank's part of a whole tensor where `other`, of its shape, is sharded; else the tensor."""
-    if not isinstance(other, DTensor) or tensor.shape != other.shape:
+    if not hasattr(other, "placements") or tensor.shape != other.shape:
         return tensor
+    from torch.distributed.tensor import distribute_tensor
+
     # Every rank has read the same file.
     return distribute_tensor(tensor.to(other.device), other.device_mesh, other.placements, src_data_rank=None)
 
@@ -45,8 +52,3 @@ def load_whole(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """`load_state_dict` of whole tensors, into a model that may be sharded."""
     own = model.state_dict()
     model.load_state_dict({k: cut_like(t, own[k]) if k in own else t for k, t in tensors.items()})
-
-
-def number(tensor: Tensor) -> Tensor:
-    """A norm over sharded tensors as a plain scalar."""
-    return tensor.full_tensor() if isinstance(tensor, DTensor) else torch.as_tensor(tensor)
