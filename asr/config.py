@@ -189,7 +189,7 @@ class TrainConfig:
     max_skipped_steps: int = 50
     """Steps in a row with a non-finite loss or gradient after which training gives up."""
     max_bad_audio: int = 100
-    """Unreadable utterances after which training gives up."""
+    """Unreadable utterances, of one process, after which training gives up."""
     loader_threads: int = 2
     engine: Literal["ddp", "fsdp"] = "ddp"
     """How several devices share a step. ddp: each holds the whole model; fsdp: student, teacher and optimizer are cut
