@@ -186,7 +186,6 @@ def test_no_file_outside_a_checkpoint_is_read_whatever_its_state_names(tmp_path:
         {"labeled": [1]},
         {"unlabeled": [10**30, 0]},
         {"totals": [1.0]},
-        {"scaler": []},
         {"unreadable": 3},
     ],
     ids=lambda change: next(iter(change)),

@@ -202,7 +202,8 @@ class Loop:
                 if self.ranks.sum([len(self.stops)])[0] > 0:
                     if self.saved_step != self.clock.steps:
                         self.save()
-                    raise Preempted(f"stopped by signal at step {self.clock.steps}; a checkpoint is saved")
+                    saved = "; a checkpoint is saved" if self.clock.steps else ""
+                    raise Preempted(f"stopped by signal at step {self.clock.steps}{saved}")
                 self._advance(next(batches))
         finally:
             self.progress.close()

@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from conftest import TinyCorpus
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-# The last two are imported by a first step, which takes longer than the whole of a tiny run.
-_CONTEXT.set_forkserver_preload(["processes", "asr.train.run", "torchaudio.transforms", "torch._dynamo"])
+# The last three are imported by a first step, which takes longer than the whole of a tiny run.
+_CONTEXT.set_forkserver_preload(
+    ["processes", "asr.train.run", "torchaudio.transforms", "torch._dynamo", "torch.distributed.fsdp"]
+)
 
 Fault = Callable[[], None]
 """Called in a process before it trains."""
