@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from hypothesis import settings
 
 from asr.config import (
     BatchConfig,
@@ -26,6 +27,9 @@ from asr.data.manifest import Utterance, write_manifest
 from asr.data.tokens import build_tokens
 from asr.score.transcripts import write_transcripts
 
+# A busy machine is no mistake of the code's.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 # Threads that compete are slower than one, and tests may run beside each other.
 torch.set_num_threads(1)
 
