@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from asr.data.symbols import BOUNDARY
 from asr.data.tokens import BLANK, CharTokenizer, Tokenizer
 from asr.errors import UserError
 from asr.recognizer.audio import AudioFile, read_audio
 from asr.recognizer.recognizer import Recognizer
-from asr.recognizer.symbols import BOUNDARY
 from asr.recognizer.transcribe import Transcript
 from asr.recognizer.words import Peak, Word, find_peaks, spell_word
 from asr.score.transcripts import read_transcripts

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from asr.data.audio import SAMPLE_RATE, Samples
 from asr.data.features import LogMel, pad_waveforms
+from asr.data.symbols import read_symbols
 from asr.data.tokens import load_tokenizer
 from asr.errors import UserError
 from asr.model.encoder import Encoder
 from asr.recognizer.pauses import choose_cuts, relative_loudness
-from asr.recognizer.symbols import read_symbols
 from asr.recognizer.trained import TrainedModel
 from asr.recognizer.windows import Segment, join_windows, place_windows
 from asr.recognizer.words import Word, best_peaks, group_words, spell_word

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from asr.data.symbols import BOUNDARY
 from asr.data.tokens import BLANK
-from asr.recognizer.symbols import BOUNDARY
 
 
 @dataclass(frozen=True)
