@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--exp-dir", type=Path, default=Path("exp"), help="results (default: exp)")
     parser.add_argument("--batch-scale", type=float, metavar="κ", help="times the base batch (default: 1)")
     parser.add_argument("--nproc", type=int, default=1, metavar="N", help="processes on this machine, one per GPU")
+    parser.add_argument("--decoder", choices=("greedy", "beam", "lm"), help="of stage 4 (default: greedy)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
     parser.add_argument("--dry-run", action="store_true", help="say what would run")
 
@@ -46,6 +47,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.stop_stage < arguments.stage:
         raise UserError(f"--stop-stage {arguments.stop_stage} lies before --stage {arguments.stage}")
     config = find_config(arguments.corpus, arguments.set, arguments.batch_scale)
+    if arguments.decoder is not None:
+        config = dataclasses.replace(config, decode=dataclasses.replace(config.decode, decoder=arguments.decoder))
+    if config.decode.decoder == "lm" and arguments.stop_stage >= 4:
+        # Not only after hours of training.
+        from asr.decode.language_model import check_package
+
+        check_package()
     # Also refuses an impossible κ before anything is prepared.
     from asr.scaling.plan import Plan
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from asr.data.tokens import Tokenizer
@@ -24,6 +25,12 @@ class LanguageModel:
     path: Path
     words: list[str] | None
     """The lexicon: words that may be written. None: the model is one of tokens, and writes whatever they spell."""
+
+
+def check_package() -> None:
+    """Raises UserError where no package for decoding with a language model is installed. Nothing is imported."""
+    if not any(find_spec(name) for name in ("flashlight", "ctc_beam_decoder")):
+        raise UserError(TO_INSTALL)
 
 
 def token_texts(texts: Iterable[str], tokenizer: Tokenizer, symbols: Sequence[str]) -> Iterator[list[str]]:

@@ -34,7 +34,7 @@ class OpenVocabularySearch:
         """Arguments are those of `FlashlightSearch`. Raises UserError where the model is one of tokens."""
         if model.words is None:
             raise UserError(
-                f"{model.path}: a model of tokens, which only flashlight-text takes; it has wheels for Python up to 3.12"
+                f"{model.path}: a model of tokens, which needs flashlight-text; it has wheels up to Python 3.12"
             )
         self._model, self._tokenizer, self._width = model, tokenizer, width
         # Its words are those of `str.split`; its blank writes nothing.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +20,15 @@ from asr.errors import UserError
 
 Search = Callable[[Tensor, Tensor], list[list[int]]]
 """Token ids of each utterance, from log-probabilities `(batch, frames, tokens)` and real frames `(batch,)`."""
+
+
+@dataclass(frozen=True)
+class NamedSearch:
+    name: str
+    """As people read it, with its settings."""
+    folder: str
+    """Below a run's `evaluation`."""
+    run: Search
 
 
 class WeightedSearch(Protocol):
