@@ -44,7 +44,7 @@ def fingerprint(path: Path) -> str:
 
 
 def read_tuned(run: Path) -> list[Tuned]:
-    """What has been tuned for a run, in that order. Raises UserError where the file is not what `write_tuned` writes."""
+    """What has been tuned for a run, in that order. Raises UserError where the file is not `write_tuned`'s."""
     path = run / TUNED_FILE
     try:
         return [Tuned(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]

@@ -38,7 +38,12 @@ def lm_path(experiment: Experiment, paths: Paths) -> Path:
     if decode.lm:
         return Path(decode.lm).expanduser().absolute()
     units = "tokens" if decode.lexicon == NO_LEXICON else "words"
-    return experiment.home / "lm" / digest([ORDERS[units], paths.manifests.name, paths.tokens.name]) / f"{units}.arpa"
+    return own_lm_path(experiment, paths, units, ORDERS[units])
+
+
+def own_lm_path(experiment: Experiment, paths: Paths, units: str, order: int) -> Path:
+    """Where a model of the labeled text lies."""
+    return experiment.home / "lm" / digest([order, paths.manifests.name, paths.tokens.name]) / f"{units}.arpa"
 
 
 def make_lm(names: Sequence[str], tokens: Path, units: str, order: int, out: Path) -> str:
