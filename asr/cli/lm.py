@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="FILE.arpa", help="default: where stage 4 looks for it")
     parser.add_argument("--units", choices=("words", "tokens"), default="words", help="tokens: to use without lexicon")
     parser.add_argument("--order", type=int, metavar="N", help="longest n-gram (default: 3 words, 6 tokens)")
-    parser.add_argument("--tokens", type=Path, metavar="DIR", help="token inventory (default: the corpus')")
+    parser.add_argument("--tokens", type=Path, metavar="DIR", help="the recognizer's tokens, such as RUN/tokens")
     add_experiment_arguments(parser)
     parser.epilog = "A text has a sentence a line (.gz or not), or is a .trans.txt or a manifest (.jsonl)."
 
@@ -27,14 +27,14 @@ def run(arguments: argparse.Namespace) -> int:
     order = arguments.order or ORDERS[arguments.units]
     if not 1 <= order <= max(ORDERS.values()):
         raise UserError(f"--order {order}: must be between 1 and {max(ORDERS.values())}, what KenLM's packages read")
-    if arguments.text and arguments.out is None:
-        raise UserError("a model of these texts needs a place: give --out FILE.arpa")
-    names, out, tokens = arguments.text, arguments.out, arguments.tokens
-    if not names or tokens is None:
-        experiment = find_experiment(arguments)
-        paths = find_paths(experiment)
-        names = names or [str(paths.manifests / "labeled.jsonl")]
-        out = out or own_lm_path(experiment, paths, arguments.units, order)
-        tokens = tokens or paths.tokens
-    print(make_lm(names, tokens, arguments.units, order, out))
+    if arguments.text:
+        if arguments.out is None or arguments.tokens is None:
+            raise UserError("of these texts: give --out FILE.arpa and, for how words are written, --tokens RUN/tokens")
+        print(make_lm(arguments.text, arguments.tokens, arguments.units, order, arguments.out))
+        return 0
+    experiment = find_experiment(arguments)
+    paths = find_paths(experiment)
+    out = arguments.out or own_lm_path(experiment, paths, arguments.units, order)
+    labeled = str(paths.manifests / "labeled.jsonl")
+    print(make_lm([labeled], arguments.tokens or paths.tokens, arguments.units, order, out))
     return 0

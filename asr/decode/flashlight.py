@@ -173,4 +173,5 @@ class FlashlightSearch:
             # Not even one word fits.
             return []
         # Before the first frame and behind the last one there is a token of no meaning.
-        return [i for i in collapse(np.array(found[0].tokens[1:-1])) if i < self._known]
+        ids = [i for i in collapse(np.array(found[0].tokens[1:-1])) if i < self._known]
+        return ids[:-1] if ids[-1:] == [self._boundary] else ids

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from asr.config import DecodeConfig
 from asr.errors import UserError
 
 TUNED_FILE = "tuned.json"
@@ -57,6 +58,20 @@ def read_tuned(run: Path) -> list[Tuned]:
 def find_tuned(run: Path, lm_sha256: str, lexicon: str) -> Tuned | None:
     found = [t for t in read_tuned(run) if (t.lm_sha256, t.lexicon) == (lm_sha256, lexicon)]
     return found[-1] if found else None
+
+
+def choose_weights(config: DecodeConfig, tuned: Tuned | None) -> tuple[float, float, str]:
+    """Weight, word score, and where they come from: the settings, or else tuning, or else what is usual."""
+    weight, score = USUAL if tuned is None else (tuned.lm_weight, tuned.word_score)
+    if config.lm_weight is not None and config.word_score is not None:
+        note = "weights as set"
+    elif tuned is None:
+        note = "weights as usual; `kappa-asr tune` finds better ones on a dev subset"
+    else:
+        note = f"weights tuned on {tuned.utterances} utterances of {tuned.subset}, whose WER they flatter"
+    weight = weight if config.lm_weight is None else config.lm_weight
+    score = score if config.word_score is None else config.word_score
+    return weight, score, note
 
 
 def write_tuned(run: Path, tuned: Tuned) -> Path:

@@ -15,7 +15,7 @@ from asr.decode.corpus import read_sentences
 from asr.decode.language_model import NO_LEXICON, ORDERS, token_texts
 from asr.decode.ngram import train_ngrams
 from asr.decode.search import NamedSearch, fuse, search_prefixes
-from asr.decode.tuning import USUAL, find_tuned, fingerprint
+from asr.decode.tuning import choose_weights, find_tuned, fingerprint
 from asr.recipe.experiment import Experiment, Paths, digest
 
 Tell = Callable[[str], None]
@@ -101,15 +101,7 @@ def choose_decoding(experiment: Experiment, paths: Paths) -> Decoding:
         known = fingerprint(path) if decode.lm or path.is_file() else ""
         named = decode.lexicon not in ("", NO_LEXICON)
         tuned = find_tuned(paths.run, known, decode.lexicon)
-        weight, score = USUAL if tuned is None else (tuned.lm_weight, tuned.word_score)
-        if decode.lm_weight is not None or decode.word_score is not None:
-            note = "weights as set"
-        elif tuned is None:
-            note = "weights as usual; `kappa-asr tune` finds better ones on a dev subset"
-        else:
-            note = f"weights tuned on {tuned.utterances} utterances of {tuned.subset}, whose WER they flatter"
-        weight = weight if decode.lm_weight is None else decode.lm_weight
-        score = score if decode.word_score is None else decode.word_score
+        weight, score, note = choose_weights(decode, tuned)
         decode = dataclasses.replace(decode, lm=str(path), lm_weight=weight, word_score=score)
         about = f"lm {path.stem} {weight:g} {score:+g}"
         matters += [known, weight, score, fingerprint(Path(decode.lexicon)) if named else decode.lexicon]
