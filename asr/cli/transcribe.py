@@ -44,9 +44,7 @@ def add_decoder_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--decoder", choices=("greedy", "beam", "lm"), default=usual.decoder, help="default: greedy")
     group.add_argument("--beam", type=int, default=usual.beam, metavar="N", help=f"default: {usual.beam} hypotheses")
     group.add_argument("--lm", default="", metavar="FILE", help="ARPA or KenLM binary; default: as tuned")
-    group.add_argument(
-        "--lexicon", default="", metavar="FILE|none", help="words that may be written; default: the LM's"
-    )
+    group.add_argument("--lexicon", default="", metavar="FILE|none", help="words to write; default: those of the LM")
     group.add_argument("--lm-weight", type=float, metavar="X", help="default: as tuned")
     group.add_argument("--word-score", type=float, metavar="X", help="nats for each word; default: as tuned")
     group.add_argument("--hotword", action="append", default=[], metavar="TEXT", help="expected word or phrase")

@@ -112,7 +112,7 @@ class FlashlightSearch:
         self._tree = None if model.words is None else self._plant(units[:-1], tokenizer, str(model.path))
 
     def _plant(self, words: Sequence[str], tokenizer: Tokenizer, where: str) -> Any:
-        tree = flashlight.Trie(self._silence + 1, self._silence)
+        tree = flashlight.Trie(self._known + 1, self._silence)
         start = self._model.start(False)
         end = [] if self._boundary is None else [self._boundary]
         spelled = 0
@@ -151,9 +151,12 @@ class FlashlightSearch:
             unknown = self._dictionary.get_index(UNKNOWN)
             decoder = flashlight.LexiconDecoder(options, self._tree, model, self._silence, BLANK, unknown, [], False)
 
+        # The decoder does not keep a model alive that is written in Python.
+        held = decoder, model
+
         def search(log_probs: Tensor, lengths: Tensor) -> list[list[int]]:
             rows = log_probs.float().cpu()
-            return [self._best(decoder, row[:count]) for row, count in zip(rows, lengths.tolist(), strict=True)]
+            return [self._best(held[0], row[:count]) for row, count in zip(rows, lengths.tolist(), strict=True)]
 
         return search
 
