@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import sys
 from pathlib import Path
 
@@ -163,7 +164,7 @@ def test_a_model_and_a_lexicon_that_do_not_fit_are_refused(tokens: Path, tmp_pat
     symbols = read_symbols(tokens)
     with pytest.raises(UserError, match="kappa-asr lm --units tokens"):
         open_language_model(words_arpa, "none", symbols)
-    with pytest.raises(UserError, match="set decode.lexicon to none"):
+    with pytest.raises(UserError, match="a model of tokens, not of words"):
         open_language_model(tokens_arpa(tmp_path, tokens), "", symbols)
     (tmp_path / "binary").write_bytes(b"mmap lm http://kheafield.com/code format version 5\n\0")
     with pytest.raises(UserError, match="the words of a binary cannot be read"):
@@ -176,8 +177,6 @@ def test_a_model_and_a_lexicon_that_do_not_fit_are_refused(tokens: Path, tmp_pat
 
 @CHARACTERS
 def test_texts_are_read_in_any_form_and_written_as_the_recognizer_writes(tokens: Path, tmp_path: Path) -> None:
-    import gzip
-
     (tmp_path / "a.txt").write_text("One, two!\n\n")
     with gzip.open(tmp_path / "b.txt.gz", "wt") as file:
         file.write("don't\n")

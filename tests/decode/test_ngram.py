@@ -69,7 +69,7 @@ def test_every_ngram_of_the_text_is_there_and_none_spans_two_sentences() -> None
 
 
 def test_bigrams_have_the_probabilities_of_the_formula(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ngram, "_discounts", lambda counts: np.array([0.0, 0.5, 0.75, 1.0]))
+    monkeypatch.setattr(ngram, "_discounts", lambda _: np.array([0.0, 0.5, 0.75, 1.0]))
     model = train_ngrams([["A", "B"], ["A", "B"], ["A", "C"]], 2)
     # Vocabulary: <unk>, </s>, A, B, C. Words before: A after 1, B after 1, C after 1, </s> after 2 different ones.
     row = {(model.words[c], model.words[w]): r for r, (c, w) in enumerate(zip(*_columns(model), strict=True))}
