@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,11 +33,9 @@ def choose_subset(config: Config, name: str | None) -> str:
         UserError: it is none of the recipe's dev subsets, or a test set.
     """
     dev = [Path(subset).name for subset in config.corpus.dev]
-    fit = [subset for subset in dev if "test" not in subset.lower()]
+    fit = [subset for subset in dev if "test" not in re.split("[^a-z]+", subset.lower())]
     if not fit:
-        raise UserError(
-            f"corpus.dev = {', '.join(dev) or 'nothing'}: no dev subset to tune on; test sets are not for it"
-        )
+        raise UserError(f"corpus.dev = {', '.join(dev) or 'nothing'}: no subset to tune on; a test set is not for that")
     if name is None:
         return fit[0]
     if name not in fit:
