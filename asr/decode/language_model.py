@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -15,8 +16,10 @@ NO_LEXICON = "none"
 ORDERS = {"words": 3, "tokens": 6}
 """Longest n-grams of a model that is made here; KenLM, as packages come with it, reads up to 6."""
 
+PACKAGE = "flashlight-text" if sys.version_info < (3, 13) else "ctc-beam-decoder"
 TO_INSTALL = (
-    'decoding with a language model needs a package: pip install "kappa-asr[lm]"; greedy and beam decoding need none'
+    f"decoding with a language model needs a package: {sys.executable} -m pip install {PACKAGE}; "
+    "greedy and beam decoding need none"
 )
 
 
