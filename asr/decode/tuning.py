@@ -91,7 +91,9 @@ def _around(point: tuple[float, float], steps: tuple[float, float]) -> Iterator[
             yield round(max(0.0, point[0] + weight * steps[0]), 4), round(point[1] + score * steps[1], 4)
 
 
-def descend(measure: Callable[[float, float], float]) -> tuple[tuple[float, float], float]:
+def descend(
+    measure: Callable[[float, float], float], steps: tuple[float, float] = FIRST_STEPS
+) -> tuple[tuple[float, float], float]:
     """The weight and word score of lowest WER that a walk over a grid finds, and this WER.
 
     The walk goes to the best of the neighbours until there is none better; then the grid becomes finer. Of equally
@@ -99,9 +101,10 @@ def descend(measure: Callable[[float, float], float]) -> tuple[tuple[float, floa
 
     Args:
         measure: WER at a weight and a word score.
+        steps: the first ones, in either; 0 leaves it as it is.
     """
     known: dict[tuple[float, float], float] = {}
-    point, steps, fineness = USUAL, FIRST_STEPS, 1
+    point, fineness = USUAL, 1
     while True:
         for place in _around(point, steps):
             if place not in known:

@@ -16,8 +16,9 @@ from asr.data.audio import AudioReader
 from asr.data.manifest import Manifest
 from asr.data.tokens import load_tokenizer
 from asr.decode.decoder import references
+from asr.decode.language_model import NO_LEXICON
 from asr.decode.search import fuse
-from asr.decode.tuning import Tuned, descend, fingerprint, write_tuned
+from asr.decode.tuning import FIRST_STEPS, Tuned, descend, fingerprint, write_tuned
 from asr.errors import UserError
 from asr.recipe.decoding import ensure_lm
 from asr.recipe.experiment import Experiment, Paths
@@ -111,7 +112,10 @@ def tune(
         return wer
 
     tell(f"{subset}: {len(manifest)} utterances, {manifest.hours:.2f} h, {model}")
-    (weight, score), wer = descend(measure)
+    # Without words nothing is scored for them.
+    (weight, score), wer = descend(
+        measure, FIRST_STEPS if config.decode.lexicon != NO_LEXICON else (FIRST_STEPS[0], 0.0)
+    )
     tell(f"best: weight {weight:g}, word score {score:+g}, WER {wer:.2%} (flattered: it is what was tuned on)")
     return write_tuned(
         paths.run,

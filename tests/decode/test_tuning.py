@@ -32,6 +32,10 @@ def test_where_nothing_differs_the_usual_weights_stay() -> None:
     assert descend(lambda *_: 0.5) == (USUAL, 0.5)
 
 
+def test_a_step_of_0_leaves_the_word_score_alone() -> None:
+    assert descend(lambda weight, score: (weight - 1.5) ** 2 + score**2, (0.4, 0.0)) == ((1.5, 0.0), 0.0)
+
+
 def test_what_was_tuned_is_found_by_language_model_and_lexicon(tmp_path: Path) -> None:
     assert read_tuned(tmp_path) == []
     other = dataclasses.replace(TUNED, lm_sha256="bb")
