@@ -214,7 +214,7 @@ class DecodeConfig:
     lm_weight: float | None = None
     """What the language model's log-probabilities are multiplied with; empty: what `kappa-asr tune` found."""
     word_score: float | None = None
-    """Added for every word of the lexicon, in nats: more of it makes longer texts. Empty: what `kappa-asr tune` found."""
+    """Nats for every word of the lexicon: more of them make longer texts. Empty: what `kappa-asr tune` found."""
     hotwords: tuple[str, ...] = ()
     """Words or phrases that are expected: texts that have them are worth more."""
     hotword_score: float = 6.0

@@ -68,24 +68,28 @@ def _speeds(manifest: Manifest, found: Decoded) -> str:
 
 
 def _write_scores(folder: Path, scores: list[dict[str, Any]], step: int) -> str:
-    """Add rows to those that the same checkpoint's other decoders have left; returns the tables of all."""
-    path = folder / "scores.json"
+    """Add rows to those that the same checkpoint's other decoders have left; returns the table of all."""
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         before = []
     new = {row["decoder"] for row in scores}
-    kept = [row for row in before if row.get("step") == step and row["decoder"] not in new]
-    rows = sorted([*kept, *scores], key=lambda row: row["decoder"] != GREEDY.name)
-    tables = [
-        f"{name}\n{format_scores([row for row in rows if row['decoder'] == name])}"
-        for name in dict.fromkeys(row["decoder"] for row in rows)
+    # An older program's rows may lack something.
+    kept = [r for r in before if r.get("step") == step and r.keys() >= scores[0].keys() and r["decoder"] not in new]
+    rows = [*kept, *scores]
+    subsets = list(dict.fromkeys(row["subset"] for row in scores))
+    rows = [
+        row
+        for subset in subsets
+        for row in sorted(rows, key=lambda r: r["decoder"] != GREEDY.name)
+        if row["subset"] == subset
     ]
-    for name, content in (("scores.json", json.dumps(rows, indent=1)), ("scores.txt", "\n\n".join(tables))):
+    table = format_scores(rows, ("subset", "decoder", "model"))
+    for name, content in (("scores.json", json.dumps(rows, indent=1)), ("scores.txt", table)):
         aside = folder / f".{name}.partial"
         aside.write_text(content + "\n", encoding="utf-8")
         aside.replace(folder / name)
-    return "\n\n".join(tables)
+    return table
 
 
 def evaluate(
@@ -96,7 +100,7 @@ def evaluate(
     search: NamedSearch | None = None,
     tell: Callable[[str], object] = lambda _: None,
 ) -> str:
-    """Decode the dev subsets with the run's newest checkpoint, and score; returns the tables as text.
+    """Decode the dev subsets with the run's newest checkpoint, and score; returns the table as text.
 
     Writes `evaluation/scores.json`, references, and hypotheses in LibriSpeech's `.trans.txt` form.
 
