@@ -64,9 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
         experiment = dataclasses.replace(experiment, config=config)
     if config.decode.decoder == "lm" and arguments.stop_stage >= 4:
         # Not only after hours of training.
-        from asr.decode.language_model import check_package
+        from asr.decode.language_model import check_decoding
 
-        check_package()
+        check_decoding(config.decode)
     # Also refuses an impossible κ before anything is prepared.
     from asr.scaling.plan import Plan
 

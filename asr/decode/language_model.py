@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from asr.config import DecodeConfig
 from asr.data.tokens import Tokenizer
 from asr.decode.arpa import is_arpa, read_words
 from asr.errors import UserError
@@ -34,6 +35,15 @@ def check_package() -> None:
     """Raises UserError where no package for decoding with a language model is installed. Nothing is imported."""
     if not any(find_spec(name) for name in ("flashlight", "ctc_beam_decoder")):
         raise UserError(TO_INSTALL)
+
+
+def check_decoding(config: DecodeConfig) -> None:
+    """Raises UserError where decoding with a language model would end for want of a package or a file."""
+    check_package()
+    if config.lm:
+        is_arpa(Path(config.lm).expanduser())
+    if config.lexicon not in ("", NO_LEXICON):
+        _read_lexicon(Path(config.lexicon))
 
 
 def token_texts(texts: Iterable[str], tokenizer: Tokenizer, symbols: Sequence[str]) -> Iterator[list[str]]:

@@ -42,6 +42,13 @@ def search_greedily(log_probs: Tensor, lengths: Tensor) -> list[list[int]]:
     return [label.ids for label in unpack_best(pack_best(log_probs, lengths))]
 
 
+def check_hotwords(phrases: Sequence[str], tokenizer: Tokenizer) -> None:
+    """Raises UserError where a phrase could never be written."""
+    for phrase in phrases:
+        if tokenizer.decode(tokenizer.encode(phrase)) != " ".join(phrase.upper().split()):
+            raise UserError(f"hotword {phrase!r}: has characters that the model has no token for; spell it out")
+
+
 def fuse(config: DecodeConfig, path: Path, tokens: Path) -> WeightedSearch:
     """A search with the language model at `path`.
 
@@ -49,6 +56,7 @@ def fuse(config: DecodeConfig, path: Path, tokens: Path) -> WeightedSearch:
         UserError: the model, its lexicon or a package is missing, or they do not belong together.
     """
     symbols, tokenizer = read_symbols(tokens), load_tokenizer(tokens)
+    check_hotwords(config.hotwords, tokenizer)
     model = open_language_model(path, config.lexicon, symbols)
     hotwords = config.hotwords, config.hotword_score
     try:
@@ -69,6 +77,7 @@ def _without_flashlight(
 
 
 def search_prefixes(config: DecodeConfig, tokens: Path) -> BeamSearch:
-    """A beam search without a language model."""
+    """A beam search without a language model. Raises UserError where a hotword cannot be written."""
+    check_hotwords(config.hotwords, load_tokenizer(tokens))
     hotwords = Hotwords(config.hotwords, config.hotword_score) if config.hotwords else None
     return BeamSearch(config.beam, config.tokens, read_symbols(tokens), hotwords)

@@ -105,6 +105,8 @@ def choose_decoding(experiment: Experiment, paths: Paths) -> Decoding:
         decode = dataclasses.replace(decode, lm=str(path), lm_weight=weight, word_score=score)
         about = f"lm {path.stem} {weight:g} {score:+g}"
         matters += [known, weight, score, fingerprint(Path(decode.lexicon)) if named else decode.lexicon]
+    if decode.hotwords:
+        about += f", {len(decode.hotwords)} hotwords"
     matters.append(_newest_checkpoint(paths.run))
     return Decoding(decode, f"{decode.decoder}-{digest(matters)}", about, note)
 

@@ -75,7 +75,8 @@ def _write_scores(folder: Path, scores: list[dict[str, Any]], step: int) -> str:
         before = []
     new = {row["decoder"] for row in scores}
     # An older program's rows may lack something.
-    kept = [r for r in before if r.get("step") == step and r.keys() >= scores[0].keys() and r["decoder"] not in new]
+    wanted = set(scores[0]) if scores else set()
+    kept = [row for row in before if row.get("step") == step and wanted <= set(row) and row["decoder"] not in new]
     rows = [*kept, *scores]
     subsets = list(dict.fromkeys(row["subset"] for row in scores))
     rows = [

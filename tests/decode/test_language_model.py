@@ -18,7 +18,7 @@ from asr.decode.arpa import write_arpa
 from asr.decode.corpus import read_sentences
 from asr.decode.language_model import TO_INSTALL, check_package, open_language_model, token_texts
 from asr.decode.ngram import train_ngrams
-from asr.decode.search import fuse, search_greedily
+from asr.decode.search import fuse, search_greedily, search_prefixes
 from asr.errors import UserError
 
 TEXTS = ["THE CAT SAT", "THE CAT RAN", "A CAT SAT", "THE DOG RAN", "A DOG SAT", "THE CAT SAT", "THE BAT RAN"]
@@ -173,6 +173,13 @@ def test_a_model_and_a_lexicon_that_do_not_fit_are_refused(tokens: Path, tmp_pat
     assert open_language_model(tmp_path / "binary", str(tmp_path / "lexicon"), symbols).words == ["CAT", "DOG"]
     with pytest.raises(UserError, match="cannot read lexicon"):
         open_language_model(words_arpa, str(tmp_path / "absent"), symbols)
+
+
+@CHARACTERS
+def test_a_hotword_that_cannot_be_spelled_is_refused(tokens: Path, words_arpa: Path) -> None:
+    for search in (lambda c: search_prefixes(c, tokens), lambda c: fuse(c, words_arpa, tokens)):
+        with pytest.raises(UserError, match="hotword 'C3PO': has characters"):
+            search(DecodeConfig(hotwords=("fine", "C3PO")))
 
 
 @CHARACTERS

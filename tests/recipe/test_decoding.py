@@ -109,7 +109,7 @@ def test_a_language_model_is_made_tuned_and_used(
     assert "words.arpa, weight 0.25, word score 1.5: weights tuned on" in capsys.readouterr().err
 
 
-def test_a_missing_package_is_said_before_training(
+def test_a_package_or_file_that_is_missing_is_said_before_training(
     recipe: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in ("flashlight", "ctc_beam_decoder"):
@@ -117,6 +117,10 @@ def test_a_missing_package_is_said_before_training(
     for arguments in ([*recipe, "--decoder", "lm"], ["tune", *recipe[1:]]):
         assert main(arguments) == 2
         assert "-m pip install " in capsys.readouterr().err
+    monkeypatch.undo()
+    monkeypatch.setattr("asr.decode.language_model.check_package", lambda: None)
+    assert main([*recipe, "--decoder", "lm", "--set", f"decode.lm={tmp_path / 'absent.arpa'}"]) == 2
+    assert "absent.arpa: cannot read language model" in capsys.readouterr().err
     assert not (tmp_path / "exp").exists()
 
 
