@@ -109,21 +109,24 @@ class FlashlightSearch:
             self._model = KenLM(str(model.path), self._dictionary)
         except RuntimeError as error:
             raise UserError(f"{model.path}: KenLM cannot read this language model ({error})") from None
-        self._tree = None if model.words is None else self._plant(units[:-1], tokenizer, str(model.path))
+        self._spellings = None if model.words is None else self._spell(units[:-1], tokenizer, str(model.path))
+        self._tree = None if self._hotwords or not self._spellings else self._plant(self._model)
 
-    def _plant(self, words: Sequence[str], tokenizer: Tokenizer, where: str) -> Any:
-        tree = flashlight.Trie(self._known + 1, self._silence)
-        start = self._model.start(False)
+    def _spell(self, words: Sequence[str], tokenizer: Tokenizer, where: str) -> list[tuple[int, list[int]]]:
+        """Numbers and tokens of the words that can be spelled without losing letters, as those of digits would be."""
         end = [] if self._boundary is None else [self._boundary]
-        spelled = 0
-        for number, word in enumerate(words):
-            ids = tokenizer.encode(word)
-            # Not what would lose letters, such as digits.
-            if ids and tokenizer.decode(ids) == word.upper():
-                tree.insert(ids + end, number, self._model.score(start, number)[1])
-                spelled += 1
+        found = ((number, word, tokenizer.encode(word)) for number, word in enumerate(words))
+        spelled = [(number, ids + end) for number, word, ids in found if ids and tokenizer.decode(ids) == word.upper()]
         if not spelled:
             raise UserError(f"{where}: none of its words, such as {words[0]!r}, can be spelled with the model's tokens")
+        return spelled
+
+    def _plant(self, model: Any) -> Any:
+        """The tree of all spellings. On the way to a word its score is expected, or it would be lost before."""
+        tree = flashlight.Trie(self._known + 1, self._silence)
+        start = model.start(False)
+        for number, ids in self._spellings or ():
+            tree.insert(ids, number, model.score(start, number)[1])
         tree.smear(flashlight.SmearingMode.MAX)
         return tree
 
@@ -131,9 +134,10 @@ class FlashlightSearch:
         """A search with these weights, both on natural logarithms."""
         # KenLM's logarithms are to base 10.
         scale = max(lm_weight * math.log(10), SMALLEST_WEIGHT)
-        model = self._model
+        model, tree = self._model, self._tree
         if self._hotwords is not None:
             model = _WithHotwords(model, self._hotwords, self._units, scale)
+            tree = self._plant(model) if self._spellings else None
         common: dict[str, Any] = {
             "beam_size": self._width,
             "beam_size_token": self._tokens,
@@ -143,13 +147,13 @@ class FlashlightSearch:
             "log_add": True,
             "criterion_type": flashlight.CriterionType.CTC,
         }
-        if self._tree is None:
+        if tree is None:
             options = flashlight.LexiconFreeDecoderOptions(**common)
             decoder = flashlight.LexiconFreeDecoder(options, model, self._silence, BLANK, [])
         else:
             options = flashlight.LexiconDecoderOptions(**common, word_score=word_score, unk_score=-math.inf)
             unknown = self._dictionary.get_index(UNKNOWN)
-            decoder = flashlight.LexiconDecoder(options, self._tree, model, self._silence, BLANK, unknown, [], False)
+            decoder = flashlight.LexiconDecoder(options, tree, model, self._silence, BLANK, unknown, [], False)
 
         # The decoder does not keep a model alive that is written in Python.
         held = decoder, model
@@ -161,13 +165,13 @@ class FlashlightSearch:
         return search
 
     def _best(self, decoder: Any, log_probs: Tensor) -> list[int]:
-        if self._tree is not None:
+        if self._spellings is not None and self._boundary is not None:
             # The last word ends with the audio, which the model never hears as a boundary.
-            end = torch.full((1, log_probs.shape[1]), IMPOSSIBLE)
-            end[0, BLANK if self._boundary is None else self._boundary] = 0.0
+            end = torch.full((1, self._known), IMPOSSIBLE)
+            end[0, self._boundary] = 0.0
             log_probs = torch.cat((log_probs, end))
-            if self._boundary is None:
-                log_probs = torch.nn.functional.pad(log_probs, (0, 1), value=IMPOSSIBLE)
+        elif self._spellings is not None:
+            log_probs = torch.nn.functional.pad(log_probs, (0, 1), value=IMPOSSIBLE)
         log_probs = log_probs.contiguous()
         if not len(log_probs):
             return []
