@@ -15,6 +15,8 @@ Usage: ./run.sh [options]        prepare a corpus, train, evaluate, report
   --stop-stage N      end after stage N
   --batch-scale K     train with K times the base batch; everything else follows (default: 1)
   --nproc N           N processes on this machine, one per GPU (default: 1)
+  --decoder NAME      stage 4 decodes greedily and, with beam, by prefix beam search; with lm, by the same with a
+                      language model of the labeled text or decode.lm (needs the extra `lm`)
   --set KEY=VALUE     override a setting, such as schedule.total_hours=4; repeatable
   --data-dir DIR      where audio is looked for or put (default: data)
   --exp-dir DIR       where results go (default: exp)

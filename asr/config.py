@@ -199,6 +199,32 @@ class TrainConfig:
 
 
 @dataclass(frozen=True)
+class DecodeConfig:
+    """How stage 4 turns probabilities into text. Training and its pseudo-labels are greedy whatever stands here."""
+
+    decoder: Literal["greedy", "beam", "lm"] = "greedy"
+    """greedy: the best path; beam: the best text, over all paths; lm: the same with a language model, which needs
+    the extra `lm`."""
+    beam: int = 32
+    """Hypotheses that are kept. beam and lm only, as all that follows."""
+    tokens: int = 20
+    """Of each frame only so many tokens, the likeliest, go into hypotheses."""
+    lm: str = ""
+    """ARPA file or KenLM binary; empty: made from the labeled text."""
+    lexicon: str = ""
+    """File of the words that may be written, one a line; empty: those of the language model; none: whatever tokens
+    spell, with a language model of tokens."""
+    lm_weight: float | None = None
+    """What the language model's log-probabilities are multiplied with; empty: what `kappa-asr tune` found."""
+    word_score: float | None = None
+    """Nats for every word of the lexicon: more of them make longer texts. Empty: what `kappa-asr tune` found."""
+    hotwords: tuple[str, ...] = ()
+    """Words or phrases that are expected: texts that have them are worth more."""
+    hotword_score: float = 6.0
+    """How much more, in nats for each."""
+
+
+@dataclass(frozen=True)
 class Config:
     name: str = "mini"
     """Names the folder under the experiment folder."""
@@ -217,3 +243,4 @@ class Config:
     pseudo: PseudoConfig = field(default_factory=PseudoConfig)
     scaling: ScalingConfig = field(default_factory=ScalingConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    decode: DecodeConfig = field(default_factory=DecodeConfig)

@@ -233,7 +233,7 @@ POSITIVE = (
     "features.shift_ms model.layers model.width model.heads model.feedforward model.kernel model.stride "
     "batch.base_seconds batch.max_device_seconds batch.frame_multiple optimizer.lr optimizer.max_grad_norm "
     "optimizer.proxy_width schedule.total_hours teacher.half_life_hours teacher.epoch_hours train.keep_last "
-    "train.loader_threads"
+    "train.loader_threads decode.beam decode.tokens"
 ).split()
 SHARES = (
     "specaugment.time_share model.dropout model.layerdrop model.dropout_pseudo model.layerdrop_pseudo "
@@ -248,7 +248,7 @@ NOT_NEGATIVE = (
     "specaugment.time_width specaugment.start_hours batch.length_jitter optimizer.eps optimizer.weight_decay "
     "schedule.warmup_hours schedule.decay_start_hours pseudo.start_hours pseudo.min_tokens train.log_hours "
     "train.evaluate_hours train.checkpoint_hours train.keep_best train.max_skipped_steps train.max_bad_audio "
-    "scaling.ramp_hours seed"
+    "scaling.ramp_hours decode.lm_weight decode.hotword_score seed"
 ).split()
 
 

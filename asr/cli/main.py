@@ -15,6 +15,7 @@ from asr.cli import (
     align,
     average,
     export,
+    lm,
     parabola,
     plan,
     profile,
@@ -25,10 +26,27 @@ from asr.cli import (
     study,
     train,
     transcribe,
+    tune,
 )
 from asr.errors import UserError
 
-VERBS = (recipe, plan, profile, train, score, report, study, parabola, spectra, average, export, transcribe, align)
+VERBS = (
+    recipe,
+    plan,
+    profile,
+    train,
+    lm,
+    tune,
+    score,
+    report,
+    study,
+    parabola,
+    spectra,
+    average,
+    export,
+    transcribe,
+    align,
+)
 
 USER_ERROR = 2
 INTERRUPTED = 130

@@ -17,16 +17,22 @@ from asr.recipe.stages import NAMES, StageFailed, describe_stages, run_stages
 CONF = Path(__file__).parents[2] / "conf"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    last = len(NAMES) - 1
+def add_experiment_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which run is meant: arguments of every verb that works on one of the recipe's."""
     parser.add_argument("--corpus", default="mini", metavar="mini|librispeech|digits|FILE.yaml")
-    parser.add_argument("--stage", type=int, default=0, choices=range(last + 1), help="start here")
-    parser.add_argument("--stop-stage", type=int, default=last, choices=range(last + 1), help="end after this")
     parser.add_argument("--data-dir", type=Path, default=Path("data"), help="audio (default: data)")
     parser.add_argument("--exp-dir", type=Path, default=Path("exp"), help="results (default: exp)")
     parser.add_argument("--batch-scale", type=float, metavar="κ", help="times the base batch (default: 1)")
-    parser.add_argument("--nproc", type=int, default=1, metavar="N", help="processes on this machine, one per GPU")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    last = len(NAMES) - 1
+    add_experiment_arguments(parser)
+    parser.add_argument("--stage", type=int, default=0, choices=range(last + 1), help="start here")
+    parser.add_argument("--stop-stage", type=int, default=last, choices=range(last + 1), help="end after this")
+    parser.add_argument("--nproc", type=int, default=1, metavar="N", help="processes on this machine, one per GPU")
+    parser.add_argument("--decoder", choices=("greedy", "beam", "lm"), help="of stage 4 (default: greedy)")
     parser.add_argument("--dry-run", action="store_true", help="say what would run")
 
 
@@ -40,17 +46,31 @@ def find_config(corpus: str, overrides: list[str], batch_scale: float | None) ->
     return config if batch_scale is None else dataclasses.replace(config, batch_scale=batch_scale)
 
 
+def find_experiment(arguments: argparse.Namespace) -> Experiment:
+    """The experiment that `add_experiment_arguments` name."""
+    config = find_config(arguments.corpus, arguments.set, arguments.batch_scale)
+    return Experiment(config, arguments.data_dir.absolute(), arguments.exp_dir.absolute())
+
+
 def run(arguments: argparse.Namespace) -> int:
     if arguments.nproc < 1:
         raise UserError(f"--nproc {arguments.nproc}: must be at least 1")
     if arguments.stop_stage < arguments.stage:
         raise UserError(f"--stop-stage {arguments.stop_stage} lies before --stage {arguments.stage}")
-    config = find_config(arguments.corpus, arguments.set, arguments.batch_scale)
+    experiment = find_experiment(arguments)
+    config = experiment.config
+    if arguments.decoder is not None:
+        config = dataclasses.replace(config, decode=dataclasses.replace(config.decode, decoder=arguments.decoder))
+        experiment = dataclasses.replace(experiment, config=config)
+    if config.decode.decoder == "lm" and arguments.stop_stage >= 4:
+        # Not only after hours of training.
+        from asr.decode.language_model import check_decoding
+
+        check_decoding(config.decode)
     # Also refuses an impossible κ before anything is prepared.
     from asr.scaling.plan import Plan
 
     Plan(config)
-    experiment = Experiment(config, arguments.data_dir.absolute(), arguments.exp_dir.absolute())
     stages = arguments.stage, arguments.stop_stage, arguments.nproc
     if arguments.dry_run:
         describe_stages(experiment, *stages)

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asr.config import DecodeConfig
 from asr.errors import UserError
 
 if TYPE_CHECKING:
@@ -36,13 +37,55 @@ def add_window_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--overlap", type=float, metavar="S", help="seconds that windows share; default: longest / 4")
 
 
-def open_model(arguments: argparse.Namespace) -> Recognizer:
+def add_decoder_arguments(parser: argparse.ArgumentParser) -> None:
+    """Settings of `decode`, as options."""
+    usual = DecodeConfig()
+    group = parser.add_argument_group("decoding", "other than greedy takes longer and makes fewer errors")
+    group.add_argument("--decoder", choices=("greedy", "beam", "lm"), default=usual.decoder, help="default: greedy")
+    group.add_argument("--beam", type=int, default=usual.beam, metavar="N", help=f"default: {usual.beam} hypotheses")
+    group.add_argument("--lm", default="", metavar="FILE", help="ARPA or KenLM binary; default: as tuned")
+    group.add_argument("--lexicon", default="", metavar="FILE|none", help="words to write; default: those of the LM")
+    group.add_argument("--lm-weight", type=float, metavar="X", help="default: as tuned")
+    group.add_argument("--word-score", type=float, metavar="X", help="nats for each word; default: as tuned")
+    group.add_argument("--hotword", action="append", default=[], metavar="TEXT", help="expected word or phrase")
+    group.add_argument("--hotword-score", type=float, default=usual.hotword_score, metavar="X", help="nats for each")
+
+
+def decode_settings(arguments: argparse.Namespace) -> DecodeConfig:
+    """What `add_decoder_arguments` ask for."""
+    config = DecodeConfig(
+        decoder=arguments.decoder,
+        beam=arguments.beam,
+        lm=arguments.lm,
+        lexicon=arguments.lexicon,
+        lm_weight=arguments.lm_weight,
+        word_score=arguments.word_score,
+        hotwords=tuple(arguments.hotword),
+        hotword_score=arguments.hotword_score,
+    )
+    if config.beam < 1:
+        raise UserError(f"--beam {config.beam}: must be at least 1")
+    if config.decoder == "greedy" and config.hotwords:
+        raise UserError("--hotword: greedy decoding knows none; add --decoder beam or --decoder lm")
+    if config.decoder != "lm" and (config.lm or config.lexicon):
+        raise UserError(f"--lm, --lexicon: not for --decoder {config.decoder}; add --decoder lm")
+    return config
+
+
+def open_model(arguments: argparse.Namespace, decode: DecodeConfig | None = None) -> Recognizer:
     """The recognizer that `add_model_arguments` and `add_window_arguments` ask for."""
+    from asr.recognizer.decoding import open_search
     from asr.recognizer.recognizer import choose_windows, open_recognizer
     from asr.recognizer.trained import find_trained
 
     trained = find_trained(arguments.trained, arguments.model, arguments.tokens)
-    return open_recognizer(trained, choose_windows(trained, arguments.shortest, arguments.longest, arguments.overlap))
+    windows = choose_windows(trained, arguments.shortest, arguments.longest, arguments.overlap)
+    search = None if decode is None else open_search(decode, arguments.trained, trained.tokens, say)
+    return open_recognizer(trained, windows, search)
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("audio", nargs="+", metavar="AUDIO", help="files, folders, or - for paths on standard input")
     parser.add_argument("--format", choices=FORMATS, default="txt")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write a file for each; default: standard output")
+    add_decoder_arguments(parser)
     add_window_arguments(parser)
     parser.epilog = "Any format, rate and number of channels that libsndfile reads. JSON is one line for each file."
 
@@ -59,6 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
     from asr.recognizer.output import TRANSCRIPT_FORMATS, format_named_text, write_result
     from asr.recognizer.transcribe import transcribe
 
+    decode = decode_settings(arguments)
     files = find_audio(arguments.audio, sys.stdin)
     if arguments.out is not None:
         check_names(files)
@@ -67,9 +112,9 @@ def run(arguments: argparse.Namespace) -> int:
     form = TRANSCRIPT_FORMATS[arguments.format]
     if arguments.out is None and arguments.format == "txt" and (len(arguments.audio) > 1 or len(files) > 1):
         form = format_named_text
-    recognizer = open_model(arguments)
+    recognizer = open_model(arguments, decode)
     seconds, started = 0.0, time.monotonic()
-    for transcript in transcribe(recognizer, files, lambda line: print(line, file=sys.stderr)):
+    for transcript in transcribe(recognizer, files, say):
         seconds += transcript.seconds
         if arguments.out is None:
             print(form(transcript), end="", flush=True)

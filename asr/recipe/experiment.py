@@ -4,6 +4,7 @@
     exp_dir/<name>/audio/                     what was not 16 kHz FLAC or WAV, decoded once
     exp_dir/<name>/manifests/<digest>/        rows of audio and text
     exp_dir/<name>/tokens/<digest>/
+    exp_dir/<name>/lm/<digest>/               language model of the labeled text, where one is needed
     exp_dir/<name>/runs/k<κ>-s<seed>-<digest>/
 
 A digest covers the settings that matter and the folder that the stage reads, so nothing is overwritten.
@@ -24,6 +25,15 @@ from asr.config_file import to_dict
 def digest(content: Any) -> str:
     """Eight hexadecimal digits that stand for any JSON value."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+
+
+@dataclass(frozen=True)
+class Paths:
+    """What the stages read and write, once the corpus is on disk."""
+
+    manifests: Path
+    tokens: Path
+    run: Path
 
 
 @dataclass(frozen=True)
@@ -59,7 +69,8 @@ class Experiment:
     def run(self, tokens: Path) -> Path:
         """All settings count but those of earlier stages, which `tokens` stands for, and those in the name."""
         settings = to_dict(self.config)
-        for known in ("corpus", "tokens", "name", "seed", "batch_scale"):
+        # How a run is decoded makes it no other run.
+        for known in ("corpus", "tokens", "decode", "name", "seed", "batch_scale"):
             del settings[known]
         # 15 digits: 1/3 and 0.333333 are two runs.
         name = f"k{self.config.batch_scale:.15g}-s{self.config.seed}-{digest([settings, tokens.name])}"

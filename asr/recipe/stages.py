@@ -7,12 +7,11 @@ import os
 import socket
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from asr.config_file import dump_config
 from asr.errors import UserError
-from asr.recipe.experiment import Experiment
+from asr.recipe.experiment import Experiment, Paths
 from asr.recipe.launch import supervise
 
 NAMES = ("data", "manifests", "tokens", "train", "evaluate", "report")
@@ -24,15 +23,6 @@ class StageFailed(Exception):
     def __init__(self, code: int) -> None:
         super().__init__(f"exit code {code}")
         self.code = code
-
-
-@dataclass(frozen=True)
-class Paths:
-    """What the stages read and write, once the corpus is on disk."""
-
-    manifests: Path
-    tokens: Path
-    run: Path
 
 
 def say(text: str) -> None:
@@ -120,9 +110,14 @@ def _train(experiment: Experiment, paths: Paths, processes: int) -> None:
 
 
 def _evaluate(experiment: Experiment, paths: Paths) -> None:
+    from asr.recipe.decoding import choose_decoding, open_search
     from asr.train.evaluation import evaluate
 
-    evaluate(experiment.config, paths.manifests, paths.tokens, paths.run)
+    decoding = choose_decoding(experiment, paths)
+    if decoding.note:
+        say(f"{decoding.about}: {decoding.note}")
+    search = open_search(decoding, paths.tokens)
+    evaluate(experiment.config, paths.manifests, paths.tokens, paths.run, search, tell=say)
 
 
 def _report(paths: Paths) -> None:
@@ -131,13 +126,16 @@ def _report(paths: Paths) -> None:
     write_report(paths.run, paths.run / "report.html")
 
 
-def marker(stage: int, paths: Paths) -> Path:
+def marker(stage: int, experiment: Experiment, paths: Paths) -> Path:
     """The file whose presence says that a stage is done."""
+    if stage == 4:
+        from asr.recipe.decoding import choose_decoding
+
+        return paths.run / "evaluation" / choose_decoding(experiment, paths).folder / "done.json"
     return {
         1: paths.manifests / "done.json",
         2: paths.tokens / "done.json",
         3: paths.run / "complete.json",
-        4: paths.run / "evaluation" / "done.json",
         5: paths.run / "report.html",
     }[stage]
 
@@ -176,7 +174,11 @@ def run_stages(experiment: Experiment, first: int, last: int, processes: int = 1
     }
     fresh = False
     for stage in range(1, last + 1):
-        done = marker(stage, paths)
+        if stage == 4 and experiment.config.decode.decoder == "lm":
+            from asr.recipe.decoding import ensure_lm
+
+            ensure_lm(experiment, paths, say)
+        done = marker(stage, experiment, paths)
         head = f"stage {stage} {NAMES[stage]}"
         if done.is_file() and not fresh:
             say(f"{head}: done already, {done.parent}")
@@ -209,7 +211,7 @@ def describe_stages(experiment: Experiment, first: int, last: int, processes: in
         say(f"stages 1 to {last}: run, once the corpus is there")
         return
     for stage in range(1, last + 1):
-        done = marker(stage, paths)
+        done = marker(stage, experiment, paths)
         state = "done already" if done.is_file() else "would run" if stage >= first else "would run first, not done yet"
         say(f"stage {stage} {NAMES[stage]}: {state}, {done.parent}")
         if stage == 3 and processes > 1:

@@ -6,30 +6,16 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
-from asr.data.tokens import BLANK, CharTokenizer, Tokenizer
+from asr.data.symbols import BOUNDARY
+from asr.data.tokens import CharTokenizer, Tokenizer
 from asr.errors import UserError
 from asr.recognizer.audio import AudioFile, read_audio
 from asr.recognizer.recognizer import Recognizer
-from asr.recognizer.symbols import BOUNDARY
 from asr.recognizer.transcribe import Transcript
-from asr.recognizer.words import Peak, Word, find_peaks, spell_word
+from asr.recognizer.words import Peak, Word, force_peaks, spell_word
 from asr.score.transcripts import read_transcripts
-
-
-def _force(log_probs: Tensor, ids: Sequence[int]) -> Tensor:
-    """The likeliest path through exactly these tokens, `(frames,)`."""
-    try:
-        from torchaudio.functional import forced_align
-    except (ImportError, OSError, RuntimeError) as error:
-        raise UserError(
-            f"torchaudio cannot be imported beside torch {torch.__version__} ({error}); "
-            'install a pair that fits: pip install "torch>=2.9,<2.15" "torchaudio>=2.9,<2.12"'
-        ) from None
-    path: Tensor = forced_align(log_probs[None], torch.tensor([ids], dtype=torch.int32), blank=BLANK)[0][0]
-    return path.long()
 
 
 def _encode_words(text: str, tokenizer: Tokenizer) -> tuple[list[str], list[list[int]], list[str]]:
@@ -67,9 +53,7 @@ def align_words(
             f"the text needs {needed * frame_seconds:.1f} s at least, the audio has "
             f"{len(log_probs) * frame_seconds:.1f} s; is it the text of this file?"
         )
-    path = _force(log_probs, ids)
-    scores = log_probs.gather(1, path[:, None])[:, 0]
-    peaks = iter(find_peaks(path.numpy(), scores.numpy()))
+    peaks = iter(force_peaks(log_probs, ids))
     aligned: list[Word] = []
     for word, tokens in zip(words, encoded, strict=True):
         if aligned and between:

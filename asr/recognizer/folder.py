@@ -24,10 +24,10 @@ from torch import Tensor
 from asr.config import FeatureConfig
 from asr.data.audio import SAMPLE_RATE
 from asr.data.features import LogMel
+from asr.data.symbols import read_symbols
 from asr.errors import UserError
 from asr.recognizer import standalone
 from asr.recognizer.onnx_model import write_onnx
-from asr.recognizer.symbols import read_symbols
 from asr.recognizer.trained import FORMAT, SETTINGS_FILE, WEIGHTS_FILE, TrainedModel
 
 

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from asr.data.audio import SAMPLE_RATE
 from asr.data.features import LogMel
+from asr.data.symbols import read_symbols
 from asr.errors import UserError
 from asr.model.encoder import Encoder
 from asr.recognizer.standalone import load
-from asr.recognizer.symbols import read_symbols
 from asr.recognizer.trained import TrainedModel
 
 TOLERANCE = 2e-3

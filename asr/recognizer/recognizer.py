@@ -7,17 +7,19 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from asr.data.audio import SAMPLE_RATE, Samples
 from asr.data.features import LogMel, pad_waveforms
+from asr.data.symbols import read_symbols
 from asr.data.tokens import load_tokenizer
+from asr.decode.search import Search
 from asr.errors import UserError
 from asr.model.encoder import Encoder
 from asr.recognizer.pauses import choose_cuts, relative_loudness
-from asr.recognizer.symbols import read_symbols
 from asr.recognizer.trained import TrainedModel
 from asr.recognizer.windows import Segment, join_windows, place_windows
-from asr.recognizer.words import Word, best_peaks, group_words, spell_word
+from asr.recognizer.words import Peak, Word, best_peaks, force_peaks, group_words, spell_word
 
 BATCH_SECONDS = 60.0
 """Audio that the model takes at a time, padding included."""
@@ -54,8 +56,11 @@ def choose_windows(
 class Recognizer:
     """Results are those of fp32 without regularisation, whatever is recognised beside a file."""
 
-    def __init__(self, trained: TrainedModel, settings: WindowSettings, device: torch.device) -> None:
-        """Raises UserError where the weights do not fit the settings."""
+    def __init__(
+        self, trained: TrainedModel, settings: WindowSettings, device: torch.device, search: Search | None = None
+    ) -> None:
+        """Decodes greedily without a `search`. Raises UserError where the weights do not fit the settings."""
+        self._search = search
         self.symbols = read_symbols(trained.tokens)
         self.tokenizer = load_tokenizer(trained.tokens)
         self._device = device
@@ -115,18 +120,34 @@ class Recognizer:
         """A whole file's log-probabilities, `(frames, tokens)`."""
         return torch.cat([segment.log_probs for segment in self.segments([samples])[0]])
 
+    def _peaks(self, segments: Sequence[Segment]) -> list[list[Peak]]:
+        """Each segment's tokens, of the best path or by the search."""
+        if self._search is None:
+            return [best_peaks(segment.log_probs) for segment in segments]
+        found: dict[int, list[int]] = {}
+        order = sorted(range(len(segments)), key=lambda i: len(segments[i].log_probs))
+        while order:
+            count = max(1, int(BATCH_SECONDS / self.frame_seconds) // max(1, len(segments[order[-1]].log_probs)))
+            batch, order = order[-count:], order[:-count]
+            pieces = [segments[i].log_probs for i in batch]
+            ids = self._search(pad_sequence(pieces, batch_first=True), torch.tensor([len(piece) for piece in pieces]))
+            found.update(zip(batch, ids, strict=True))
+        return [force_peaks(segment.log_probs, found[i]) for i, segment in enumerate(segments)]
+
     def words(self, files: Sequence[Samples]) -> list[list[Word]]:
-        """Each file's words with times, by greedy decoding."""
+        """Each file's words with times."""
+        by_file = self.segments(files)
+        peaks = iter(self._peaks([segment for segments in by_file for segment in segments]))
         return [
             [
                 spell_word(word, self.symbols, segment.first_frame, self.frame_seconds)
                 for segment in segments
-                for word in group_words(best_peaks(segment.log_probs), self.symbols)
+                for word in group_words(next(peaks), self.symbols)
             ]
-            for segments in self.segments(files)
+            for segments in by_file
         ]
 
 
-def open_recognizer(trained: TrainedModel, settings: WindowSettings) -> Recognizer:
+def open_recognizer(trained: TrainedModel, settings: WindowSettings, search: Search | None = None) -> Recognizer:
     """A recognizer on the GPU where there is one."""
-    return Recognizer(trained, settings, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    return Recognizer(trained, settings, torch.device("cuda" if torch.cuda.is_available() else "cpu"), search)

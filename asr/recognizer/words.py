@@ -1,4 +1,4 @@
-"""Words with times, read off CTC's best path."""
+"""Words with times, read off paths through CTC's frames."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
+from asr.data.symbols import BOUNDARY
 from asr.data.tokens import BLANK
-from asr.recognizer.symbols import BOUNDARY
+from asr.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,26 @@ def best_peaks(log_probs: Tensor) -> list[Peak]:
     """The best path's tokens, of log-probabilities `(frames, tokens)`."""
     best, ids = log_probs.max(-1)
     return find_peaks(ids.cpu().numpy(), best.float().cpu().numpy())
+
+
+def force_peaks(log_probs: Tensor, ids: Sequence[int]) -> list[Peak]:
+    """The tokens of the likeliest path through exactly `ids`, of log-probabilities `(frames, tokens)`.
+
+    Raises:
+        UserError: torchaudio cannot be imported.
+    """
+    if not ids:
+        return []
+    try:
+        from torchaudio.functional import forced_align
+    except (ImportError, OSError, RuntimeError) as error:
+        raise UserError(
+            f"torchaudio cannot be imported beside torch {torch.__version__} ({error}); "
+            'install a pair that fits: pip install "torch>=2.9,<2.15" "torchaudio>=2.9,<2.12"'
+        ) from None
+    path = forced_align(log_probs[None], torch.tensor([ids], dtype=torch.int32), blank=BLANK)[0][0].long()
+    scores = log_probs.gather(1, path[:, None])[:, 0]
+    return find_peaks(path.numpy(), scores.numpy())
 
 
 def group_words(peaks: Iterable[Peak], symbols: Sequence[str]) -> list[list[Peak]]:

@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
+from tqdm import tqdm
 
 from asr.config import Config
 from asr.data.audio import AudioReader
 from asr.data.features import LogMel
-from asr.data.tokens import load_tokenizer
-from asr.decode.decoder import Decoder, in_order, references
+from asr.data.manifest import Manifest
+from asr.data.tokens import Tokenizer, load_tokenizer
+from asr.decode.decoder import Decoded, Decoder, in_order, references
+from asr.decode.search import NamedSearch, search_greedily
 from asr.errors import UserError
 from asr.model.encoder import Encoder
-from asr.model.precision import autocast, autocast_type
 from asr.score.table import format_scores, score_texts
 from asr.score.transcripts import write_transcripts
 from asr.train.checkpoint import load_newest
 from asr.train.corpus import read_dev
 
 MODELS = ("student", "teacher")
+GREEDY = NamedSearch("greedy", "", search_greedily)
 
 
-def evaluate(config: Config, manifests: Path, tokens: Path, run_dir: Path) -> str:
-    """Decode the dev subsets with the run's newest checkpoint, and score; returns the table as text.
-
-    Writes `evaluation/scores.json`, references, and hypotheses in LibriSpeech's `.trans.txt` form.
+def load_models(config: Config, tokenizer: Tokenizer, run_dir: Path) -> tuple[dict[str, Encoder], int]:
+    """Student and teacher of the newest checkpoint, on the GPU where there is one, and its step.
 
     Raises:
         UserError: the run has no checkpoint.
@@ -35,36 +39,105 @@ def evaluate(config: Config, manifests: Path, tokens: Path, run_dir: Path) -> st
     checkpoint = load_newest(run_dir / "checkpoints")
     if checkpoint is None:
         raise UserError(f"{run_dir / 'checkpoints'}: no checkpoint; run stage 3")
-    tokenizer = load_tokenizer(tokens)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    kind = autocast_type(config.train.precision, device)
-    frame_seconds = config.features.shift_ms / 1000
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     models: dict[str, Encoder] = {}
     for name in MODELS:
-        models[name] = Encoder(config.features.mels, tokenizer.size, config.model, frame_seconds)
+        models[name] = Encoder(config.features.mels, tokenizer.size, config.model, config.features.shift_ms / 1000)
         models[name].load_state_dict(checkpoint.tensors[name])
         models[name].to(device).eval()
-    features = LogMel(config.features).to(device)
-    decoder = Decoder(config, tokenizer, features, device, lambda: autocast(kind, device))
+    return models, checkpoint.step
+
+
+def make_decoder(config: Config, tokenizer: Tokenizer) -> Decoder:
+    """In fp32 whatever the training was in: results are those of `kappa-asr transcribe`, with whatever batches."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return Decoder(config, tokenizer, LogMel(config.features).to(device), device, nullcontext)
+
+
+def audio_bar(manifest: Manifest, name: str) -> tqdm[Any]:
+    """Progress in seconds of audio, on a terminal."""
+    form = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}, {rate_noinv_fmt}]"
+    seconds = float(manifest.durations.sum())
+    hidden = not sys.stderr.isatty()
+    return tqdm(total=seconds, desc=name, unit=" × real time", bar_format=form, leave=False, disable=hidden)
+
+
+def _speeds(manifest: Manifest, found: Decoded) -> str:
+    audio = float(manifest.durations.sum()) * len(MODELS)
+    return ", ".join(f"{name} {audio / max(spent, 1e-9):,.0f} ×" for name, spent in found.seconds.items())
+
+
+def _write_scores(folder: Path, scores: list[dict[str, Any]], step: int) -> str:
+    """Add rows to those that the same checkpoint's other decoders have left; returns the table of all."""
+    try:
+        before = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        before = []
+    new = {row["decoder"] for row in scores}
+    # An older program's rows may lack something.
+    wanted = set(scores[0]) if scores else set()
+    kept = [row for row in before if row.get("step") == step and wanted <= set(row) and row["decoder"] not in new]
+    rows = [*kept, *scores]
+    subsets = list(dict.fromkeys(row["subset"] for row in scores))
+    rows = [
+        row
+        for subset in subsets
+        for row in sorted(rows, key=lambda r: r["decoder"] != GREEDY.name)
+        if row["subset"] == subset
+    ]
+    table = format_scores(rows, ("subset", "decoder", "model"))
+    for name, content in (("scores.json", json.dumps(rows, indent=1)), ("scores.txt", table)):
+        aside = folder / f".{name}.partial"
+        aside.write_text(content + "\n", encoding="utf-8")
+        aside.replace(folder / name)
+    return table
+
+
+def evaluate(
+    config: Config,
+    manifests: Path,
+    tokens: Path,
+    run_dir: Path,
+    search: NamedSearch | None = None,
+    tell: Callable[[str], object] = lambda _: None,
+) -> str:
+    """Decode the dev subsets with the run's newest checkpoint, and score; returns the table as text.
+
+    Writes `evaluation/scores.json`, references, and hypotheses in LibriSpeech's `.trans.txt` form.
+
+    Args:
+        config: the run's settings.
+        manifests: holds the dev subsets.
+        tokens: the token inventory.
+        run_dir: the run.
+        search: what decodes beside the greedy search, over the same log-probabilities.
+        tell: gets a line for each subset.
+
+    Raises:
+        UserError: the run has no checkpoint.
+    """
+    tokenizer = load_tokenizer(tokens)
+    models, step = load_models(config, tokenizer, run_dir)
+    decoder = make_decoder(config, tokenizer)
     reader = AudioReader(config.train.loader_threads, 0)
+    searches = [GREEDY, *([search] if search else [])]
     folder = run_dir / "evaluation"
     scores: list[dict[str, Any]] = []
     try:
         for subset, manifest in read_dev(manifests, config).items():
-            texts = decoder.texts(models, manifest, reader)
+            with audio_bar(manifest, subset) as bar:
+                found = decoder.decode(models, {s.name: s.run for s in searches}, manifest, reader, progress=bar.update)
+            tell(f"{subset}: {manifest.hours:.2f} h, × real time: {_speeds(manifest, found)}")
             ids = [manifest.ids[row] for row in range(len(manifest))]
             write_transcripts(folder / f"{subset}.ref.trans.txt", dict(zip(ids, references(manifest), strict=True)))
-            for name in MODELS:
-                heard = in_order([texts[name]], len(manifest))
-                write_transcripts(folder / name / f"{subset}.hyp.trans.txt", dict(zip(ids, heard, strict=True)))
-                row = {"model": name, "subset": subset, "decoder": "greedy", "step": checkpoint.step}
-                scores.append(row | score_texts(references(manifest), heard, [u.speaker for u in manifest]))
+            for one in searches:
+                for name in MODELS:
+                    heard = in_order([found.texts[name][one.name]], len(manifest))
+                    path = folder / one.folder / name / f"{subset}.hyp.trans.txt"
+                    write_transcripts(path, dict(zip(ids, heard, strict=True)))
+                    row = {"model": name, "subset": subset, "decoder": one.name, "step": step}
+                    scores.append(row | score_texts(references(manifest), heard, [u.speaker for u in manifest]))
     finally:
         reader.close()
     folder.mkdir(parents=True, exist_ok=True)
-    aside = folder / ".scores.json.partial"
-    aside.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
-    aside.replace(folder / "scores.json")
-    table = format_scores(scores)
-    (folder / "scores.txt").write_text(table + "\n", encoding="utf-8")
-    return table
+    return _write_scores(folder, scores, step)

@@ -7,11 +7,11 @@ import torch
 from small_model import make_run
 
 from asr.config import TokenConfig
+from asr.data.symbols import read_symbols
 from asr.data.tokens import CharTokenizer, load_tokenizer
 from asr.errors import UserError
 from asr.recognizer.alignment import align_words, texts_of
 from asr.recognizer.audio import AudioFile
-from asr.recognizer.symbols import read_symbols
 
 
 def heard(path: list[int], tokens: int) -> torch.Tensor:

@@ -108,3 +108,39 @@ def test_export_says_where(small_run: Path, tmp_path: Path, capsys: pytest.Captu
     assert main(["export", str(out), str(tmp_path / "again")]) == 0
     assert main(["export", str(out), str(tmp_path / "third"), "--model", "teacher"]) == 2
     assert "an exported folder has one model" in capsys.readouterr().err
+
+
+def test_a_beam_writes_words_with_times_and_hotwords_among_them(
+    small_run: Path, audio_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["transcribe", str(small_run), str(audio_folder / "a.flac"), "--format", "json", "--decoder", "beam"]
+    assert main([*command, "--beam", "3"]) == 0
+    plain = json.loads(capsys.readouterr().out)
+    times = [t for w in plain["words"] for t in (w["start"], w["end"])]
+    assert times == sorted(times)
+    assert 2 < times[-1] <= 3
+    assert main([*command, "--beam", "3", "--hotword", "at", "--hotword-score", "60"]) == 0
+    assert json.loads(capsys.readouterr().out)["text"].split().count("AT") > plain["text"].split().count("AT")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--hotword", "at"], "add --decoder beam"),
+        (["--decoder", "beam", "--lm", "x.arpa"], "add --decoder lm"),
+        (["--decoder", "beam", "--beam", "0"], "must be at least 1"),
+        (["--decoder", "lm"], "--lm, or tune one"),
+        (["--decoder", "lm", "--lm", "absent.arpa"], "absent.arpa: cannot read language model"),
+    ],
+)
+def test_decoders_that_lack_something_say_so(
+    small_run: Path,
+    audio_folder: Path,
+    arguments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("asr.recognizer.decoding.check_package", lambda: None)
+    assert main(["transcribe", str(small_run), str(audio_folder / "a.flac"), *arguments]) == 2
+    assert message in capsys.readouterr().err

@@ -8,9 +8,9 @@ import torch
 from small_model import make_run
 
 from asr.config import TokenConfig
+from asr.data.symbols import read_symbols
 from asr.data.tokens import load_tokenizer
 from asr.decode.greedy import collapse
-from asr.recognizer.symbols import read_symbols
 from asr.recognizer.words import best_peaks, group_words, spell_word
 
 

@@ -1,0 +1,119 @@
+"""The weights of a language model: how they are found, and the small file in a run's folder that keeps them."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from asr.config import DecodeConfig
+from asr.errors import UserError
+
+TUNED_FILE = "tuned.json"
+USUAL = (0.8, 0.0)
+"""Language model's weight and word score where they have not been tuned; also where tuning starts."""
+FIRST_STEPS = (0.4, 1.0)
+FINEST = 4
+"""Tuning ends with steps that are so many times finer."""
+
+
+@dataclass(frozen=True)
+class Tuned:
+    lm_sha256: str
+    lm: str
+    """Where the language model lay."""
+    lexicon: str
+    lm_weight: float
+    word_score: float
+    wer: float
+    model: str
+    """teacher or student."""
+    subset: str
+    utterances: int
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256 of a file. Raises UserError where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"{path}: cannot read language model ({error.strerror})") from None
+
+
+def read_tuned(run: Path) -> list[Tuned]:
+    """What has been tuned for a run, in that order. Raises UserError where the file is not `write_tuned`'s."""
+    path = run / TUNED_FILE
+    try:
+        return [Tuned(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{path}: not what tuning writes ({error}); tune again, or delete it") from None
+
+
+def find_tuned(run: Path, lm_sha256: str, lexicon: str) -> Tuned | None:
+    found = [t for t in read_tuned(run) if (t.lm_sha256, t.lexicon) == (lm_sha256, lexicon)]
+    return found[-1] if found else None
+
+
+def choose_weights(config: DecodeConfig, tuned: Tuned | None) -> tuple[float, float, str]:
+    """Weight, word score, and where they come from: the settings, or else tuning, or else what is usual."""
+    weight, score = USUAL if tuned is None else (tuned.lm_weight, tuned.word_score)
+    if config.lm_weight is not None and config.word_score is not None:
+        note = "weights as set"
+    elif tuned is None:
+        note = "weights as usual; `kappa-asr tune` finds better ones on a dev subset"
+    else:
+        note = f"weights tuned on {tuned.utterances} utterances of {tuned.subset}, whose WER they flatter"
+    weight = weight if config.lm_weight is None else config.lm_weight
+    score = score if config.word_score is None else config.word_score
+    return weight, score, note
+
+
+def write_tuned(run: Path, tuned: Tuned) -> Path:
+    """Add an entry, in place of an older one of the same language model and lexicon."""
+    key = tuned.lm_sha256, tuned.lexicon
+    entries = [*(t for t in read_tuned(run) if (t.lm_sha256, t.lexicon) != key), tuned]
+    path = run / TUNED_FILE
+    aside = path.with_name(f".{path.name}.partial")
+    aside.write_text(json.dumps([dataclasses.asdict(t) for t in entries], indent=1) + "\n", encoding="utf-8")
+    aside.replace(path)
+    return path
+
+
+def _around(point: tuple[float, float], steps: tuple[float, float]) -> Iterator[tuple[float, float]]:
+    for weight in (0, -1, 1):
+        for score in (0, -1, 1):
+            yield round(max(0.0, point[0] + weight * steps[0]), 4), round(point[1] + score * steps[1], 4)
+
+
+def descend(
+    measure: Callable[[float, float], float], steps: tuple[float, float] = FIRST_STEPS
+) -> tuple[tuple[float, float], float]:
+    """The weight and word score of lowest WER that a walk over a grid finds, and this WER.
+
+    The walk goes to the best of the neighbours until there is none better; then the grid becomes finer. Of equally
+    good points the one nearest to where it stands is taken, so that the result depends on nothing else.
+
+    Args:
+        measure: WER at a weight and a word score.
+        steps: the first ones, in either; 0 leaves it as it is.
+    """
+    known: dict[tuple[float, float], float] = {}
+    point, fineness = USUAL, 1
+    while True:
+        for place in _around(point, steps):
+            if place not in known:
+                known[place] = measure(*place)
+        best = min(_around(point, steps), key=lambda place: known[place])
+        if known[best] < known[point]:
+            point = best
+        elif fineness == FINEST:
+            return point, known[point]
+        else:
+            fineness *= 2
+            steps = steps[0] / 2, steps[1] / 2
