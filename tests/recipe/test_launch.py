@@ -50,7 +50,8 @@ def script(tmp_path: Path) -> Path:
 def test_the_exit_code_is_that_of_the_workers_without_a_traceback(script: Path) -> None:
     done = subprocess.run(launch(script, "2"), capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 2
-    assert done.stdout.count("up") == 2
+    # One worker may end before the other is up.
+    assert 1 <= done.stdout.count("up") <= 2
     assert "Traceback" not in done.stderr
 
 
@@ -61,7 +62,7 @@ def test_when_a_worker_is_killed_the_others_are_stopped_and_all_start_again_if_t
     command = launch(script, "die", f"--max-restarts={restarts}")
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=100)
     assert done.returncode == code, done.stderr
-    assert done.stdout.count("up") == 2 + 2 * restarts
+    assert 1 + 2 * restarts <= done.stdout.count("up") <= 2 + 2 * restarts
 
 
 def alive(process: int) -> bool:
