@@ -25,10 +25,10 @@ class Subset:
 
 
 SUBSETS = (
-    Subset("train-labeled", 1001, 4, 108, (14, 34), dev=False),
-    Subset("train-unlabeled", 2001, 64, 94, (14, 34), dev=False),
-    Subset("dev-clean", 3001, 8, 26, (24, 34), dev=True),
-    Subset("dev-other", 4001, 8, 26, (8, 18), dev=True),
+    Subset("train-labeled", 1001, 4, 108, (10, 30), dev=False),
+    Subset("train-unlabeled", 2001, 64, 94, (10, 30), dev=False),
+    Subset("dev-clean", 3001, 8, 26, (20, 30), dev=True),
+    Subset("dev-other", 4001, 8, 26, (6, 14), dev=True),
 )
 
 
@@ -60,7 +60,7 @@ class Speaker:
 def _variant(draws: Draws, *, female: bool) -> str:
     base = draws.between(150, 215) if female else draws.between(75, 130)
     # Percent of eSpeak's own formant frequencies: a shorter vocal tract raises all of them.
-    tract = draws.between(106, 114) if female else draws.between(96, 104)
+    tract = draws.between(104, 116) if female else draws.between(93, 105)
     lines = [
         "language variant",
         "name speaker",
@@ -74,7 +74,7 @@ def _variant(draws: Draws, *, female: bool) -> str:
         f"formant 0 {tract} 100 100",
     ]
     for formant in range(1, 9):
-        frequency = tract + draws.between(-2, 2)
+        frequency = tract + draws.between(-4, 4)
         lines.append(f"formant {formant} {frequency} {draws.between(85, 115)} {draws.between(85, 120)}")
     if draws.below(3) == 0:
         breath = draws.between(1, 3)
@@ -102,7 +102,7 @@ def make_speaker(subset: Subset, index: int) -> Speaker:
         subset=subset.name,
         accent=ACCENTS[index % len(ACCENTS)],
         variant=_variant(draws, female=(index + index // 4) % 2 == 1),
-        words_per_minute=draws.between(130, 170),
+        words_per_minute=draws.between(125, 180),
         pitch=draws.between(35, 65),
         pitch_range=draws.between(25, 80),
         level=draws.between(800, 2000),
