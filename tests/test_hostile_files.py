@@ -28,7 +28,7 @@ from asr.train.checkpoint import Checkpoint, DamagedCheckpoint, _seal, load_chec
 from asr.train.run import train
 
 if TYPE_CHECKING:
-    from conftest import TinyCorpus
+    from tiny_corpus import TinyCorpus
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12)
 JSON = st.recursive(SCALARS, lambda s: st.lists(s, max_size=3) | st.dictionaries(st.text(max_size=5), s, max_size=3))

@@ -11,7 +11,7 @@ import yaml
 from asr.config_file import to_dict
 
 if TYPE_CHECKING:
-    from conftest import TinyCorpus
+    from tiny_corpus import TinyCorpus
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from asr.train.corpus import read_dev
 from asr.train.evaluation import MODELS, make_decoder
 
 if TYPE_CHECKING:
-    from conftest import TinyCorpus
+    from tiny_corpus import TinyCorpus
 
 
 def decoders(run: Path) -> list[str]:

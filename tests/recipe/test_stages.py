@@ -11,7 +11,7 @@ from asr.cli.main import main
 from asr.recipe.experiment import Experiment
 
 if TYPE_CHECKING:
-    from conftest import TinyCorpus
+    from tiny_corpus import TinyCorpus
 
 
 def runs(folder: Path) -> list[str]:

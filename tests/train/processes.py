@@ -25,7 +25,7 @@ from asr.config_file import dump_config
 from asr.train.run import train
 
 if TYPE_CHECKING:
-    from conftest import TinyCorpus
+    from tiny_corpus import TinyCorpus
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 # The last three are imported by a first step, which takes longer than the whole of a tiny run.

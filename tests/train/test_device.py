@@ -28,7 +28,7 @@ from asr.train.ranks import Ranks
 from asr.train.rehearsal import rehearse
 
 if TYPE_CHECKING:
-    from conftest import TinyCorpus
+    from tiny_corpus import TinyCorpus
 
 CUDA = torch.device("cuda", 0)
 

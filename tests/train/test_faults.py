@@ -22,7 +22,7 @@ from asr.train.checkpoint import list_checkpoints, load_newest
 from asr.train.run import train
 
 if TYPE_CHECKING:
-    from conftest import TinyCorpus
+    from tiny_corpus import TinyCorpus
 
 SECONDS = 60.0
 """In which a run must have ended after a signal, or after another rank's death. It is tiny, the machine is busy."""

@@ -12,7 +12,7 @@ import pytest
 from asr.train.run import train
 
 if TYPE_CHECKING:
-    from conftest import TinyCorpus
+    from tiny_corpus import TinyCorpus
 
 LABELED = [162.279, 119.272, 143.535, 112.586, 129.854, 132.908, 91.924, 102.101, 112.609, 101.069]
 UNLABELED = [86.222, 90.008, 65.275, 88.248, 75.465]

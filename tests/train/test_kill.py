@@ -21,7 +21,7 @@ from processes import count_lines, finish, signal_in, start  # type: ignore[impo
 from asr.train.checkpoint import load_newest
 
 if TYPE_CHECKING:
-    from conftest import TinyCorpus
+    from tiny_corpus import TinyCorpus
 
 KILLS = int(os.environ.get("ASR_KILLS", "5"))
 A_ROW = 3

@@ -15,7 +15,7 @@ from asr.train.checkpoint import load_newest
 from asr.train.run import train
 
 if TYPE_CHECKING:
-    from conftest import TinyCorpus
+    from tiny_corpus import TinyCorpus
 
 STEP_HOURS = 12.0 / 3600
 

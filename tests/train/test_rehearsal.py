@@ -14,7 +14,7 @@ from asr.train.feeder import Feeder
 from asr.train.rehearsal import largest_steps
 
 if TYPE_CHECKING:
-    from conftest import TinyCorpus
+    from tiny_corpus import TinyCorpus
 
 
 @pytest.mark.parametrize("scale", [1.0, 8.0])

@@ -9,7 +9,7 @@ from asr.recognizer.trained import find_trained
 from asr.train.run import train
 
 if TYPE_CHECKING:
-    from conftest import TinyCorpus
+    from tiny_corpus import TinyCorpus
 
 
 def test_a_run_s_folder_has_all_that_its_model_is_used_with(tiny_corpus: TinyCorpus, tmp_path: Path) -> None:

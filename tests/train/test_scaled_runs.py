@@ -22,7 +22,7 @@ from asr.train.ranks import Ranks
 from asr.train.run import train
 
 if TYPE_CHECKING:
-    from conftest import TinyCorpus
+    from tiny_corpus import TinyCorpus
 
 
 def scaled(config: Config, **scaling: Any) -> Config:

@@ -14,7 +14,7 @@ from asr.train.checkpoint import load_newest
 from asr.train.run import train
 
 if TYPE_CHECKING:
-    from conftest import TinyCorpus
+    from tiny_corpus import TinyCorpus
 
 
 def of(corpus: TinyCorpus, engine: str) -> TinyCorpus:
