@@ -55,7 +55,7 @@ def whole(tiny_corpus: TinyCorpus, tmp_path_factory: pytest.TempPathFactory) -> 
     ("number", "function", "line"),
     [
         (signal.SIGUSR1, "save_checkpoint", 12),
-        (signal.SIGTERM, "Decoder.texts", 9),
+        (signal.SIGTERM, "Decoder.decode", 9),
     ],
 )
 def test_a_signal_to_one_rank_stops_all_with_a_checkpoint_and_exit_code_75(
@@ -64,7 +64,7 @@ def test_a_signal_to_one_rank_stops_all_with_a_checkpoint_and_exit_code_75(
     training = start(tiny_corpus, tmp_path, 2, {0: signal_in(number, function, line)})
     assert training.wait(SECONDS) == [75, 75], training.said()
     assert "a checkpoint is saved" in training.said()
-    assert len(list_checkpoints(tmp_path / "checkpoints")) == 1 + (function == "Decoder.texts")
+    assert len(list_checkpoints(tmp_path / "checkpoints")) == 1 + (function == "Decoder.decode")
     finish(tiny_corpus, tmp_path, 2)
     assert_same_bits(whole, tmp_path)
 
