@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
 
 from data_prep.draws import Draws
 
@@ -92,15 +91,10 @@ def is_dev_sentence(sentence: str) -> bool:
     return hashlib.sha256(words_of(sentence).encode()).digest()[0] % 8 == 0
 
 
-def _choose(draws: Draws, options: Sequence[str]) -> str:
-    # The smaller of two draws: as in any language, some words are common and some rare.
-    return options[min(draws.below(len(options)), draws.below(len(options)))]
-
-
 def _draw_sentence(draws: Draws) -> str:
-    sentence = _choose(draws, _PATTERNS)
+    sentence = draws.choice(_PATTERNS)
     while (match := _SLOT.search(sentence)) is not None:
-        sentence = sentence[: match.start()] + _choose(draws, _SLOTS[match[1]]) + sentence[match.end() :]
+        sentence = sentence[: match.start()] + draws.choice(_SLOTS[match[1]]) + sentence[match.end() :]
     return sentence
 
 

@@ -25,8 +25,8 @@ from data_prep.noise import KINDS, make_noise, mix
 from data_prep.resample import filter_taps, integer_taps, resample
 from data_prep.speakers import SUBSETS, Speaker, all_speakers
 
-GOLDEN_PCM = "890d30d105926bd8bd24219df63b1cdf97252481ef2ecb130363b5ecc4de1d44"
-GOLDEN_PLAN = "d6522594aea35b156d1d54ae8d4604435c0d0f9f2678f6dce20082749f79a33d"
+GOLDEN_PCM = "24623a4e472d047463e87ba79b099e5e5ea8c41614e79b274ad06c1558c46e9e"
+GOLDEN_PLAN = "69129f951d5df594514065d4a12fa71281d6cec7d062a4f31a470a2cffd01cb2"
 
 PROJECT = Path(__file__).resolve().parents[2]
 
