@@ -60,7 +60,7 @@ class Speaker:
 def _variant(draws: Draws, *, female: bool) -> str:
     base = draws.between(150, 215) if female else draws.between(75, 130)
     # Percent of eSpeak's own formant frequencies: a shorter vocal tract raises all of them.
-    tract = draws.between(104, 118) if female else draws.between(91, 105)
+    tract = draws.between(104, 116) if female else draws.between(93, 105)
     lines = [
         "language variant",
         "name speaker",
@@ -102,7 +102,7 @@ def make_speaker(subset: Subset, index: int) -> Speaker:
         subset=subset.name,
         accent=ACCENTS[index % len(ACCENTS)],
         variant=_variant(draws, female=(index + index // 4) % 2 == 1),
-        words_per_minute=draws.between(120, 190),
+        words_per_minute=draws.between(125, 180),
         pitch=draws.between(35, 65),
         pitch_range=draws.between(25, 80),
         level=draws.between(800, 2000),

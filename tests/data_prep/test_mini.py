@@ -25,8 +25,8 @@ from data_prep.noise import KINDS, make_noise, mix
 from data_prep.resample import filter_taps, integer_taps, resample
 from data_prep.speakers import SUBSETS, Speaker, all_speakers
 
-GOLDEN_PCM = "24623a4e472d047463e87ba79b099e5e5ea8c41614e79b274ad06c1558c46e9e"
-GOLDEN_PLAN = "69129f951d5df594514065d4a12fa71281d6cec7d062a4f31a470a2cffd01cb2"
+GOLDEN_PCM = "1e6f16ba5c45ae8ec50836bb10738ecdb18fd5e694d4a9e4d58fe429f75dfe9c"
+GOLDEN_PLAN = "acd0ed6c3a0862fb2e12ce8f018b579a1e08c96061fa105d7e7e9834cb318d02"
 
 PROJECT = Path(__file__).resolve().parents[2]
 
