@@ -62,11 +62,6 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.decoder is not None:
         config = dataclasses.replace(config, decode=dataclasses.replace(config.decode, decoder=arguments.decoder))
         experiment = dataclasses.replace(experiment, config=config)
-    if config.decode.decoder == "lm" and arguments.stop_stage >= 4:
-        # Not only after hours of training.
-        from asr.decode.language_model import check_decoding
-
-        check_decoding(config.decode)
     # Also refuses an impossible κ before anything is prepared.
     from asr.scaling.plan import Plan
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -16,16 +17,23 @@ LOG_FLOOR = 1e-10
 """Power under which a band counts as silent: just under 16-bit rounding noise."""
 
 
-def _transforms(config: FeatureConfig, window: int, shift: int, fft: int) -> tuple[nn.Module, nn.Module]:
-    """Waveforms to complex spectrograms, and power spectrograms to mel bands."""
+@contextmanager
+def importing_torchaudio() -> Iterator[None]:
+    """Raises UserError, saying what to install, where the import inside fails."""
     try:
-        from torchaudio.transforms import MelScale, Spectrogram
+        yield
     except (ImportError, OSError, RuntimeError) as error:
         # A torch build that torchaudio was not made for ends in OSError or RuntimeError.
         raise UserError(
             f"torchaudio cannot be imported beside torch {torch.__version__} ({error}); "
             'install a pair that fits: pip install "torch>=2.9,<2.15" "torchaudio>=2.9,<2.12"'
         ) from None
+
+
+def _transforms(config: FeatureConfig, window: int, shift: int, fft: int) -> tuple[nn.Module, nn.Module]:
+    """Waveforms to complex spectrograms, and power spectrograms to mel bands."""
+    with importing_torchaudio():
+        from torchaudio.transforms import MelScale, Spectrogram
     spectrogram = Spectrogram(fft, win_length=window, hop_length=shift, power=None, center=False)
     return spectrogram, MelScale(config.mels, SAMPLE_RATE, f_min=20.0, n_stft=fft // 2 + 1)
 

@@ -7,7 +7,7 @@ spelled along a tree and scored where they end; without one, every token is scor
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from asr.decode.greedy import collapse
 from asr.decode.hotwords import Hotwords
 from asr.decode.language_model import LanguageModel
 from asr.decode.ngram import UNKNOWN
+from asr.decode.search import Search, one_by_one
 from asr.errors import UserError
 
 flashlight: Any = untyped
@@ -67,8 +68,6 @@ class _WithHotwords(flashlight.LM):  # type: ignore[misc]
 
 
 class FlashlightSearch:
-    """One utterance after the other, and so the same for every batch."""
-
     def __init__(
         self,
         model: LanguageModel,
@@ -130,7 +129,7 @@ class FlashlightSearch:
         tree.smear(flashlight.SmearingMode.MAX)
         return tree
 
-    def weighted(self, lm_weight: float, word_score: float) -> Callable[[Tensor, Tensor], list[list[int]]]:
+    def weighted(self, lm_weight: float, word_score: float) -> Search:
         """A search with these weights, both on natural logarithms."""
         # KenLM's logarithms are to base 10.
         scale = max(lm_weight * math.log(10), SMALLEST_WEIGHT)
@@ -157,12 +156,7 @@ class FlashlightSearch:
 
         # The decoder does not keep a model alive that is written in Python.
         held = decoder, model
-
-        def search(log_probs: Tensor, lengths: Tensor) -> list[list[int]]:
-            rows = log_probs.float().cpu()
-            return [self._best(held[0], row[:count]) for row, count in zip(rows, lengths.tolist(), strict=True)]
-
-        return search
+        return one_by_one(lambda log_probs: self._best(held[0], log_probs))
 
     def _best(self, decoder: Any, log_probs: Tensor) -> list[int]:
         if self._spellings is not None and self._boundary is not None:

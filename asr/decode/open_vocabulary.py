@@ -5,7 +5,7 @@ It works as pyctcdecode does: words outside the lexicon are not impossible, but 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import ctc_beam_decoder as untyped
@@ -14,14 +14,13 @@ from torch import Tensor
 from asr.data.symbols import BOUNDARY
 from asr.data.tokens import CharTokenizer, Tokenizer
 from asr.decode.language_model import LanguageModel
+from asr.decode.search import Search, one_by_one
 from asr.errors import UserError
 
 ctc_beam_decoder: Any = untyped
 
 
 class OpenVocabularySearch:
-    """One utterance after the other, and so the same for every batch."""
-
     def __init__(
         self,
         model: LanguageModel,
@@ -44,7 +43,7 @@ class OpenVocabularySearch:
         self._hotwords = [" ".join(phrase.upper().split()) for phrase in hotwords]
         self._hotword_score = hotword_score
 
-    def weighted(self, lm_weight: float, word_score: float) -> Callable[[Tensor, Tensor], list[list[int]]]:
+    def weighted(self, lm_weight: float, word_score: float) -> Search:
         """A search with these weights, both on natural logarithms."""
         try:
             decoder = ctc_beam_decoder.build_ctcdecoder(
@@ -64,8 +63,4 @@ class OpenVocabularySearch:
             )
             return self._tokenizer.encode(text)
 
-        def search(log_probs: Tensor, lengths: Tensor) -> list[list[int]]:
-            rows = log_probs.float().cpu()
-            return [best(row[:count]) for row, count in zip(rows, lengths.tolist(), strict=True)]
-
-        return search
+        return one_by_one(best)

@@ -31,6 +31,20 @@ class NamedSearch:
     run: Search
 
 
+def one_by_one(best: Callable[[Tensor], list[int]]) -> Search:
+    """A search of one utterance after the other, and so the same for every batch.
+
+    Args:
+        best: token ids from one utterance's log-probabilities `(frames, tokens)`, in fp32 on the host.
+    """
+
+    def search(log_probs: Tensor, lengths: Tensor) -> list[list[int]]:
+        rows = log_probs.float().cpu()
+        return [best(row[:count]) for row, count in zip(rows, lengths.tolist(), strict=True)]
+
+    return search
+
+
 class WeightedSearch(Protocol):
     """A search with a language model, before its weights are known."""
 

@@ -160,6 +160,11 @@ def run_stages(experiment: Experiment, first: int, last: int, processes: int = 1
         UserError: something the user can put right.
         StageFailed: a training process failed.
     """
+    if last >= 4 and experiment.config.decode.decoder == "lm":
+        from asr.decode.language_model import check_decoding
+
+        # Not only after hours of training.
+        check_decoding(experiment.config.decode)
     say(f"stage 0 {NAMES[0]}: {experiment.root}")
     _prepare_data(experiment)
     if last == 0:

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from asr.data.features import importing_torchaudio
 from asr.data.symbols import BOUNDARY
 from asr.data.tokens import BLANK
-from asr.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -71,13 +71,8 @@ def force_peaks(log_probs: Tensor, ids: Sequence[int]) -> list[Peak]:
     """
     if not ids:
         return []
-    try:
+    with importing_torchaudio():
         from torchaudio.functional import forced_align
-    except (ImportError, OSError, RuntimeError) as error:
-        raise UserError(
-            f"torchaudio cannot be imported beside torch {torch.__version__} ({error}); "
-            'install a pair that fits: pip install "torch>=2.9,<2.15" "torchaudio>=2.9,<2.12"'
-        ) from None
     path = forced_align(log_probs[None], torch.tensor([ids], dtype=torch.int32), blank=BLANK)[0][0].long()
     scores = log_probs.gather(1, path[:, None])[:, 0]
     return find_peaks(path.numpy(), scores.numpy())

@@ -14,6 +14,7 @@ from asr.report.charts import linear_ticks, write_value
 from asr.report.markup import Content, draw_page, element, section, table, write_page
 from asr.report.results import draw_whisker
 from asr.score.scoring import Scoring
+from asr.score.summary import KINDS
 
 ERRORS_SHOWN = 12
 NUMBERS = ("sub.", "del.", "ins.", "words", "utterances")
@@ -155,8 +156,7 @@ def _confusions(summary: Mapping[str, Any]) -> list[Element]:
     parts: list[Element] = []
     for row, system in enumerate(summary["systems"]):
         lists = [
-            _error_list(row, kind, title, system[title], system["confusions"][title])
-            for kind, title in (("sub", "substitutions"), ("del", "deletions"), ("ins", "insertions"))
+            _error_list(row, kind, title, system[title], system["confusions"][title]) for kind, title in KINDS.items()
         ]
         shown = element("div", *lists, class_="confusions")
         if len(summary["systems"]) == 1:

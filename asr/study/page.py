@@ -8,11 +8,10 @@ from pathlib import Path
 
 from asr.report.markup import draw_page, element, section, table, write_page
 
-MEANING = """A study asks whether training at another batch size is the same training. The band is what chance alone
-does: runs of the base batch that differ in their seed. With the rules, a curve should lie in it, as far as κ allows:
-a rule holds while a step of κ batches is still a small step, so the largest κ may leave it, most of all where little
-audio has been seen and steps are few. Without the EMA rule the teacher at κ > 1 averages over κ times as much audio: it
-lags behind the student, and its labels are worse for as long as it does."""
+HOW_TO_READ = """The band is what chance alone does: runs of the base settings that differ in their seed. A curve that
+lies in it cannot be told from the base run; one that leaves it is another training. For batch scales the question is
+whether the rules keep the curve in the band, and at which κ they no longer do; the row without a rule shows what that
+rule is for. Distances are means over all evaluations since pseudo-labels began."""
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:
@@ -35,10 +34,10 @@ def write_study_page(
     """
     picture = "data:image/svg+xml;base64," + base64.b64encode(figure.read_bytes()).decode()
     body = [
-        element("header", element("h1", f"{name}: a study of batch scales")),
+        element("header", element("h1", f"{name}: a study")),
         section("Learning curves", element("img", src=picture, alt="WER against hours of audio", class_="figure")),
-        section("What it means", element("p", MEANING)),
-        section("Distance from the base run, in WER %", table(distances[0], distances[1:])),
+        section("How to read it", element("p", HOW_TO_READ)),
+        section("Distance from the base runs, in points of WER", table(distances[0], distances[1:])),
         section("Where the runs end", table(finals[0], finals[1:])),
     ]
     write_page(draw_page(f"{name}: study", body, ["style.css"], []), out)

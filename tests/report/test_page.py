@@ -1,50 +1,21 @@
 import json
 import re
 import shutil
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 import yaml
 from fake_run import metric_lines
+from page_reader import Reader
 
 from asr.errors import UserError
 from asr.report.page import write_report
 
 
-class Reader(HTMLParser):
-    """The page's visible texts and its tags; fails where a tag is closed that is not open."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[str] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in ("meta", "link", "br", "img"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] not in ("style", "script"):
-            self.texts.append(data)
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self.texts)
-
-
 def read(run_dir: Path) -> Reader:
     out = run_dir / "report.html"
     write_report(run_dir, out)
-    reader = Reader(out.read_text(encoding="utf-8"))
-    assert not reader.open
-    return reader
+    return Reader(out.read_text(encoding="utf-8"))
 
 
 def test_a_finished_run_shows_all_its_parts(run_dir: Path) -> None:

@@ -1,7 +1,8 @@
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
+
+from page_reader import Reader
 
 from asr.report.score_page import write_score_page
 from asr.score.files import Options, TextFile, score_files
@@ -11,33 +12,6 @@ from asr.score.summary import summarise_scoring
 REFERENCE = "it is { okay / o k } <now> (s1_1)\nall right (s1_2)\n (s2_1)\n"
 FIRST = "it is okay <now> (s1_1)\nall right (s1_2)\n</script> (s2_1)\n"
 SECOND = "it was o k (s1_1)\nall right (s1_2)\n (s2_1)\n"
-
-
-class Reader(HTMLParser):
-    """The page's visible texts, its tags, and the contents of its scripts."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[str] = []
-        self.scripts: list[str] = []
-        self.feed(page)
-        assert not self.open
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in ("meta", "input"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] == "script":
-            self.scripts.append(data)
-        elif self.open and self.open[-1] != "style":
-            self.texts.append(data)
 
 
 def score(tmp_path: Path, *hypotheses: str) -> Scoring:
