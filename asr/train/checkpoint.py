@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ from asr.train.sharding import cut_like
 FORMAT = 2
 """1 had no checksum over the state itself."""
 Tensors = dict[str, Tensor]
+Writer = Callable[[Path, Mapping[str, Mapping[str, Tensor]]], None]
+"""Puts `NAME.safetensors` for each of some named tensors into a folder; raises OSError or SafetensorError."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,40 @@ def _delete(path: Path) -> None:
     shutil.rmtree(doomed, ignore_errors=True)
 
 
-def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
+def write_whole(folder: Path, tensors: Mapping[str, Mapping[str, Tensor]]) -> None:
+    """Each of `tensors`, held by this process alone, as `NAME.safetensors`."""
+    for name, part in tensors.items():
+        save_file({k: t.detach().contiguous().cpu() for k, t in part.items()}, folder / f"{name}.safetensors")
+
+
+def _complete(aside: Path, final: Path, checkpoint: Checkpoint) -> None:
+    """Add `state.json`, make sure that all is on the disk, and give it its name."""
+    digests: dict[str, str] = {}
+    for name in checkpoint.tensors:
+        path = aside / f"{name}.safetensors"
+        digests[path.name] = _digest(path)
+        _flush(path)
+    content = {"format": FORMAT, "step": checkpoint.step, "sha256": digests, **checkpoint.state}
+    state = aside / "state.json"
+    state.write_text(json.dumps(content | {"seal": _seal(content)}, indent=1) + "\n", encoding="utf-8")
+    _flush(state)
+    _flush(aside)
+    if final.exists():
+        _delete(final)
+    aside.rename(final)
+    link = final.with_name(".latest.partial")
+    link.unlink(missing_ok=True)
+    link.symlink_to(final.name)
+    link.replace(final.with_name("latest"))
+    _flush(final.parent)
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint, write: Writer = write_whole, main: bool = True) -> Path:
     """Write a checkpoint below `folder`. Until the last rename nothing of it is visible.
+
+    Args:
+        write: what writes the tensors; one in which several ranks take part has all of them call this.
+        main: whether this rank does the rest.
 
     Raises:
         UserError: the disk is full or not writable; checkpoints written before are untouched.
@@ -77,29 +111,15 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     final = folder / f"step-{checkpoint.step:08d}"
     aside = folder / f".{final.name}.partial"
     try:
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        digests: dict[str, str] = {}
-        for name, tensors in checkpoint.tensors.items():
-            path = aside / f"{name}.safetensors"
-            save_file({k: t.detach().contiguous().cpu() for k, t in tensors.items()}, path)
-            digests[path.name] = _digest(path)
-            _flush(path)
-        content = {"format": FORMAT, "step": checkpoint.step, "sha256": digests, **checkpoint.state}
-        state = aside / "state.json"
-        state.write_text(json.dumps(content | {"seal": _seal(content)}, indent=1) + "\n", encoding="utf-8")
-        _flush(state)
-        _flush(aside)
-        if final.exists():
-            _delete(final)
-        aside.rename(final)
-        link = folder / ".latest.partial"
-        link.unlink(missing_ok=True)
-        link.symlink_to(final.name)
-        link.replace(folder / "latest")
-        _flush(folder)
+        if main:
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.mkdir(parents=True)
+        write(aside, checkpoint.tensors)
+        if main:
+            _complete(aside, final, checkpoint)
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(aside, ignore_errors=True)
+        if main:
+            shutil.rmtree(aside, ignore_errors=True)
         raise UserError(
             f"{final}: cannot write the checkpoint ({error}); the one before it is intact. Make room and run "
             "the same command again"
@@ -189,5 +209,6 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, flat: Tensors) -> None:
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in flat.items():
         index, key = name.split(".", 1)
-        state.setdefault(int(index), {})[key] = cut_like(tensor, parameters[int(index)])
+        own = tensor.reshape(()) if key == "step" else cut_like(tensor, parameters[int(index)])
+        state.setdefault(int(index), {})[key] = own
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

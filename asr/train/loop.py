@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from asr.train.metrics import MetricsFile, Totals, label_errors
 from asr.train.progress import Progress
 from asr.train.ranks import Ranks
 from asr.train.rehearsal import memory_bounds, rehearse
-from asr.train.sharding import load_whole, whole
+from asr.train.sharding import load_whole, write_sharded
 from asr.train.stop import Preempted
 
 NAMED = 20
@@ -146,39 +147,46 @@ class Loop:
             digests = self.ranks.gather(model_digest(self.learner.teacher))
             if len(set(digests)) > 1:
                 raise UserError(f"step {self.clock.steps}: teachers differ between ranks ({digests}); not saved")
-        parts: dict[str, Mapping[str, Tensor]] = {
+        totals = Totals.of(self.ranks.sum(self.totals.values()))
+        for errors in self.ranks.gather(self.reader.errors):
+            self.unreadable.update(errors)
+        # Kept by rank 0, so that they are not counted more than once.
+        self.totals = totals if self.ranks.main else Totals()
+        if self.ranks.main:
+            self.metrics.sync()
+        checkpoint = Checkpoint(self.clock.steps, self._tensors(), self._state(totals))
+        if self.learner.sharded:
+            save_checkpoint(self.folder, checkpoint, partial(write_sharded, ranks=self.ranks), self.ranks.main)
+        elif self.ranks.main:
+            save_checkpoint(self.folder, checkpoint)
+        if self.ranks.main:
+            prune_checkpoints(self.folder, self.config.train.keep_last, self.config.train.keep_best)
+        self.saved_step = self.clock.steps
+        self.ranks.wait()
+
+    def _tensors(self) -> dict[str, dict[str, Tensor]]:
+        return {
             "student": self.learner.student.state_dict(),
             "teacher": self.learner.teacher.state_dict(),
             "optimizer": flatten_optimizer(self.learner.optimizer.state_dict()),
         }
-        # What is sharded is put together by all ranks; what is not, the writing one has.
-        tensors = {k: whole(t) for k, t in parts.items()} if self.learner.sharded or self.ranks.main else {}
-        totals = Totals.of(self.ranks.sum(self.totals.values()))
-        for errors in self.ranks.gather(self.reader.errors):
-            self.unreadable.update(errors)
-        if self.ranks.main:
-            self.totals = totals
-            self.metrics.sync()
-            state: dict[str, Any] = {
-                "base_steps": self.clock.base_steps,
-                "base_batches": self.clock.base_batches,
-                "hours": self.clock.hours,
-                "labeled": list(self.positions.labeled),
-                "unlabeled": list(self.positions.unlabeled),
-                "pseudo_labels_started": self.positions.started,
-                "totals": totals.values(),
-                "dev_wer": self.dev_wer,
-                "skipped_in_a_row": self.skipped_in_a_row,
-                "unreadable": dict(sorted(self.unreadable.items())),
-                "scaler": self.learner.scaler.state_dict(),
-                "noise": None if self.learner.meter is None else astuple(self.learner.meter.smoothed),
-            }
-            save_checkpoint(self.folder, Checkpoint(self.clock.steps, tensors, state))
-            prune_checkpoints(self.folder, self.config.train.keep_last, self.config.train.keep_best)
-        else:
-            self.totals = Totals()
-        self.saved_step = self.clock.steps
-        self.ranks.wait()
+
+    def _state(self, totals: Totals) -> dict[str, Any]:
+        """All that is not a tensor."""
+        return {
+            "base_steps": self.clock.base_steps,
+            "base_batches": self.clock.base_batches,
+            "hours": self.clock.hours,
+            "labeled": list(self.positions.labeled),
+            "unlabeled": list(self.positions.unlabeled),
+            "pseudo_labels_started": self.positions.started,
+            "totals": totals.values(),
+            "dev_wer": self.dev_wer,
+            "skipped_in_a_row": self.skipped_in_a_row,
+            "unreadable": dict(sorted(self.unreadable.items())),
+            "scaler": self.learner.scaler.state_dict(),
+            "noise": None if self.learner.meter is None else astuple(self.learner.meter.smoothed),
+        }
 
     def run(self, stop_after: int | None = None) -> None:
         """Train to the end, or to step `stop_after`.

@@ -1,11 +1,14 @@
 """FSDP2: student, teacher and optimizer cut between devices, for models that outgrow one.
 
-Checkpoints hold whole tensors, as with one device: any number of devices, with or without sharding, goes on from them.
+Checkpoints are written by all ranks together and hold whole tensors, as with one device: any number of devices, with
+or without sharding, goes on from them.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
@@ -33,9 +36,34 @@ def joined(tensor: Any) -> Tensor:
     return full
 
 
-def whole(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Sharded tensors put together, on the host. All ranks must ask for the same ones."""
-    return {name: joined(tensor).detach().cpu() for name, tensor in tensors.items()}
+def write_sharded(folder: Path, tensors: Mapping[str, Mapping[str, Tensor]], ranks: Ranks) -> None:
+    """`NAME.safetensors` for each of `tensors`, in a folder that exists for all ranks once the first one calls this.
+
+    Each rank writes what it holds, through `torch.distributed.checkpoint`; the first one puts the parts together on
+    disk. No rank has a whole model in memory, and nothing is pickled. A tensor without dimensions is written with one.
+
+    Raises:
+        OSError: a rank could not write; on all ranks.
+    """
+    from torch.distributed.checkpoint.api import CheckpointException
+    from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
+    from torch.distributed.checkpoint.state_dict_saver import save
+
+    ranks.wait()
+    for name, part in tensors.items():
+        parts = folder / name
+        writer = HuggingFaceStorageWriter(str(parts), save_distributed=True, enable_consolidation=True)
+        # The library loses the value of a tensor without dimensions when it puts parts together (seen in 2.14).
+        dimensional = {key: tensor if tensor.dim() else tensor[None] for key, tensor in part.items()}
+        try:
+            save(dimensional, storage_writer=writer)
+        except CheckpointException as error:
+            rank, (cause, _) = next(iter(error.failures.items()))
+            raise OSError(f"rank {rank}: {cause}") from None
+        if ranks.main:
+            (joint,) = parts.glob("*.safetensors")
+            joint.rename(folder / f"{name}.safetensors")
+            shutil.rmtree(parts)
 
 
 def cut_like(tensor: Tensor, other: Any) -> Tensor:

@@ -54,7 +54,7 @@ def whole(tiny_corpus: TinyCorpus, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.mark.parametrize(
     ("number", "function", "line"),
     [
-        (signal.SIGUSR1, "save_checkpoint", 12),
+        (signal.SIGUSR1, "_complete", 5),
         (signal.SIGTERM, "Decoder.decode", 9),
     ],
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from processes import finish, start  # type: ignore[import-not-found]
+from processes import finish, no_file_over, start  # type: ignore[import-not-found]
 from test_ranks import even, metrics  # type: ignore[import-not-found]
 
 from asr.train.checkpoint import load_newest
@@ -46,9 +46,12 @@ def test_sharded_training_is_that_of_whole_models_and_is_gone_on_from_with_any_e
         assert other.step == ddp.step == 10
         for kind, tensors in ddp.tensors.items():
             assert tensors.keys() == other.tensors[kind].keys()
-            if kind != "optimizer":
-                for key, tensor in tensors.items():
-                    torch.testing.assert_close(other.tensors[kind][key], tensor, rtol=1e-3, atol=1e-5)
+            if kind == "optimizer":
+                counts = {key: other.tensors[kind][key].item() for key in tensors if key.endswith(".step")}
+                assert set(counts.values()) == {10.0}
+                continue
+            for key, tensor in tensors.items():
+                torch.testing.assert_close(other.tensors[kind][key], tensor, rtol=1e-3, atol=1e-5)
     for line, sharded_line in zip(metrics(tmp_path / "ddp"), metrics(tmp_path / "fsdp"), strict=True):
         if line["kind"] == "train":
             assert sharded_line["loss_labeled"] == pytest.approx(line["loss_labeled"], rel=1e-3)
@@ -56,6 +59,20 @@ def test_sharded_training_is_that_of_whole_models_and_is_gone_on_from_with_any_e
             assert sharded_line["labels_kept"] == line["labels_kept"]
         else:
             assert sharded_line["teacher"] == line["teacher"]
+
+
+def test_when_one_rank_finds_a_full_disk_all_say_so_and_the_checkpoint_before_is_gone_on_from(
+    tiny_corpus: TinyCorpus, tmp_path: Path
+) -> None:
+    corpus = of(tiny_corpus, "fsdp")
+    finish(corpus, tmp_path, 2, stop_after=3)
+    training = start(corpus, tmp_path, 2, {1: no_file_over(10_000)})
+    assert training.wait() == [2, 2]
+    for rank in range(2):
+        assert "cannot write the checkpoint (rank 1: [Errno 27]" in training.said(rank)
+        assert "the one before it is intact" in training.said(rank)
+    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"latest", "step-00000003"}
+    finish(corpus, tmp_path, 2)
 
 
 def test_what_sharding_cannot_do_is_said(tiny_corpus: TinyCorpus, tmp_path: Path) -> None:
