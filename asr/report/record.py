@@ -83,8 +83,13 @@ class RunRecord:
 
     @property
     def pseudo_start(self) -> float | None:
-        """Hours of audio seen when the first pseudo-label was trained on; None where none was."""
-        return next((float(p["hours"]) for p in self.train if p.get("loss_unlabeled") is not None), None)
+        """Hours of audio seen before the first pseudo-label, as near as the log tells; None where there is none."""
+        before = 0.0
+        for line in self.train:
+            if line.get("loss_unlabeled") is not None:
+                return before
+            before = float(line["hours"])
+        return None
 
     @property
     def subsets(self) -> list[str]:
