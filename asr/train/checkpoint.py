@@ -70,6 +70,13 @@ def _delete(path: Path) -> None:
     shutil.rmtree(doomed, ignore_errors=True)
 
 
+def _link_latest(path: Path) -> None:
+    link = path.with_name(".latest.partial")
+    link.unlink(missing_ok=True)
+    link.symlink_to(path.name)
+    link.replace(path.with_name("latest"))
+
+
 def write_whole(folder: Path, tensors: Mapping[str, Mapping[str, Tensor]]) -> None:
     """Each of `tensors`, held by this process alone, as `NAME.safetensors`."""
     for name, part in tensors.items():
@@ -88,13 +95,8 @@ def _complete(aside: Path, final: Path, checkpoint: Checkpoint) -> None:
     state.write_text(json.dumps(content | {"seal": _seal(content)}, indent=1) + "\n", encoding="utf-8")
     _flush(state)
     _flush(aside)
-    if final.exists():
-        _delete(final)
     aside.rename(final)
-    link = final.with_name(".latest.partial")
-    link.unlink(missing_ok=True)
-    link.symlink_to(final.name)
-    link.replace(final.with_name("latest"))
+    _link_latest(final)
     _flush(final.parent)
 
 
@@ -160,7 +162,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 def list_checkpoints(folder: Path) -> list[Path]:
     """Complete checkpoints, oldest first."""
-    return sorted(p for p in folder.glob("step-*") if p.is_dir())
+    return sorted(p for p in folder.glob("step-*") if p.is_dir() and p.name[5:].isdecimal())
 
 
 def load_newest(folder: Path) -> Checkpoint | None:
@@ -171,6 +173,23 @@ def load_newest(folder: Path) -> Checkpoint | None:
         except DamagedCheckpoint as error:
             warnings.warn(f"damaged checkpoint, going back to the one before: {error}", stacklevel=2)
     return None
+
+
+def set_aside_later(folder: Path, step: int) -> None:
+    """Rename checkpoints after `step`, 0 for all of them, to `damaged-step-…`.
+
+    They were passed over: they must neither count as the newest ones to keep nor stand where others will be written.
+    """
+    paths = list_checkpoints(folder)
+    good = [path for path in paths if int(path.name.removeprefix("step-")) <= step]
+    if good:
+        _link_latest(good[-1])
+    elif paths:
+        (folder / "latest").unlink(missing_ok=True)
+    for path in paths[len(good) :]:
+        aside = path.with_name(f"damaged-{path.name}")
+        shutil.rmtree(aside, ignore_errors=True)
+        path.rename(aside)
 
 
 def _dev_wer(path: Path) -> float:

@@ -26,6 +26,7 @@ from asr.train.checkpoint import (
     prune_checkpoints,
     restore_optimizer,
     save_checkpoint,
+    set_aside_later,
 )
 from asr.train.clock import Clock, passed, reached
 from asr.train.corpus import Data
@@ -110,6 +111,8 @@ class Loop:
                 f"{self.folder}: the newest checkpoint is of another step on each machine ({steps}); the run's folder "
                 "must be the same one for all of them"
             )
+        if self.ranks.main:
+            set_aside_later(self.folder, steps[0])
         if checkpoint is None:
             return 0
         try:

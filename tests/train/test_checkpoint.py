@@ -17,6 +17,7 @@ from asr.train.checkpoint import (
     prune_checkpoints,
     restore_optimizer,
     save_checkpoint,
+    set_aside_later,
 )
 
 
@@ -104,13 +105,28 @@ def test_a_checkpoint_of_the_format_before_is_still_read(tmp_path: Path) -> None
     assert loaded.step == 3
 
 
-def test_of_a_step_that_is_saved_twice_the_later_is_kept(tmp_path: Path) -> None:
-    save(tmp_path, 1)
-    save(tmp_path, 1, wer=0.5)
-    loaded = load_newest(tmp_path)
+def test_damaged_checkpoints_are_set_aside_and_do_not_count_as_the_newest(tmp_path: Path) -> None:
+    save(tmp_path, 10)
+    (save(tmp_path, 20) / "student.safetensors").write_bytes(b"")
+    with pytest.warns(UserWarning, match="damaged"):
+        loaded = load_newest(tmp_path)
     assert loaded is not None
-    assert loaded.state["dev_wer"] == 0.5
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["latest", "step-00000001"]
+    set_aside_later(tmp_path, loaded.step)
+    assert load_checkpoint(tmp_path / "latest").step == 10
+    save(tmp_path, 12)
+    prune_checkpoints(tmp_path, keep_last=1, keep_best=1)
+    assert load_checkpoint(tmp_path / "latest").step == 12
+    save(tmp_path, 20)
+    prune_checkpoints(tmp_path, keep_last=1, keep_best=0)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["damaged-step-00000020", "latest", "step-00000020"]
+
+
+def test_where_all_are_damaged_none_is_left_to_lead_to(tmp_path: Path) -> None:
+    (save(tmp_path, 3) / "state.json").unlink()
+    with pytest.warns(UserWarning, match="damaged"):
+        assert load_newest(tmp_path) is None
+    set_aside_later(tmp_path, 0)
+    assert [p.name for p in tmp_path.iterdir()] == ["damaged-step-00000003"]
 
 
 def test_no_room_is_a_clear_error_and_leaves_the_earlier_checkpoint(
