@@ -90,8 +90,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--worst", type=int, default=3, metavar="N", help="utterances shown aligned (default: 3)")
     group.add_argument("--confusions", type=int, default=10, metavar="N", help="shown of each kind (default: 10)")
     group.add_argument("--worst-speakers", type=int, default=10, metavar="N", help="speakers shown (default: 10)")
-    group.add_argument("--colour", "--color", choices=("auto", "always", "never"), default="auto")
+    group.add_argument(
+        "--colour",
+        "--color",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="of errors in aligned words; auto: on a terminal, unless NO_COLOR is set",
+    )
     group.add_argument("--json", action="store_true", help="print JSON instead, with all speakers")
+    group.add_argument("--utterances", action="store_true", help="with --json: also the counts of each utterance")
     group.add_argument("--html", type=Path, metavar="FILE", help="write a page with every utterance, aligned")
 
 
@@ -153,14 +160,18 @@ def _use_colour(choice: str) -> bool:
 
 def run(arguments: argparse.Namespace) -> int:
     from asr.score.files import score_files
-    from asr.score.summary import summarise_scoring
+    from asr.score.summary import count_utterances, summarise_scoring
     from asr.score.terminal import format_scoring
 
+    if arguments.utterances and not arguments.json:
+        raise UserError("--utterances: is part of the JSON; add --json")
     scoring = score_files(*_files(arguments), _options(arguments))
-    for warning in scoring.warnings:
-        print(f"kappa-asr: warning: {warning}", file=sys.stderr)
     summary = summarise_scoring(scoring)
+    for warning in summary["warnings"]:
+        print(f"kappa-asr: warning: {warning}", file=sys.stderr)
     if arguments.json:
+        if arguments.utterances:
+            summary["utterances"] = count_utterances(scoring)
         print(json.dumps(summary, indent=1, ensure_ascii=False))
     else:
         most = {
