@@ -50,8 +50,9 @@ VERBS = (
 
 USER_ERROR = 2
 INTERRUPTED = 130
-NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR)
-"""What is wrong with a folder or a disk rather than with this program."""
+NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+WRONG_PLACE = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
+"""Both are wrong with a folder, a disk or a given path rather than with this program."""
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -81,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except OSError as error:
-        if error.errno not in NO_PLACE:
+        if error.errno not in (*NO_PLACE, *WRONG_PLACE):
             raise
         print(f"kappa-asr: error: {error.filename or 'writing'}: {error.strerror}", file=sys.stderr)
         return USER_ERROR

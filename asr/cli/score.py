@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from asr.score.files import Options, TextFile
 
 ABOVE_THRESHOLD = 1
+NO_HYPOTHESIS = "a reference has no hypothesis: stop, score it as if nothing was heard, or leave it out of all"
 
 
 def _epilog() -> str:
@@ -37,25 +38,38 @@ def _epilog() -> str:
 def _add_input_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("input")
     group.add_argument("--ref-format", choices=list(FORMATS), help="default: from the name, else the first line")
-    group.add_argument("--hyp-format", choices=list(FORMATS))
+    group.add_argument("--hyp-format", choices=list(FORMATS), help="of all hypotheses; default: likewise")
     group.add_argument("--id-field", metavar="NAME", help="field or column of the id; a number if without header")
     group.add_argument("--text-field", metavar="NAME", help="of the text")
+    group.add_argument("--hyp-id-field", metavar="NAME", help="of a hypothesis' id, if another")
     group.add_argument("--hyp-text-field", metavar="NAME", help="of a hypothesis' text, if another")
-    group.add_argument("--speaker-field", metavar="NAME")
-    group.add_argument("--subset-field", metavar="NAME")
+    group.add_argument("--speaker-field", metavar="NAME", help="of the reference's speaker, for the intervals")
+    group.add_argument("--subset-field", metavar="NAME", help="of the reference's subset, scored also by itself")
     group.add_argument("--id-stem", action="store_true", help="ids are paths: drop folders and suffixes")
     group.add_argument("--speaker-pattern", metavar="REGEX", help="finds the speaker in an id: group 1, or all of it")
     group.add_argument("--subset-pattern", metavar="REGEX", help="finds the subset in an id")
-    group.add_argument("--missing", choices=("error", "empty", "skip"), default="error", help="no hypothesis")
-    group.add_argument("--extra", choices=("error", "skip"), default="error", help="no reference")
-    group.add_argument("--duplicates", choices=("error", "first", "last"), default="error", help="an id twice")
+    group.add_argument("--missing", choices=("error", "empty", "skip"), default="error", help=NO_HYPOTHESIS)
+    group.add_argument(
+        "--extra",
+        choices=("error", "skip"),
+        default="error",
+        help="a hypothesis has no reference: stop, or leave it out",
+    )
+    group.add_argument(
+        "--duplicates",
+        choices=("error", "first", "last"),
+        default="error",
+        help="a file has an id twice: stop, or take one of its lines",
+    )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _epilog()
-    parser.add_argument("reference", type=Path, metavar="REF")
-    parser.add_argument("hypotheses", type=Path, nargs="+", metavar="HYP")
+    parser.add_argument("reference", type=Path, metavar="REF", help="what was said: a file or folder")
+    parser.add_argument(
+        "hypotheses", type=Path, nargs="+", metavar="HYP", help="what a recognizer heard; several are compared"
+    )
     parser.add_argument("--names", metavar="A,B", help="of the hypotheses; default: their files'")
     parser.add_argument("--speakers", metavar="A,B", help="score only these")
     _add_input_arguments(parser)
@@ -76,14 +90,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--worst", type=int, default=3, metavar="N", help="utterances shown aligned (default: 3)")
     group.add_argument("--confusions", type=int, default=10, metavar="N", help="shown of each kind (default: 10)")
     group.add_argument("--worst-speakers", type=int, default=10, metavar="N", help="speakers shown (default: 10)")
-    group.add_argument("--colour", "--color", choices=("auto", "always", "never"), default="auto")
+    group.add_argument(
+        "--colour",
+        "--color",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="of errors in aligned words; auto: on a terminal, unless NO_COLOR is set",
+    )
     group.add_argument("--json", action="store_true", help="print JSON instead, with all speakers")
+    group.add_argument("--utterances", action="store_true", help="with --json: also the counts of each utterance")
     group.add_argument("--html", type=Path, metavar="FILE", help="write a page with every utterance, aligned")
 
 
 def _files(arguments: argparse.Namespace) -> tuple[TextFile, list[TextFile]]:
     """The files, with their names and formats."""
     from asr.score.files import TextFile
+    from asr.score.labels import name_files
 
     def named(option: str | None, default: tuple[str, ...]) -> tuple[str, ...]:
         return default if option is None else (option,)
@@ -94,20 +116,18 @@ def _files(arguments: argparse.Namespace) -> tuple[TextFile, list[TextFile]]:
         named(arguments.speaker_field, FIELDS.speaker),
         named(arguments.subset_field, FIELDS.subset),
     )
+    heard_id = named(arguments.hyp_id_field, fields.id)
     heard_text = named(arguments.hyp_text_field or arguments.text_field, HYPOTHESIS_TEXT)
-    heard = Fields(fields.id, heard_text, fields.speaker, fields.subset)
+    heard = Fields(heard_id, heard_text, fields.speaker, fields.subset)
     paths: list[Path] = arguments.hypotheses
-    names = [path.name for path in paths]
-    if len(set(names)) < len(names):
-        names = [str(path) for path in paths]
+    names = name_files(paths)
     if arguments.names is not None:
         names = arguments.names.split(",")
     if len(names) != len(paths) or len(set(names)) < len(names) or not all(names):
         raise UserError(f"{len(paths)} hypotheses named {', '.join(names)}; give each its own name with --names A,B")
     reference = TextFile(arguments.reference, str(arguments.reference), arguments.ref_format, fields)
     hypotheses = [
-        TextFile(path, name, arguments.hyp_format, heard, "--hyp-text-field")
-        for path, name in zip(paths, names, strict=True)
+        TextFile(path, name, arguments.hyp_format, heard, "--hyp-") for path, name in zip(paths, names, strict=True)
     ]
     return reference, hypotheses
 
@@ -140,14 +160,18 @@ def _use_colour(choice: str) -> bool:
 
 def run(arguments: argparse.Namespace) -> int:
     from asr.score.files import score_files
-    from asr.score.summary import summarise_scoring
+    from asr.score.summary import count_utterances, summarise_scoring
     from asr.score.terminal import format_scoring
 
+    if arguments.utterances and not arguments.json:
+        raise UserError("--utterances: is part of the JSON; add --json")
     scoring = score_files(*_files(arguments), _options(arguments))
-    for warning in scoring.warnings:
-        print(f"kappa-asr: warning: {warning}", file=sys.stderr)
     summary = summarise_scoring(scoring)
+    for warning in summary["warnings"]:
+        print(f"kappa-asr: warning: {warning}", file=sys.stderr)
     if arguments.json:
+        if arguments.utterances:
+            summary["utterances"] = count_utterances(scoring)
         print(json.dumps(summary, indent=1, ensure_ascii=False))
     else:
         most = {

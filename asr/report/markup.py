@@ -7,6 +7,8 @@ from importlib.resources import files
 from pathlib import Path
 from xml.etree.ElementTree import Element, tostring
 
+from asr.errors import UserError
+
 Content = Element | str | None
 
 NOTHING_FROM_OUTSIDE = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
@@ -81,8 +83,18 @@ def draw_page(title: str, body: Iterable[Content], styles: Iterable[str], script
 
 
 def write_page(root: Element, out: Path) -> None:
-    """Write the page as one HTML file, aside and then renamed."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    aside = out.with_name(f".{out.name}.partial")
-    aside.write_bytes(document(root))
-    aside.replace(out)
+    """Write the page as one HTML file, aside and then renamed.
+
+    Raises:
+        UserError: it cannot be written there.
+    """
+    if out.is_dir():
+        raise UserError(f"{out}: a folder; name the page in it, such as {out / 'page.html'}")
+    content = document(root)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        aside = out.with_name(f".{out.name}.partial")
+        aside.write_bytes(content)
+        aside.replace(out)
+    except OSError as error:
+        raise UserError(f"{out}: cannot write the page ({error.strerror})") from None

@@ -101,7 +101,7 @@ function drawUtterance(u) {
     const line = (i) => columns.map((c) => (typeof c === "string" ? c : c[i])).filter((word) => word !== null).join(" ") || "(nothing)";
     const spoken = systems.map((system, i) => `${several ? data.systems[system] : "Hypothesis"}: ${line(i + 1)}.`);
     item.append(node("p", "spoken", `Reference: ${line(0)}. ${spoken.join(" ")}`));
-    const names = ["reference", ...systems.map((system) => data.systems[system])].map((name) => node("span", "", name));
+    const names = ["reference", ...systems.map((system) => data.labels[system])].map((name) => node("span", "", name));
     const aligned = node("p", "aligned", ...(several ? [node("span", "word names", ...names)] : []), ...columns.map((c) => drawColumn(systems, c)));
     aligned.setAttribute("aria-hidden", "true");
     item.append(aligned);

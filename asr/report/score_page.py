@@ -13,7 +13,9 @@ from asr.report.aligned import error_key
 from asr.report.charts import linear_ticks, write_value
 from asr.report.markup import Content, draw_page, element, section, table, write_page
 from asr.report.results import draw_whisker
+from asr.score.labels import shorten_names
 from asr.score.scoring import Scoring
+from asr.score.significance import FEWEST_GROUPS, FEWEST_SEGMENTS
 from asr.score.summary import KINDS
 
 ERRORS_SHOWN = 12
@@ -55,7 +57,7 @@ def _header(scoring: Scoring, summary: Mapping[str, Any]) -> Element:
         )
         for system in summary["systems"]
     ]
-    warnings = [element("p", f"⚠ {warning}", class_="warning") for warning in scoring.warnings]
+    warnings = [element("p", f"⚠ {warning}", class_="warning") for warning in summary["warnings"]]
     return element(
         "header",
         element("h1", "Word errors"),
@@ -119,8 +121,11 @@ def _scores(summary: Mapping[str, Any]) -> list[Element]:
     return [*parts, element("p", note, class_="note")]
 
 
-def _write_p(p: float | None) -> str:
-    return "–" if p is None else "< 0.0001" if p < 1e-4 else f"{p:.4f}"
+def _write_p(p: float | None, count: int, fewest: int) -> str:
+    """Count and fewest are of what the test stands on."""
+    if p is None:
+        return f"none below {fewest}" if count < fewest else "–"
+    return "< 0.0001" if p < 1e-4 else f"{p:.4f}"
 
 
 def _comparisons(summary: Mapping[str, Any]) -> list[Element]:
@@ -133,13 +138,16 @@ def _comparisons(summary: Mapping[str, Any]) -> list[Element]:
                 f"{pair['first']} → {pair['second']}",
                 element("b", _points(drawn["difference"])),
                 interval,
-                _write_p(drawn["p"]),
-                _write_p(matched["p"]),
+                _write_p(drawn["p"], summary["speakers"], FEWEST_GROUPS),
+                _write_p(matched["p"], matched["segments"], FEWEST_SEGMENTS),
                 f"{matched['segments']:,}",
             ]
         )
     head = ["systems", "points of WER", "95% interval", "p, paired bootstrap", "p, matched pairs", "segments"]
-    note = "Two-sided, for no difference; not corrected for the number of comparisons."
+    note = (
+        "Two-sided, for no difference; not corrected for the number of comparisons. "
+        f"The bootstrap needs {FEWEST_GROUPS} speakers for p, the matched pairs {FEWEST_SEGMENTS} segments with errors."
+    )
     return [table(head, rows, class_="numbers compared"), element("p", note, class_="note")]
 
 
@@ -187,7 +195,9 @@ def utterance_data(scoring: Scoring) -> str:
                 for systems, columns in scoring.blocks(row)
             ]
         utterances.append([utterance.id, utterance.speaker, blocks])
-    data = {"systems": [system.name for system in scoring.systems], "utterances": utterances}
+    # Labels, beside the words, are names cut short where these stay different.
+    names = [system.name for system in scoring.systems]
+    data = {"systems": names, "labels": list(shorten_names(names).values()), "utterances": utterances}
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr.errors import UserError
-from asr.score.formats import FIELDS, Fields, TextLine, detect_format, read_texts, shorten_id
+from asr.score.formats import FIELDS, Fields, TextLine, read_texts, shorten_id
 from asr.score.matching import STRICT, Policy, index_lines, match_lines
 from asr.score.normaliser import find_normaliser
 from asr.score.scoring import ScoredText, Scoring, System, Utterance, Weights, score_text
@@ -23,7 +23,8 @@ class TextFile:
     name: str
     form: str | None = None
     fields: Fields = FIELDS
-    text_option: str = "--text-field"
+    prefix: str = "--"
+    """Of the options that name its fields."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,7 @@ def _speaker_in_id(name: str, form: str) -> str:
 
 
 def _read(file: TextFile, options: Options, warn: Callable[[str], None]) -> tuple[str, dict[str, TextLine]]:
-    form = file.form or detect_format(file.path)
-    lines = read_texts(file.path, form, file.fields, file.text_option)
+    form, lines = read_texts(file.path, file.form, file.fields, file.prefix)
     if options.id_stem:
         lines = [shorten_id(line) for line in lines]
     return form, index_lines(lines, file.name, options.policy.duplicates, warn)

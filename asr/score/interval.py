@@ -15,6 +15,9 @@ import numpy.typing as npt
 from asr.score.wer import ErrorCounts
 
 DRAWS_AT_ONCE = 4_000_000
+FEW_GROUPS = 20
+"""Below, a 95 % interval holds the rate less often than that: of simulated corpora of 2, 4, 8 and 40 speakers, in 55,
+82, 91 and 95 %."""
 
 
 def group_totals(

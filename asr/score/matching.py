@@ -81,7 +81,7 @@ def match_lines(
             mine, other = (_some(list(keys)[:1]) or "nothing" for keys in (references, lines))
             raise UserError(
                 f"{name}: has none of the references' utterance ids; they are such as {mine}, here {other}. "
-                "--id-stem drops folders and suffixes, --id-field names another field"
+                "--id-stem drops folders and suffixes, --id-field and --hyp-id-field name other fields"
             )
         if missing:
             found = f"{name}: no hypothesis for {len(missing):,} of {len(references):,} utterances, {_some(missing)}"

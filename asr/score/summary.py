@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from asr.score.scoring import Comparison, Scoring, System
+from asr.score.interval import FEW_GROUPS
+from asr.score.scoring import Comparison, ScoredText, Scoring, System
+from asr.score.significance import FEW_SEGMENTS, FEWEST_GROUPS, FEWEST_SEGMENTS
 from asr.score.table import summarise
 
 CONFUSIONS_KEPT = 100
@@ -44,14 +46,56 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
     }
 
 
+def _warn_of_few(scoring: Scoring, comparisons: Sequence[Comparison]) -> Iterator[str]:
+    """What there is too little of to rely on."""
+    narrow = f"fewer than {FEW_GROUPS}: the bootstrap's intervals are too narrow"
+    speakers = len({utterance.speaker for utterance in scoring.utterances})
+    if speakers == 1:
+        yield "1 speaker: says nothing about others, so there is no interval; --speaker-pattern finds speakers in ids"
+    elif speakers < FEW_GROUPS:
+        tested = "it gives no p" if speakers < FEWEST_GROUPS else "its p too small"
+        yield f"{speakers} speakers, {narrow}" + (f", and {tested}" if comparisons else "")
+    else:
+        for name, rows in scoring.groups(lambda u: u.subset).items():
+            within = len({scoring.utterances[row].speaker for row in rows})
+            if 1 < within < FEW_GROUPS:
+                yield f"subset {name!r}: {within} speakers, {narrow}"
+    for pair in comparisons:
+        segments = pair.matched_pairs.segments
+        if segments < FEW_SEGMENTS:
+            tested = "gives no p" if segments < FEWEST_SEGMENTS else "gives but a rough p"
+            yield (
+                f"{pair.first}, {pair.second}: {segments} segments with errors, fewer than {FEW_SEGMENTS}: "
+                f"the matched-pair test {tested}"
+            )
+
+
+def _counts(text: ScoredText) -> dict[str, int]:
+    kinds = {kind: getattr(text.words, kind) for kind in KINDS.values()}
+    return {"words": text.words.reference_length, **kinds}
+
+
+def count_utterances(scoring: Scoring) -> list[dict[str, Any]]:
+    """Id, speaker and subset of each utterance; under `systems`, by name, the reference's words and the errors."""
+    return [
+        {
+            **dataclasses.asdict(utterance),
+            "systems": {system.name: _counts(system.texts[row]) for system in scoring.systems},
+        }
+        for row, utterance in enumerate(scoring.utterances)
+    ]
+
+
 def summarise_scoring(scoring: Scoring) -> dict[str, Any]:
     """Rates as shares, counts in words.
 
     Returns:
-        `reference`, `normaliser`, `alignment`, `warnings`, how the intervals were made (`seed`, `resamples`,
-        `speakers`); `systems`, each with its totals, `subsets` and `speakers` by name, and `confusions`: lists of
-        words and how often, the most frequent first, at most 100 of a kind; `comparisons` of every two systems.
+        `reference`, `normaliser`, `alignment`, `warnings` of what did not match and of what there is too little of,
+        how the intervals were made (`seed`, `resamples`, `speakers`); `systems`, each with its totals, `subsets` and
+        `speakers` by name, and `confusions`: lists of words and how often, the most frequent first, at most 100 of a
+        kind; `comparisons` of every two systems.
     """
+    comparisons = scoring.compare()
     return {
         "reference": scoring.reference,
         "normaliser": scoring.normaliser,
@@ -59,7 +103,7 @@ def summarise_scoring(scoring: Scoring) -> dict[str, Any]:
         "seed": scoring.seed,
         "resamples": scoring.resamples,
         "speakers": len({utterance.speaker for utterance in scoring.utterances}),
-        "warnings": scoring.warnings,
+        "warnings": [*scoring.warnings, *_warn_of_few(scoring, comparisons)],
         "systems": [_system(scoring, system) for system in scoring.systems],
-        "comparisons": [_comparison(comparison) for comparison in scoring.compare()],
+        "comparisons": [_comparison(comparison) for comparison in comparisons],
     }

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from asr.score.columns import Column
+from asr.score.labels import shorten_names
 from asr.score.scoring import Scoring
+from asr.score.significance import FEWEST_GROUPS, FEWEST_SEGMENTS
 from asr.score.table import format_scores
 
 BOLD, PLAIN = "\033[1m", "\033[0m"
@@ -74,6 +76,7 @@ def format_worst(scoring: Scoring, most: int, width: int, colour: bool) -> Itera
     rows = scoring.worst(most)
     if rows:
         yield _title(f"{len(rows)} utterances with most errors", colour)
+    short = shorten_names([system.name for system in scoring.systems])
     for row in rows:
         counts = ", ".join(
             f"{text.words.errors} in {text.words.reference_length}"
@@ -81,12 +84,8 @@ def format_worst(scoring: Scoring, most: int, width: int, colour: bool) -> Itera
         )
         yield f"{scoring.utterances[row].id}  ({counts} words)"
         for systems, columns in scoring.blocks(row):
-            yield from format_columns(columns, ["REF", *(_short(s.name) for s in systems)], width, colour)
+            yield from format_columns(columns, ["REF", *(short[s.name] for s in systems)], width, colour)
         yield ""
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 20 else name[:19] + "…"
 
 
 def _title(text: str, colour: bool) -> str:
@@ -129,9 +128,10 @@ def format_groups(summary: Mapping[str, Any], key: str, most: int, colour: bool)
     yield ""
 
 
-def _write_p(p: float | None) -> str:
+def _write_p(p: float | None, count: int, fewest: int) -> str:
+    """Count and fewest are of what the test stands on."""
     if p is None:
-        return "p cannot be told"
+        return f"no p from fewer than {fewest}" if count < fewest else "no p, as all differ alike"
     return "p < 0.0001" if p < 1e-4 else f"p = {p:.4f}"
 
 
@@ -146,10 +146,11 @@ def format_comparisons(summary: Mapping[str, Any], colour: bool) -> Iterator[str
         if bootstrap["low"] is not None:
             interval = f" ({100 * bootstrap['low']:+.2f} … {100 * bootstrap['high']:+.2f})"
         yield f"{pair['first']}, {pair['second']}: {100 * bootstrap['difference']:+.2f} points{interval}"
-        p = _write_p(bootstrap["p"])
+        p = _write_p(bootstrap["p"], summary["speakers"], FEWEST_GROUPS)
         yield f"    paired bootstrap over {summary['speakers']:,} speakers: {p}"
         z = "" if matched["z"] is None else f", z = {matched['z']:+.2f}"
-        yield f"    matched pairs, {matched['segments']:,} segments{z}: {_write_p(matched['p'])}"
+        p = _write_p(matched["p"], matched["segments"], FEWEST_SEGMENTS)
+        yield f"    matched pairs, {matched['segments']:,} segments{z}: {p}"
     if len(summary["comparisons"]) > 1:
         yield "p is not corrected for the number of comparisons"
     yield ""

@@ -5,7 +5,7 @@ Kaldi's `text` files have the same form.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from asr.errors import UserError
@@ -30,17 +30,26 @@ def read_text_lines(path: Path) -> Iterator[tuple[int, str]]:
             yield number, line.rstrip("\r")
 
 
-def read_transcript_lines(path: Path) -> Iterator[tuple[int, str, str]]:
-    """Line number, utterance id and text of each line; ids may repeat.
+def split_transcript_lines(lines: Iterable[tuple[int, str]], path: Path) -> Iterator[tuple[int, str, str]]:
+    """Line number, utterance id and text of what `read_text_lines` gives; ids may repeat.
 
     Raises:
-        UserError: as `read_text_lines`, or a line has no id.
+        UserError: a line has no id.
     """
-    for number, line in read_text_lines(path):
+    for number, line in lines:
         if line[0].isspace():
             raise UserError(f"{path}, line {number}: begins with a blank; write the utterance id first, then its words")
         name, *words = line.split(maxsplit=1)
         yield number, name, words[0].rstrip() if words else ""
+
+
+def read_transcript_lines(path: Path) -> Iterator[tuple[int, str, str]]:
+    """Line number, utterance id and text of each line of a file; ids may repeat.
+
+    Raises:
+        UserError: as `read_text_lines`, or a line has no id.
+    """
+    return split_transcript_lines(read_text_lines(path), path)
 
 
 def read_transcripts(path: Path) -> dict[str, str]:

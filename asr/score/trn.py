@@ -15,6 +15,8 @@ from asr.errors import UserError
 from asr.score.wer import AlignedWord
 
 NOTHING = "@"
+DEEPEST = 100
+"""Braces within braces are refused beyond: a corpus has a few, and Python's own limit would end the program."""
 
 
 class Costs(NamedTuple):
@@ -72,6 +74,7 @@ class _Parser:
         self.normalise = normalise
         self.graph: WordGraph = [START]
         self.position = 0
+        self.depth = 0
 
     def fail(self, found: str) -> UserError:
         return UserError(f"{self.where}: {found}; write alternatives as {{ a / b }}, and @ for nothing")
@@ -101,6 +104,9 @@ class _Parser:
         return node
 
     def alternatives(self, node: int) -> int:
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise self.fail(f"more than {DEEPEST} braces within each other")
         ends: list[int] = []
         token = "/"
         while token == "/":
@@ -111,6 +117,7 @@ class _Parser:
             token = self.tokens[self.position]
             self.position += 1
         self.graph.append(Node(tuple(ends), None))
+        self.depth -= 1
         return len(self.graph) - 1
 
 
@@ -123,7 +130,7 @@ def parse_reference(text: str, where: str, normalise: Callable[[str], str] = str
         normalise: applied to each stretch of words between braces and slashes.
 
     Raises:
-        UserError: a brace has no partner, or an alternative is empty.
+        UserError: a brace has no partner, braces are too deep, or an alternative is empty.
     """
     if "{" not in text and "}" not in text:
         return normalise(" ".join(word for word in text.split() if word != NOTHING))

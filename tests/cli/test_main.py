@@ -37,6 +37,9 @@ def test_arguments_that_do_not_exist_are_exit_code_2(argv: list[str], capsys: py
         (UserError("x.flac: broken"), 2, "kappa-asr: error: x.flac: broken\n"),
         (KeyboardInterrupt(), 130, "kappa-asr: interrupted"),
         (OSError(errno.ENOSPC, "No space left on device", "/exp/a"), 2, "kappa-asr: error: /exp/a: No space left"),
+        (OSError(errno.EEXIST, "File exists", "a.txt"), 2, "kappa-asr: error: a.txt: File exists"),
+        (OSError(errno.EISDIR, "Is a directory", "/exp"), 2, "kappa-asr: error: /exp: Is a directory"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "a"), 2, "kappa-asr: error: a: File name too long"),
     ],
 )
 def test_what_ends_a_verb_is_one_line_and_an_exit_code(

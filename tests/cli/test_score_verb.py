@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 
 import pytest
 
+from asr.cli import score
 from asr.cli.main import main
 
 REFERENCES = "1-1-0 THE OLD MAN\n2-1-0 GO ON NOW\n"
@@ -71,8 +73,8 @@ def test_two_systems_are_compared_and_shown_under_one_reference(
     assert main(["score", *files, "--names", "greedy,lm"]) == 0
     shown = capsys.readouterr().out
     assert "greedy, lm: -50.00 points" in shown
-    assert "paired bootstrap over 2 speakers: p " in shown
-    assert "matched pairs, 3 segments: p cannot be told" in shown
+    assert "paired bootstrap over 2 speakers: no p from fewer than 6" in shown
+    assert "matched pairs, 3 segments: no p from fewer than 10" in shown
     assert "REF:    *** THE OLD MAN\ngreedy: AND THE OLD MEN\n" in shown
     assert "lm:         THE OLD MAN\n" in shown
 
@@ -83,7 +85,8 @@ def test_ci_fails_above_a_rate_and_not_at_it(files: tuple[str, str, str], capsys
     assert main(["score", references, right, "--fail-above", "0"]) == 0
     capsys.readouterr()
     assert main(["score", references, right, hypotheses, "--fail-above", "49.9"]) == 1
-    assert capsys.readouterr().err == "kappa-asr: dev.hyp.trans.txt: WER 50.00 % is above 49.9 %\n"
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "kappa-asr: dev.hyp.trans.txt: WER 50.00 % is above 49.9 %"
 
 
 @pytest.mark.parametrize(
@@ -93,6 +96,10 @@ def test_ci_fails_above_a_rate_and_not_at_it(files: tuple[str, str, str], capsys
         (["--resamples", "0"], "--resamples 0: must be at least 1"),
         (["--names", "a,b"], "1 hypotheses named a, b; give each its own name"),
         (["--hyp-format", "jsonl"], "line 1: not JSON"),
+        (["--utterances"], "--utterances: is part of the JSON; add --json"),
+        (["--html", "."], ".: a folder; name the page in it, such as page.html"),
+        (["--html", "/proc/p.html"], "/proc/p.html: cannot write the page"),
+        (["--html", "a" * 5000], "File name too long"),
     ],
 )
 def test_what_makes_no_sense_is_exit_code_2(
@@ -120,3 +127,107 @@ def test_one_file_may_hold_reference_and_hypothesis(tmp_path: Path, capsys: pyte
     assert main(["score", path, path, "--json", "--html", str(tmp_path / "out" / "page.html")]) == 0
     assert json.loads(capsys.readouterr().out)["systems"][0]["substitutions"] == 1
     assert (tmp_path / "out" / "page.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def corpus(folder: Path, speakers: int, name: str, wrong: str = "") -> str:
+    """Five utterances of each speaker in two subsets, of which every other begins with a wrong word."""
+    rows = [f"{speaker}-{row}" for speaker in range(speakers) for row in range(5)]
+    lines = [f"{row} {wrong * (int(row[-1]) % 2)}a b c\n" for row in rows]
+    (folder / name).parent.mkdir(exist_ok=True)
+    return write(folder / name, "".join(lines))
+
+
+@pytest.mark.parametrize(
+    ("speakers", "warned", "has_p"),
+    [
+        (1, "1 speaker: says nothing about others, so there is no interval", False),
+        (5, "5 speakers, fewer than 20: the bootstrap's intervals are too narrow, and it gives no p", False),
+        (6, "6 speakers, fewer than 20: the bootstrap's intervals are too narrow, and its p too small", True),
+        (19, "19 speakers, fewer than 20", True),
+        (20, "", True),
+    ],
+)
+def test_few_speakers_are_warned_of_and_very_few_have_no_p(
+    tmp_path: Path, speakers: int, warned: str, has_p: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [corpus(tmp_path, speakers, name, wrong) for name, wrong in (("r", ""), ("a", "x "), ("b", "y x "))]
+    assert main(["score", *files, "--json", "--resamples", "50"]) == 0
+    shown = capsys.readouterr()
+    summary = json.loads(shown.out)
+    assert [warning for warning in summary["warnings"] if "speaker" in warning and warned not in warning] == []
+    assert any(warned in warning for warning in summary["warnings"] if "speaker" in warning) == bool(warned)
+    assert all(f"kappa-asr: warning: {warning}\n" in shown.err for warning in summary["warnings"])
+    assert (summary["comparisons"][0]["bootstrap"]["p"] is not None) == has_p
+    assert main(["score", *files[:2], "--json"]) == 0
+    assert "gives no p" not in capsys.readouterr().err
+
+
+def test_a_subset_with_few_speakers_is_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [corpus(tmp_path, 25, name) for name in ("r", "h")]
+    assert main(["score", *files, "--subset-pattern", "^([0-9])", "--json", "--resamples", "20"]) == 0
+    found = json.loads(capsys.readouterr().out)["warnings"]
+    assert found == [
+        "subset '1': 11 speakers, fewer than 20: the bootstrap's intervals are too narrow",
+        "subset '2': 6 speakers, fewer than 20: the bootstrap's intervals are too narrow",
+    ]
+
+
+def test_few_segments_are_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for speakers, told in (
+        (4, "a, b: 8 segments with errors, fewer than 50: the matched-pair test gives no p"),
+        (7, "a rough p"),
+    ):
+        files = [corpus(tmp_path, speakers, name, wrong) for name, wrong in (("r", ""), ("a", "x "), ("b", "y x "))]
+        assert main(["score", *files, "--resamples", "20"]) == 0
+        assert told in capsys.readouterr().err
+
+
+def test_hypotheses_of_one_name_are_told_apart_by_their_folders(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [corpus(tmp_path, 2, name, "x ") for name in ("r", "teacher/dev.trans.txt", "student/dev.trans.txt")]
+    assert main(["score", *files]) == 0
+    assert "teacher, student: +0.00 points" in capsys.readouterr().out
+
+
+def test_a_hypothesis_may_have_its_id_in_another_field(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reference = write(tmp_path / "r.jsonl", '{"id": "a-1", "utt": "0", "text": "b"}')
+    hypothesis = write(tmp_path / "h.jsonl", '{"id": "0", "utt": "a-1", "text": "c"}')
+    assert main(["score", reference, hypothesis]) == 2
+    assert "--id-field and --hyp-id-field name other fields" in capsys.readouterr().err
+    assert main(["score", reference, hypothesis, "--hyp-id-field", "utt", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["systems"][0]["wer"] == 1
+    assert main(["score", reference, hypothesis, "--hyp-id-field", "key"]) == 2
+    assert "Name the right one with --hyp-id-field" in capsys.readouterr().err
+
+
+def test_json_holds_the_counts_of_each_utterance_on_demand(
+    files: tuple[str, str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["score", *files, "--names", "greedy,lm", "--json", "--utterances"]) == 0
+    first, second = json.loads(capsys.readouterr().out)["utterances"]
+    right = {"words": 3, "substitutions": 0, "deletions": 0, "insertions": 0}
+    assert first == {
+        "id": "1-1-0",
+        "speaker": "1",
+        "subset": "",
+        "systems": {"greedy": {"words": 3, "substitutions": 1, "deletions": 0, "insertions": 1}, "lm": right},
+    }
+    assert second["systems"] == {"greedy": {**right, "deletions": 1}, "lm": right}
+    assert main(["score", *files, "--json"]) == 0
+    assert "utterances" not in json.loads(capsys.readouterr().out)
+
+
+def test_a_folder_is_left_as_it_was_where_a_page_cannot_be(
+    files: tuple[str, str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(tmp_path.iterdir())
+    assert main(["score", *files[:2], "--html", str(tmp_path)]) == 2
+    assert f"{tmp_path}: a folder; name the page in it" in capsys.readouterr().err
+    assert sorted([*tmp_path.iterdir(), *tmp_path.parent.glob(".*.partial")]) == before
+
+
+def test_every_argument_is_explained() -> None:
+    parser = argparse.ArgumentParser()
+    score.add_arguments(parser)
+    assert [action.dest for action in parser._actions if not action.help] == []

@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from page_reader import Reader
@@ -85,3 +86,18 @@ def test_nothing_is_loaded_from_elsewhere(tmp_path: Path) -> None:
 def test_a_perfect_score_is_a_page_too(tmp_path: Path) -> None:
     page = read(score(tmp_path, REFERENCE.replace("{ okay / o k }", "okay")), tmp_path / "page.html")
     assert "substitutions (0)" in page.texts
+
+
+def test_long_names_are_cut_beside_words_so_that_they_differ(tmp_path: Path) -> None:
+    scoring = score(tmp_path, FIRST, SECOND)
+    names = ["wav2vec2-large-960h-lv60-self", "wav2vec2-large-960h-lv60-ctc"]
+    systems = [replace(system, name=name) for system, name in zip(scoring.systems, names, strict=True)]
+    page = read(replace(scoring, systems=systems), tmp_path / "page.html")
+    data = json.loads(page.scripts[0])
+    assert (data["systems"], data["labels"]) == (names, ["wav2vec2-…-lv60-self", "wav2vec2-…h-lv60-ctc"])
+
+
+def test_what_is_too_few_is_warned_of_and_stands_in_place_of_p(tmp_path: Path) -> None:
+    page = read(score(tmp_path, FIRST, SECOND), tmp_path / "page.html")
+    assert "⚠ 2 speakers, fewer than 20: the bootstrap's intervals are too narrow, and it gives no p" in page.texts
+    assert {"none below 6", "none below 10"} <= set(page.texts)

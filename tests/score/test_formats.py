@@ -1,14 +1,15 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from asr.errors import UserError
-from asr.score.formats import FIELDS, FORMATS, Fields, TextLine, detect_format, read_texts, shorten_id
+from asr.score.formats import FIELDS, FORMATS, Fields, TextLine, read_texts, shorten_id
 
 
 def read(path: Path, fields: Fields = FIELDS) -> dict[str, str]:
-    return {line.id: line.text for line in read_texts(path, detect_format(path), fields)}
+    return {line.id: line.text for line in read_texts(path, fields=fields)[1]}
 
 
 EXPECTED = {"s1-a": "hello there", "s2-b": ""}
@@ -35,7 +36,7 @@ def test_no_format_goes_untested(tmp_path: Path) -> None:
     found = set()
     for name, content in CONTENTS.items():
         (tmp_path / name).write_bytes(content.encode())
-        found.add(detect_format(tmp_path / name))
+        found.add(read_texts(tmp_path / name)[0])
     assert found == set(FORMATS)
 
 
@@ -45,28 +46,28 @@ def test_a_librispeech_tree_gives_subsets_by_its_folders(tmp_path: Path) -> None
         folder.mkdir(parents=True)
         (folder / f"{speaker}-1.trans.txt").write_text(f"{speaker}-1-0 HELLO\n")
     tree = tmp_path / "LibriSpeech"
-    lines = read_texts(tree, detect_format(tree), FIELDS)
+    _, lines = read_texts(tree)
     assert [(line.id, line.subset) for line in lines] == [("84-1-0", "dev-clean"), ("116-1-0", "dev-other")]
-    assert [line.subset for line in read_texts(tree / "dev-other", "librispeech", FIELDS)] == ["dev-other"]
+    assert [line.subset for line in read_texts(tree / "dev-other")[1]] == ["dev-other"]
 
 
 def test_a_flat_folder_gives_subsets_by_its_files(tmp_path: Path) -> None:
     (tmp_path / "dev.ref.trans.txt").write_text("1-1 A\n")
-    assert [line.subset for line in read_texts(tmp_path, "librispeech", FIELDS)] == ["dev"]
+    assert [line.subset for line in read_texts(tmp_path)[1]] == ["dev"]
 
 
 def test_kaldi_speakers_come_from_utt2spk(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("a hello\nb\n")
     (tmp_path / "utt2spk").write_text("a anna\n")
-    assert detect_format(tmp_path) == "kaldi"
-    assert [line.speaker for line in read_texts(tmp_path, "kaldi", FIELDS)] == ["anna", None]
+    form, lines = read_texts(tmp_path)
+    assert (form, [line.speaker for line in lines]) == ("kaldi", ["anna", None])
 
 
 def test_fields_are_found_by_name(tmp_path: Path) -> None:
     path = tmp_path / "h.jsonl"
     path.write_text(json.dumps({"key": 7, "said": "a", "text": "b", "who": "anna", "split": "dev"}))
     fields = Fields(text=("said",), speaker=("who",))
-    assert read_texts(path, "jsonl", fields) == [TextLine("7", "a", f"{path}, line 1", "anna", "dev")]
+    assert read_texts(path, fields=fields)[1] == [TextLine("7", "a", f"{path}, line 1", "anna", "dev")]
 
 
 def test_columns_without_a_header_have_numbers(tmp_path: Path) -> None:
@@ -94,6 +95,12 @@ def test_a_quoted_cell_may_hold_commas_and_line_ends_and_the_line_is_still_right
         ("h.jsonl", '{"id": "a", "text": "\\ud83d"}\n', "utterance 'a': holds half of a surrogate pair"),
         ("h.jsonl", '\n{"id": \n', "line 2: not JSON"),
         ("h.jsonl", "[1]\n", "line 1: not a JSON object"),
+        ("h.jsonl", 100_000 * "[", "line 1: not JSON"),
+        ("h.jsonl", '{"id": [' + 900 * "[" + 900 * "]" + '], "text": ""}', r"line 1: the id is \[\[.{,60}, where"),
+        ("h.jsonl", '{"id": "a", "text": "b", "spk": "\\ud83d"}\n', "utterance 'a': holds half of a surrogate pair"),
+        ("h.jsonl", '{"id": "a", "text": "b", "split": ["dev"]}\n', r"speaker or subset is \['dev'\], where"),
+        ("h.csv", "id,text,text\na,b,c\n", "line 1: 2 columns are named 'text'; rename all but one"),
+        ("h.tsv", "id\tid \ttext\na\tb\tc\n", "line 1: 2 columns are named 'id'"),
         ("h.csv", 'id,text\na,"b\n', "line 2: not a table"),
         ("h.trn", "hello\n", "line 1: does not end with an utterance id in parentheses"),
         ("h.trn", "hello ()\n", "line 1: does not end with an utterance id"),
@@ -107,13 +114,38 @@ def test_what_is_malformed_is_named(tmp_path: Path, name: str, content: str, mes
     assert name in str(raised.value)
 
 
+def test_columns_without_a_name_may_be_many(tmp_path: Path) -> None:
+    path = tmp_path / "h.csv"
+    path.write_text("id,text,,\na,b,,\n")
+    assert read(path) == {"a": "b"}
+
+
+@pytest.mark.parametrize("name", ["h.trans.txt", "h.txt", "lines", "h.csv", "h.any"])
+def test_a_pipe_is_read_once(name: str) -> None:
+    reader, writer = os.pipe()
+    os.write(writer, CONTENTS[name].encode())
+    os.close(writer)
+    form = "csv" if name == "h.csv" else None
+    try:
+        _, lines = read_texts(Path(f"/dev/fd/{reader}"), form)
+    finally:
+        os.close(reader)
+    assert {line.id: line.text for line in lines} == EXPECTED
+
+
+def test_an_error_names_the_option_of_its_file(tmp_path: Path) -> None:
+    (tmp_path / "h.jsonl").write_text('{"utt": "a", "text": "b"}')
+    with pytest.raises(UserError, match="Name the right one with --hyp-id-field"):
+        read_texts(tmp_path / "h.jsonl", prefix="--hyp-")
+
+
 def test_folders_without_transcripts_and_absent_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no \.trans\.txt file in or below"):
-        detect_format(tmp_path)
+        read_texts(tmp_path)
     with pytest.raises(UserError, match="a folder; name the csv file in it"):
-        read_texts(tmp_path, "csv", FIELDS)
+        read_texts(tmp_path, "csv")
     with pytest.raises(UserError, match="absent: cannot read"):
-        detect_format(tmp_path / "absent")
+        read_texts(tmp_path / "absent")
 
 
 def test_an_id_is_freed_of_folders_and_of_audio_suffixes_alone() -> None:

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -41,7 +42,7 @@ def test_segments_and_statistic_are_those_of_sc_stats() -> None:
     found = matched_pairs(segments)
     assert (found.segments, found.mean) == (8, 0.375)
     assert found.z == pytest.approx(0.814, abs=5e-4)
-    assert found.p == pytest.approx(2 * (1 - 0.7922), abs=1e-3)
+    assert replace(found, segments=50).p == pytest.approx(2 * (1 - 0.7922), abs=1e-3)
 
 
 def test_two_right_words_in_a_row_part_segments_and_one_does_not() -> None:
@@ -54,7 +55,26 @@ def test_two_right_words_in_a_row_part_segments_and_one_does_not() -> None:
 def test_without_spread_there_is_no_statistic() -> None:
     assert matched_pairs([]) == MatchedPairs(0, 0.0, None)
     assert matched_pairs([(1, 0)]).z is None
-    assert matched_pairs([(1, 0), (2, 1)]).p is None
+    assert matched_pairs([(1, 0)] * 50).p is None
+
+
+def test_few_segments_have_no_p() -> None:
+    # By the normal approximation these two alone would be at p = 0.003.
+    found = matched_pairs([(1, 0), (2, 0)])
+    assert found.z == pytest.approx(-3)
+    assert found.p is None
+    assert matched_pairs([(1, 0), (2, 0), (0, 1)] * 3).p is None
+    assert matched_pairs([(1, 0), (2, 0)] * 5).p is not None
+
+
+def test_few_speakers_have_no_p_and_an_interval() -> None:
+    first, second = systems((0.2, 0.15), 6)
+    for speakers in (2, 5):
+        rows = slice(10 * speakers)
+        found = paired_bootstrap(first[rows], second[rows], GROUPS[rows], 0, 100)
+        assert found.low is not None
+        assert found.p is None
+    assert paired_bootstrap(first, second, GROUPS[:60], 0, 100).p is not None
 
 
 def systems(rates: tuple[float, float], speakers: int = 30, seed: int = 1) -> tuple[list[ErrorCounts], ...]:

@@ -120,9 +120,16 @@ def test_each_stretch_of_words_is_normalised() -> None:
         ("a { } b", "an alternative is empty"),
         ("a { / b }", "an alternative is empty"),
         ("a { b / { c / } }", "an alternative is empty"),
+        (101 * "{ " + "a" + 101 * " }", "more than 100 braces within each other"),
+        (3000 * "{" + "a" + 3000 * "}", "more than 100 braces within each other"),
     ],
 )
 def test_malformed_alternatives_are_named_with_their_place(text: str, message: str) -> None:
     with pytest.raises(UserError, match=r"r\.trn, line 3: ") as raised:
         parse_reference(text, "r.trn, line 3")
     assert message in str(raised.value)
+
+
+def test_braces_side_by_side_may_be_many() -> None:
+    graph = parse_reference(200 * "{ a / @ } " + 100 * "{ " + "b" + 100 * " }", "here")
+    assert score_text(graph, "a b", "levenshtein").words == ErrorCounts(hits=2)
