@@ -51,7 +51,7 @@ def test_rows_are_columns_and_an_epoch_takes_no_memory_that_grows(tmp_path: Path
     tracemalloc.stop()
     print(
         f"\n{ROWS:,} rows: {manifest.nbytes / ROWS:.0f} bytes each; {(after - before) / ROWS:.0f} at the peak of "
-        f"loading, {loaded:.1f} s of CPU; an epoch's plan {planned:.2f} s; {grown / ROWS:.0f} more bytes at the peak of an epoch"
+        f"loading, {loaded:.1f} s of CPU; an epoch's plan {planned:.2f} s; {grown / ROWS:.0f} more over an epoch"
     )
     # Its plan. Rows that were kept would take hundreds of bytes each.
     assert grown < 100 * ROWS
