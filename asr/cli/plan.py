@@ -24,7 +24,6 @@ def _per_device(plan: Plan, world_size: int) -> dict[str, object]:
     from asr.train.memory import estimate_memory
 
     cut = plan.at(plan.config.schedule.total_hours)
-    micros = [m for m in (cut.warmup, cut.labeled, cut.unlabeled) if m.count]
     memory = estimate_memory(plan)
     hours = plan.config.schedule.total_hours
     return {
@@ -32,10 +31,9 @@ def _per_device(plan: Plan, world_size: int) -> dict[str, object]:
         "steps": plan.steps,
         "accumulation_warmup": math.ceil(cut.warmup.count / world_size),
         "accumulation": math.ceil(max(1, cut.labeled.count + cut.unlabeled.count) / world_size),
-        "idle_devices": max(0, world_size - sum(m.count for m in micros[1:] or micros)),
         "audio_hours_per_device": hours / world_size,
         "parameters": memory.parameters,
-        "state_gib": memory.state / 2**30,
+        "state_gib": memory.state / (world_size if plan.config.train.engine == "fsdp" else 1) / 2**30,
         "activations_fp32_gib": memory.activations / 2**30,
     }
 
@@ -49,11 +47,12 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(to_json(plan) | {"device": device}, ensure_ascii=False, indent=1))
         return 0
     print(format_table(plan))
+    at_best = "at least " if plan.adascale else ""
     lines = {
         f"on each of {arguments.world_size} devices": "",
         "micro-batches per step, warm-up": device["accumulation_warmup"],
         "micro-batches per step, then": device["accumulation"],
-        "audio": f"{device['audio_hours_per_device']:.4g} h in {device['steps']:,} steps",
+        "audio": f"{device['audio_hours_per_device']:.4g} h in {at_best}{device['steps']:,} steps",
         "student, gradient, optimizer, teacher": f"{device['state_gib']:.3g} GiB ({device['parameters']:,} parameters)",
         "activations": f"at most {device['activations_fp32_gib']:.3g} GiB (fp32; in bf16 little more than half)",
     }

@@ -45,7 +45,10 @@ def estimate_noise(weighted: float, groups: int, seconds: float, squared_norm: f
 
 @dataclass
 class Smoothed:
-    """Moving averages of both estimates, clipped first, with the paper's weight θ = max(1 − S/1000, 0) on the past."""
+    """Averages of both estimates, clipped first (§3.3 of the paper).
+
+    The past weighs θ = max(1 − S/1000, 0); while there are fewer than 1/(1 − θ) samples, all of them weigh the same.
+    """
 
     variance: float = 0.0
     mean: float = 0.0
@@ -56,7 +59,7 @@ class Smoothed:
         return Noise(self.variance, self.mean).gain(scale) if self.steps else 1.0
 
     def add(self, noise: Noise, scale: float) -> None:
-        keep = max(1 - scale / 1000, 0.0) if self.steps else 0.0
+        keep = 1 - max(min(scale / 1000, 1.0), 1 / (self.steps + 1))
         self.variance = keep * self.variance + (1 - keep) * max(noise.variance, SMALLEST_VARIANCE)
         self.mean = keep * self.mean + (1 - keep) * max(noise.mean, 0.0)
         self.steps += 1

@@ -18,7 +18,9 @@ from asr.scaling.rules import (
     momentum_of_half_life,
     scale_adam,
     scale_adamw,
+    scale_decay,
     scale_sgd,
+    scale_width,
 )
 
 
@@ -72,19 +74,29 @@ def base_momentum(config: Config) -> float:
     return momentum_of_epoch_weight(teacher.epoch_weight, teacher.epoch_hours, seconds)
 
 
-def optimizer_at(optimizer: OptimizerConfig, kappa: float) -> OptimizerValues:
+def base_optimizer(o: OptimizerConfig) -> OptimizerValues:
+    """The optimizer's values as the settings have them."""
+    if o.kind == "sgd":
+        return OptimizerValues(o.lr, o.momentum, 0.0, 0.0, o.weight_decay)
+    return OptimizerValues(o.lr, 0.0 if o.kind == "rmsprop" else o.beta1, o.beta2, o.eps, o.weight_decay)
+
+
+def optimizer_at(o: OptimizerConfig, kappa: float) -> OptimizerValues:
     """The optimizer's values at κ, by its own rule.
 
     Raises:
         UserError: κ is beyond what the linear β rule allows.
     """
-    o = optimizer
+    base = base_optimizer(o)
     if o.kind == "sgd":
-        return scale_sgd(OptimizerValues(o.lr, o.momentum, 0.0, 0.0, o.weight_decay), kappa)
-    base = OptimizerValues(o.lr, 0.0 if o.kind == "rmsprop" else o.beta1, o.beta2, o.eps, o.weight_decay)
+        return scale_sgd(base, kappa)
     if o.kind == "adamw":
         return scale_adamw(base, kappa, o.beta_rule, o.decay_rule)
     return scale_adam(base, kappa, o.beta_rule)
+
+
+MOST_UNITS = 16
+"""Micro-batches that a base batch is cut into at most so that every κ is a whole number of them."""
 
 
 def _packed(seconds: float, max_device_seconds: float) -> Micro:
@@ -101,10 +113,14 @@ class Plan:
     """Everything that follows the batch size, as functions of hours of audio and of κ."""
 
     def __init__(self, config: Config) -> None:
-        """Raises UserError where κ is no scale, or is not feasible under the linear β rule."""
+        """Raises UserError where κ is no scale, or is not feasible under the linear β rule.
+
+        `width_ratio` is the model's width over that which learning rate and weight decay were tuned at.
+        """
         self.config = config
         scaling = config.scaling
         self.momentum = base_momentum(config)
+        self.width_ratio = config.model.width / (config.optimizer.proxy_width or config.model.width)
         self.points = scaling.progressive or ((0.0, config.batch_scale),)
         self._check_points()
         self._hours = [hours for hours, _ in self.points]
@@ -112,12 +128,23 @@ class Plan:
         # anew. AdaScale compares groups that are alike. Else a step fills as few micro-batches as will hold it.
         self.in_units = bool(scaling.progressive) or scaling.adascale
         base, cap = config.batch.base_seconds, config.batch.max_device_seconds
-        smallest = min(scale for _, scale in self.points)
-        self.units = max(math.ceil(base / cap - 1e-9), math.ceil(1 / smallest - 1e-9))
+        self.units = self._find_units(math.ceil(base / cap - 1e-9)) if self.in_units else 1
         self.cut = functools.cache(self._cut)
         self.values = functools.lru_cache(maxsize=64)(self._values)
         for _, scale in self.points:
             self.values(scale)
+
+    def _find_units(self, fewest: int) -> int:
+        """The fewest micro-batches of a base batch of which every κ is a whole number."""
+        scales = [scale for _, scale in self.points]
+        for units in range(fewest, max(fewest, MOST_UNITS) + 1):
+            if all(abs(scale * units - max(1, round(scale * units))) < 1e-6 for scale in scales):
+                return units
+        raise UserError(
+            f"κ = {', '.join(f'{scale:g}' for scale in scales)}: with scaling.progressive and scaling.adascale "
+            f"micro-batches stay alike, so κ must be a multiple of 1/n with n from {fewest} to "
+            f"{max(fewest, MOST_UNITS)}, the same for all; take the nearest ones"
+        )
 
     def _check_points(self) -> None:
         scaling, batch_scale = self.config.scaling, self.config.batch_scale
@@ -175,18 +202,31 @@ class Plan:
         )
 
     def _values(self, kappa: float) -> Values:
-        scaling = self.config.scaling
-        optimizer = optimizer_at(self.config.optimizer, kappa if scaling.optimizer else 1.0)
-        return Values(optimizer, ema_rate(self.momentum, kappa if scaling.ema else 1.0))
+        scaling, o = self.config.scaling, self.config.optimizer
+        optimizer = optimizer_at(o, kappa) if scaling.optimizer else base_optimizer(o)
+        return Values(optimizer, ema_rate(self.momentum, kappa) if scaling.ema else 1 - self.momentum)
 
-    def teacher_rate(self, kappa: float, seconds: float) -> float:
-        """1 − ρ^κ for a step that is worth κ base steps and holds `seconds` of audio.
+    def teacher_rate(self, gain: float, scale: float, seconds: float) -> float:
+        """1 − ρ^r for a step of κ = `scale` that is worth r = `gain` base steps and holds `seconds` of audio.
 
-        With `scaling.ema_clock: seconds` the exponent is the audio that there was, in base batches, instead of κ.
+        With `scaling.ema_clock: seconds` the audio that there was, in base batches, takes the place of κ in r.
         """
         if self.config.scaling.ema and self.config.scaling.ema_clock == "seconds":
-            return ema_rate(self.momentum, seconds / self.config.batch.base_seconds)
-        return self.values(kappa).teacher_rate
+            nominal = scale * self.config.batch.base_seconds
+            return ema_rate(self.momentum, gain * (seconds / nominal))
+        return self.values(gain).teacher_rate
+
+    def matrix_decay(self, gain: float, share: float) -> float:
+        """Weight decay of matrices in a step worth `gain` base steps.
+
+        Args:
+            gain: r, or κ.
+            share: of the peak learning rate, by the schedule: the exact rule depends on it.
+        """
+        o, base = self.config.optimizer, scale_width(base_optimizer(self.config.optimizer), self.width_ratio)
+        if o.kind != "adamw" or not self.config.scaling.optimizer:
+            return base.weight_decay
+        return scale_decay(base.weight_decay, base.lr * share, gain, o.decay_rule)
 
     def steps_until(self, hours: float) -> int:
         """Steps until the clock has reached `hours`. Under AdaScale, at its best: every step worth κ."""

@@ -42,8 +42,10 @@ def check_scale(kappa: float) -> None:
 def ema_rate(momentum: float, kappa: float) -> float:
     """1 − ρ^κ: how far the teacher moves towards the student in one step of κ base batches [EMA, §2.2].
 
-    Computed as −expm1(κ ln ρ), since 1 − ρ^κ itself loses half its digits where ρ is near 1.
+    Computed as −expm1(κ ln ρ), since 1 − ρ^κ itself loses half its digits where ρ is near 1. Exactly 1 − ρ at κ = 1.
     """
+    if kappa == 1:
+        return 1 - momentum
     return 1.0 if momentum == 0 else -math.expm1(kappa * math.log(momentum))
 
 
@@ -67,36 +69,44 @@ def epoch_weight(momentum: float, epoch_hours: float, base_seconds: float) -> fl
     return math.pow(momentum, 3600 * epoch_hours / base_seconds)
 
 
-def largest_linear_scale(beta: float) -> float:
-    """The κ at which the linear rule makes β zero."""
-    return 1 / (1 - beta)
+def largest_linear_scale(values: OptimizerValues) -> float:
+    """The κ at which the linear rule makes the first of the βs zero, rounded down to four digits; ∞ without any β."""
+    largest = min((1 / (1 - beta) for beta in (values.beta1, values.beta2) if beta), default=math.inf)
+    if math.isinf(largest):
+        return largest
+    digits = 10.0 ** (3 - math.floor(math.log10(largest)))
+    # 1 / (1 − 0.98) is 49.99999999999996, and stands for 50.
+    return math.floor(largest * digits + 1e-9) / digits
 
 
 def scale_beta(beta: float, kappa: float, rule: BetaRule) -> float:
     """A moment's decay at κ: 1 − κ(1 − β) as in [SDE], or β^κ, which agrees to first order and never ends.
 
-    Raises:
-        UserError: the linear rule would make β negative.
+    0 stays 0. Under the linear rule κ must not be beyond `largest_linear_scale`.
     """
-    if rule == "power":
-        return math.pow(beta, kappa)
-    scaled = 1 - kappa * (1 - beta)
+    if beta == 0 or kappa == 1:
+        return beta
     # 1 − 10·(1 − 0.9) is −2e-16, and stands for 0.
-    if scaled < -1e-12:
-        raise UserError(
-            f"batch scale κ = {kappa:g}: the linear rule makes β = {beta:g} negative. The largest "
-            f"feasible κ is {largest_linear_scale(beta):g}; use that, or set optimizer.beta_rule to power"
-        )
-    return max(scaled, 0.0)
+    return math.pow(beta, kappa) if rule == "power" else max(1 - kappa * (1 - beta), 0.0)
 
 
 def scale_decay(decay: float, lr: float, kappa: float, rule: DecayRule) -> float:
     """Decoupled weight decay λ for lr → √κ·lr, so that κ base steps shrink a weight as one scaled step does.
 
-    small-lr: √κ·λ; exact: (1 − (1 − ηλ)^κ) / (√κ·η), where η is the base learning rate.
+    small-lr: √κ·λ; exact: (1 − (1 − ηλ)^κ) / (√κ·η), where η is the learning rate of a base step at that time.
+
+    Raises:
+        UserError: ηλ is 1 or more, so that a base step would turn weights around.
     """
-    if rule == "small-lr" or decay == 0:
+    if kappa == 1 or decay == 0:
+        return decay
+    if rule == "small-lr" or lr == 0:
         return math.sqrt(kappa) * decay
+    if lr * decay >= 1:
+        raise UserError(
+            f"optimizer.weight_decay = {decay:g} at a learning rate of {lr:g} takes all of a weight in one step; "
+            "lower one of them"
+        )
     return -math.expm1(kappa * math.log1p(-lr * decay)) / (math.sqrt(kappa) * lr)
 
 
@@ -117,10 +127,16 @@ def scale_adam(base: OptimizerValues, kappa: float, betas: BetaRule) -> Optimize
     Raises:
         UserError: κ is beyond what the linear β rule allows.
     """
+    largest = largest_linear_scale(base)
+    if betas == "linear" and kappa > largest * (1 + 1e-9):
+        raise UserError(
+            f"batch scale κ = {kappa:g}: the linear rule makes a β negative, those at κ = 1 being {base.beta1:g} and "
+            f"{base.beta2:g}. The largest feasible κ is {largest:g}; use that, or set optimizer.beta_rule to power"
+        )
     root = math.sqrt(kappa)
     return OptimizerValues(
         lr=base.lr * root,
-        beta1=scale_beta(base.beta1, kappa, betas) if base.beta1 else 0.0,
+        beta1=scale_beta(base.beta1, kappa, betas),
         beta2=scale_beta(base.beta2, kappa, betas),
         eps=base.eps / root,
         weight_decay=base.weight_decay,
@@ -132,8 +148,10 @@ def scale_sgd(base: OptimizerValues, kappa: float) -> OptimizerValues:
     return OptimizerValues(base.lr * kappa, base.beta1, base.beta2, base.eps, base.weight_decay)
 
 
-def scale_width(values: OptimizerValues, width: float, proxy_width: float) -> OptimizerValues:
-    """Of AdamW's matrices at `width`, from values tuned at `proxy_width`: lr ∝ 1/d, λ ∝ √d [Width]. Not for vectors."""
-    ratio = width / proxy_width
+def scale_width(values: OptimizerValues, ratio: float) -> OptimizerValues:
+    """Of AdamW's matrices, from values tuned at a width `ratio` times smaller: lr ∝ 1/d, λ ∝ √d [Width].
+
+    Not for vectors.
+    """
     decay = values.weight_decay * math.sqrt(ratio)
     return OptimizerValues(values.lr / ratio, values.beta1, values.beta2, values.eps, decay)

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from asr.config import Config
-from asr.scaling.plan import Cut, Micro, Plan, optimizer_at, steps_until
-from asr.scaling.rules import OptimizerValues, ema_rate, half_life_hours, largest_linear_scale
+from asr.scaling.plan import Cut, Micro, Plan, base_optimizer, steps_until
+from asr.scaling.rules import OptimizerValues, half_life_hours, largest_linear_scale, scale_width
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class _Rows:
 
     def optimizer(self) -> None:
         o, plan = self.config.optimizer, self.plan
-        base = optimizer_at(o, 1.0)
+        base = base_optimizer(o)
         on = self.config.scaling.optimizer
 
         def row(name: str, value: Callable[[OptimizerValues], float], digits: str, rule: str) -> None:
@@ -92,16 +92,26 @@ class _Rows:
                 row("β₁", lambda v: v.beta1, ".6g", beta)
             row("α" if o.kind == "rmsprop" else "β₂", lambda v: v.beta2, ".6g", beta)
             row("ε", lambda v: v.eps, ".3g", "ε / √κ")
-        decay = "√κ · λ" if o.decay_rule == "small-lr" else "(1 − (1 − ηλ)^κ) / (√κ·η)"
-        name, rule = ("weight decay", decay) if o.kind == "adamw" else ("weight decay (L2)", "unchanged")
-        row(name, lambda v: v.weight_decay, ".4g", rule)
+        if o.kind != "adamw":
+            row("weight decay (L2)", lambda v: v.weight_decay, ".4g", "unchanged")
+            return
+        ratio = plan.width_ratio
+        if ratio != 1:
+            row("learning rate, matrices", lambda v: scale_width(v, ratio).lr, ".4g", "√κ · lr · proxy / width")
+        decay = "√κ · λ" if o.decay_rule == "small-lr" else "(1 − (1 − ηλ)^κ) / (√κ·η), at the peak"
+        self.add(
+            "weight decay",
+            f"{o.weight_decay:.4g}",
+            lambda kappa: f"{plan.matrix_decay(kappa, 1.0):.4g}",
+            (decay if on else "not scaled") + (" · √(width / proxy)" if ratio != 1 else ""),
+        )
 
     def teacher(self) -> None:
         plan, scaling = self.plan, self.config.scaling
         rule = ("ρ^κ" if scaling.ema_clock == "nominal" else "ρ^(audio / base)") if scaling.ema else "not scaled"
         self.add(
             "teacher momentum ρ",
-            _momentum(ema_rate(plan.momentum, 1.0)),
+            _momentum(1 - plan.momentum),
             lambda kappa: _momentum(plan.values(kappa).teacher_rate),
             rule,
         )
@@ -120,8 +130,8 @@ class _Rows:
         """Up to which κ the rules mean something."""
         o, momentum = self.config.optimizer, self.plan.momentum
         if o.kind != "sgd" and o.beta_rule == "linear":
-            beta = o.beta2 if o.kind == "rmsprop" else min(o.beta1, o.beta2)
-            self.rows.append(Row("largest κ, linear β", f"{largest_linear_scale(beta):.4g}", "", "1 / (1 − β)"))
+            largest = largest_linear_scale(base_optimizer(o))
+            self.rows.append(Row("largest κ, linear β", f"{largest:g}", "", "1 / (1 − β)"))
         if momentum > 0:
             steps = math.log(2) / -math.log(momentum)
             self.rows.append(Row("κ at which the half-life is a step", f"{steps:.4g}", "", "ln 2 / −ln ρ"))

@@ -40,8 +40,9 @@ def read_curve(cell: Cell, run_dir: Path) -> Curve:
 class Distance:
     """Of a panel's runs under one rule from the mean baseline, in WER; over seeds.
 
-    mean: absolute difference, mean over the run, with its 95 % bootstrap interval over (seed, evaluation).
-    final: difference at the end, positive where the panel is worse.
+    mean: absolute difference, mean over the run, with its 95 % bootstrap interval over (seed, evaluation). Evaluations
+        of a run are alike, so that the interval is narrower than that of other seeds would be.
+    final: difference of where runs end, positive where the panel is worse. Under AdaScale they end later.
     band: what `mean` is for the baseline's own seeds, each against the mean of the others.
     """
 
@@ -90,7 +91,7 @@ def distances(curves: Sequence[Curve], after: float = 0.0, resamples: int = 2000
             draws = np.random.default_rng(0).integers(len(absolute), size=(resamples, len(absolute)))
             low, high = np.quantile(absolute[draws].mean(1), [0.025, 0.975])
             spread = float(np.mean(band)) if band else float("nan")
-            final = float(gaps[:, -1].mean())
+            final = float(np.mean([run.wer[model][-1] for run in runs]) - np.mean([one.wer[model][-1] for one in base]))
             mean = float(absolute.mean())
             found.append(Distance(panel, rule, model, len(runs), mean, float(low), float(high), final, spread))
     return found

@@ -87,7 +87,9 @@ def make_optimizer(
     return kind(groups, lr=values.lr, betas=(values.beta1, values.beta2), eps=values.eps, fused=fused)
 
 
-def set_values(optimizer: torch.optim.Optimizer, values: OptimizerValues, share: float, width_ratio: float) -> None:
+def set_values(
+    optimizer: torch.optim.Optimizer, values: OptimizerValues, share: float, width_ratio: float, matrix_decay: float
+) -> None:
     """Give the optimizer a step's values.
 
     Weight decay is for matrices alone: biases and norm gains have no scale to be held down.
@@ -97,11 +99,11 @@ def set_values(optimizer: torch.optim.Optimizer, values: OptimizerValues, share:
         values: at the step's κ.
         share: of the peak learning rate, by the schedule.
         width_ratio: the model's width over that which the values were tuned at.
+        matrix_decay: weight decay of matrices.
     """
     matrices, vectors = optimizer.param_groups
-    of_matrices = scale_width(values, width_ratio, 1.0)
-    matrices["lr"], vectors["lr"] = of_matrices.lr * share, values.lr * share
-    matrices["weight_decay"], vectors["weight_decay"] = of_matrices.weight_decay, 0.0
+    matrices["lr"], vectors["lr"] = scale_width(values, width_ratio).lr * share, values.lr * share
+    matrices["weight_decay"], vectors["weight_decay"] = matrix_decay, 0.0
     for group in optimizer.param_groups:
         if "betas" in group:
             group["betas"] = (values.beta1, values.beta2)
@@ -109,6 +111,16 @@ def set_values(optimizer: torch.optim.Optimizer, values: OptimizerValues, share:
             group["alpha"] = values.beta2
         if "eps" in group:
             group["eps"] = values.eps
+
+
+def set_steps(optimizer: torch.optim.Optimizer, steps: float) -> None:
+    """Let Adam's correction of its moments' bias take `steps` steps of the present κ for those before.
+
+    A moment that decays by β^κ a step lacks β^τ of its weight after τ base steps, whatever κ was at each of them.
+    """
+    for state in optimizer.state.values():
+        if "step" in state:
+            state["step"].fill_(steps)
 
 
 def needed_frames(ids: Sequence[int]) -> int:
@@ -145,7 +157,6 @@ class Learner:
         self.optimizer = make_optimizer(self.student, config.optimizer, plan.values(cut.scale).optimizer, fused=True)
         self.precision = kind = autocast_type(config.train.precision, ranks.device)
         self.scaler = torch.amp.GradScaler(ranks.device.type, enabled=kind is torch.float16)
-        self.width_ratio = config.model.width / (config.optimizer.proxy_width or config.model.width)
         self.meter: GainMeter | None = None
         # A step of a single group shows no noise and is worth its audio.
         if plan.adascale and cut.warmup.count > 1:
@@ -327,8 +338,12 @@ class Learner:
         values = self.plan.values(result.gain)
         share = learning_rate_share(self.config.schedule, clock.hours, clock.hours_after(result.gain))
         result.learning_rate = values.optimizer.lr * share
-        result.teacher_rate = self.plan.teacher_rate(result.gain, batch.seconds)
-        set_values(self.optimizer, values.optimizer, share, self.width_ratio)
+        result.teacher_rate = self.plan.teacher_rate(result.gain, batch.cut.scale, batch.seconds)
+        decay = self.plan.matrix_decay(result.gain, share)
+        set_values(self.optimizer, values.optimizer, share, self.plan.width_ratio, decay)
+        # Where κ is the same at every step the optimizer's own count is right.
+        if self.plan.in_units:
+            set_steps(self.optimizer, clock.base_steps / result.gain)
         self.scaler.unscale_(self.optimizer)
         bound = self.config.optimizer.max_grad_norm
         # Gradients are the same on every rank by now, and so is their norm, and what follows from it.

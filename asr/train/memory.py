@@ -14,7 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from asr.config import Config
 from asr.model.encoder import Encoder, Regularizer, count_parameters
 from asr.scaling.plan import Plan
-from asr.train.learner import MOMENTS
+from asr.train.learner import COPIES_OF_METER, MOMENTS
 
 FLOAT = 4
 CHARACTERS = 29
@@ -22,8 +22,8 @@ CHARACTERS = 29
 
 @dataclass(frozen=True)
 class MemoryEstimate:
-    """In bytes. state: student, gradients, optimizer and teacher. activations: kept for the largest backward pass,
-    in fp32; bf16 autocast keeps little more than half of it."""
+    """In bytes. state: student, gradients, optimizer, teacher, what AdaScale keeps. activations: kept for the largest
+    backward pass, in fp32; bf16 autocast keeps little more than half of it."""
 
     parameters: int
     state: int
@@ -39,8 +39,8 @@ def largest_shape(plan: Plan) -> tuple[int, int]:
     cap = config.batch.max_device_seconds
     # One utterance can be longer than a micro-batch is meant to be.
     longest = min(max(config.corpus.max_seconds, 1.0), cap)
-    utterances = max(1, min(round(seconds / longest), int(cap / longest)))
-    return utterances, math.ceil(longest * 1000 / config.features.shift_ms)
+    utterances = math.ceil(seconds / longest)
+    return utterances, math.ceil(min(longest, cap / utterances) * 1000 / config.features.shift_ms)
 
 
 def estimate_memory(plan: Plan) -> MemoryEstimate:
@@ -67,5 +67,8 @@ def estimate_memory(plan: Plan) -> MemoryEstimate:
             outputs = model(features, lengths, regularizer)
         weights = sum(p.untyped_storage().nbytes() for p in model.parameters() if p.untyped_storage()._cdata in kept)
         del outputs
-    state = count * FLOAT * (3 + MOMENTS[config.optimizer.kind])
+    copies = 3 + MOMENTS[config.optimizer.kind]
+    if plan.adascale and plan.at(0.0).warmup.count > 1:
+        copies += COPIES_OF_METER
+    state = count * FLOAT * copies
     return MemoryEstimate(count, state, sum(kept.values()) - weights)

@@ -65,14 +65,20 @@ def test_one_group_shows_no_noise() -> None:
         estimate_noise(1.0, 1, 60.0, 1.0, 60.0)
 
 
-def test_estimates_are_clipped_and_then_smoothed() -> None:
+def test_estimates_are_clipped_and_averaged_and_later_smoothed() -> None:
+    """§3.3 of the paper: the mean of all samples as long as these are fewer than 1/(1 − θ)."""
     smoothed = Smoothed()
     assert smoothed.gain(4) == 1
     smoothed.add(Noise(-1.0, 2.0), 4)
     assert (smoothed.variance, smoothed.mean) == (1e-6, 2.0)
     smoothed.add(Noise(1.0, -1.0), 4)
-    assert math.isclose(smoothed.variance, 0.996e-6 + 0.004)
-    assert math.isclose(smoothed.mean, 0.996 * 2.0)
+    assert math.isclose(smoothed.variance, (1e-6 + 1.0) / 2)
+    assert math.isclose(smoothed.mean, 1.0)
+    for _ in range(248):
+        smoothed.add(Noise(1.0, 0.0), 4)
+    assert math.isclose(smoothed.mean, 2.0 / 250)
+    smoothed.add(Noise(1.0, 10.0), 4)
+    assert math.isclose(smoothed.mean, 0.996 * 2.0 / 250 + 0.004 * 10.0)
     fast = Smoothed()
     for noise in (Noise(1.0, 5.0), Noise(3.0, 0.0)):
         fast.add(noise, 2000)

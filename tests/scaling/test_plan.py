@@ -143,9 +143,39 @@ def test_kappa_is_given_once() -> None:
 def test_the_teacher_can_follow_the_audio_that_there_was() -> None:
     nominal = Plan(dataclasses.replace(BASE, batch_scale=4.0))
     real = Plan(dataclasses.replace(with_scaling(ema_clock="seconds"), batch_scale=4.0))
-    assert math.isclose(real.teacher_rate(4.0, 240.0), nominal.teacher_rate(4.0, 240.0))
-    assert math.isclose(1 - real.teacher_rate(4.0, 210.0), 0.999**3.5)
-    assert nominal.teacher_rate(4.0, 210.0) == nominal.teacher_rate(4.0, 240.0)
+    assert math.isclose(real.teacher_rate(4.0, 4.0, 240.0), nominal.teacher_rate(4.0, 4.0, 240.0))
+    assert math.isclose(1 - real.teacher_rate(4.0, 4.0, 210.0), 0.999**3.5)
+    assert nominal.teacher_rate(4.0, 4.0, 210.0) == nominal.teacher_rate(4.0, 4.0, 240.0)
+    # A step that AdaScale finds worth 1.5 base steps moves the teacher by as much, and by less where audio is missing.
+    assert math.isclose(1 - real.teacher_rate(1.5, 4.0, 210.0), 0.999 ** (1.5 * 3.5 / 4))
+
+
+def test_the_exact_decay_follows_the_schedule_and_the_width() -> None:
+    """κ base steps shrink a weight as one scaled step does, at any learning rate."""
+    optimizer = dataclasses.replace(BASE.optimizer, kind="adamw", lr=0.1, weight_decay=0.5, decay_rule="exact")
+    for share, ratio in ((1.0, 1.0), (0.5, 1.0), (0.25, 2.0)):
+        proxy = dataclasses.replace(optimizer, proxy_width=round(BASE.model.width / ratio))
+        plan = Plan(dataclasses.replace(BASE, optimizer=proxy, batch_scale=4.0))
+        lr = plan.values(4.0).optimizer.lr * share / ratio
+        one = 1 - 0.1 * share / ratio * 0.5 * math.sqrt(ratio)
+        assert math.isclose(1 - lr * plan.matrix_decay(4.0, share), one**4, rel_tol=1e-12)
+    small = dataclasses.replace(proxy, decay_rule="small-lr")
+    assert Plan(dataclasses.replace(BASE, optimizer=small)).matrix_decay(4.0, 0.5) == 2 * 0.5 * math.sqrt(2)
+
+
+@pytest.mark.parametrize("scale", [1.5, 2.5, 0.75])
+def test_micro_batches_are_cut_so_that_kappa_is_what_was_asked_for(scale: float) -> None:
+    for plan in (
+        Plan(with_scaling(progressive=((0.0, 1.0), (1.0, scale)))),
+        Plan(dataclasses.replace(with_scaling(adascale=True), batch_scale=scale)),
+    ):
+        assert plan.at(9.0).scale == pytest.approx(scale)
+        assert plan.at(9.0).warmup.count * plan.at(9.0).warmup.seconds == pytest.approx(scale * 60.0)
+
+
+def test_a_kappa_that_alike_micro_batches_cannot_make_is_refused() -> None:
+    with pytest.raises(UserError, match="must be a multiple of 1/n with n from 1 to 16"):
+        Plan(with_scaling(progressive=((0.0, 1.0), (1.0, 1.2345))))
 
 
 @pytest.mark.parametrize("kind", ["sgd", "adam", "adamw", "rmsprop"])

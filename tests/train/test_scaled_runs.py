@@ -17,7 +17,7 @@ from asr.errors import UserError
 from asr.scaling.plan import Plan
 from asr.train.checkpoint import load_newest
 from asr.train.gain import GainMeter
-from asr.train.learner import make_optimizer, set_values
+from asr.train.learner import make_optimizer, set_steps, set_values
 from asr.train.ranks import Ranks
 from asr.train.run import train
 
@@ -100,14 +100,20 @@ def test_groups_that_ranks_cannot_share_are_refused() -> None:
         GainMeter(model, optimizer, Config(), 3, Ranks(0, 2, torch.device("cpu")))
 
 
-@pytest.mark.parametrize(
-    "rules", [{"adascale": True}, {"progressive": ((0.0, 1.0),)}, {"ema": True, "optimizer": True}]
-)
-def test_at_kappa_1_every_rule_leaves_every_bit(tiny_corpus: TinyCorpus, tmp_path: Path, rules: dict[str, Any]) -> None:
+@pytest.mark.parametrize("rules", [{"adascale": True}, {"progressive": ((0.0, 1.0), (0.01, 1.0))}, {}])
+@pytest.mark.parametrize("forms", [("linear", "exact"), ("power", "small-lr")])
+def test_at_kappa_1_every_rule_leaves_every_bit(
+    tiny_corpus: TinyCorpus, tmp_path: Path, rules: dict[str, Any], forms: Any
+) -> None:
     # One micro-batch of each kind holds a base batch here.
     batch = dataclasses.replace(tiny_corpus.config.batch, max_device_seconds=12.0)
-    none = scaled(dataclasses.replace(tiny_corpus.config, batch=batch), ema=False, optimizer=False)
-    on = scaled(none, **rules)
+    optimizer = dataclasses.replace(
+        tiny_corpus.config.optimizer, kind="adamw", weight_decay=0.07, beta_rule=forms[0], decay_rule=forms[1]
+    )
+    teacher = dataclasses.replace(tiny_corpus.config.teacher, momentum=0.9973)
+    config = dataclasses.replace(tiny_corpus.config, batch=batch, optimizer=optimizer, teacher=teacher)
+    none = scaled(config, ema=False, optimizer=False)
+    on = scaled(config, **rules, ema=True, optimizer=True)
     train(none, tiny_corpus.manifests, tiny_corpus.tokens, tmp_path / "none", stop_after=6)
     train(on, tiny_corpus.manifests, tiny_corpus.tokens, tmp_path / "on", stop_after=6)
     one, two = load_newest(tmp_path / "none" / "checkpoints"), load_newest(tmp_path / "on" / "checkpoints")
@@ -124,10 +130,10 @@ def test_an_optimizer_takes_each_step_s_values(kind: str) -> None:
     plan = Plan(dataclasses.replace(Config(), optimizer=config))
     optimizer = make_optimizer(model, config, plan.values(1.0).optimizer, fused=True)
     values = plan.values(4.0).optimizer
-    set_values(optimizer, values, 0.5, 2.0)
+    set_values(optimizer, values, 0.5, 2.0, 0.3)
     matrices, vectors = optimizer.param_groups
     assert (matrices["lr"], vectors["lr"]) == (values.lr * 0.25, values.lr * 0.5)
-    assert (matrices["weight_decay"], vectors["weight_decay"]) == (pytest.approx(values.weight_decay * 2**0.5), 0.0)
+    assert (matrices["weight_decay"], vectors["weight_decay"]) == (0.3, 0.0)
     if kind.startswith("adam"):
         assert matrices["betas"] == (values.beta1, values.beta2)
     if kind == "rmsprop":
@@ -136,3 +142,25 @@ def test_an_optimizer_takes_each_step_s_values(kind: str) -> None:
     before = model.weight.detach().clone()
     optimizer.step()
     assert not torch.equal(before, model.weight)
+
+
+def test_adam_corrects_bias_by_the_audio_that_its_moments_have_seen() -> None:
+    """Eight base steps and a step of κ = 8: with a constant gradient both moments are exact, and so is every move."""
+    config = dataclasses.replace(Config().optimizer, kind="adam", lr=1e-3, eps=0.0)
+    plan = Plan(dataclasses.replace(Config(), optimizer=config))
+    weight = torch.nn.Parameter(torch.zeros(3, 2))
+    model = torch.nn.Module()
+    model.weight = weight
+    optimizer = make_optimizer(model, config, plan.values(1.0).optimizer, fused=True)
+    moves: list[float] = []
+    base_steps = 0.0
+    for kappa in [1.0] * 8 + [8.0, 2.0, 1.0]:
+        values = plan.values(kappa).optimizer
+        set_values(optimizer, values, 1.0, 1.0, 0.0)
+        set_steps(optimizer, base_steps / kappa)
+        before = float(weight[0, 0])
+        weight.grad = torch.ones_like(weight)
+        optimizer.step()
+        base_steps += kappa
+        moves.append((before - float(weight[0, 0])) / values.lr)
+    assert moves == pytest.approx([1.0] * 11, rel=1e-4)
