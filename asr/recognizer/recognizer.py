@@ -29,7 +29,7 @@ BATCH_SECONDS = 60.0
 Progress = Callable[[float], object]
 
 
-def _untold(_: float) -> None:
+def untold(_: float) -> None:
     """Progress that nobody looks at."""
 
 
@@ -121,7 +121,7 @@ class Recognizer:
         tail = self._features.fft - self._features.shift
         return place_windows(len(samples), cuts, overlap, self._grid, tail)
 
-    def segments(self, files: Sequence[Samples], progress: Progress = _untold) -> list[list[Segment]]:
+    def segments(self, files: Sequence[Samples], progress: Progress = untold) -> list[list[Segment]]:
         """Each file's log-probabilities, in segments that follow on each other; a short file is one segment."""
         places = [self._windows(samples) for samples in files]
         pieces = [s[a:b] for s, windows in zip(files, places, strict=True) for a, b in windows]
@@ -135,9 +135,9 @@ class Recognizer:
             for windows in places
         ]
 
-    def log_probs(self, samples: Samples) -> Tensor:
+    def log_probs(self, samples: Samples, progress: Progress = untold) -> Tensor:
         """A whole file's log-probabilities, `(frames, tokens)`."""
-        return torch.cat([segment.log_probs for segment in self.segments([samples])[0]])
+        return torch.cat([segment.log_probs for segment in self.segments([samples], progress)[0]])
 
     def _peaks(self, segments: Sequence[Segment], progress: Progress) -> list[list[Peak]]:
         """Each segment's tokens, of the best path or by the search, which is what takes time."""
@@ -154,9 +154,9 @@ class Recognizer:
             progress(sum(map(len, pieces)) * self.frame_seconds)
         return [force_peaks(segment.log_probs, found[i]) for i, segment in enumerate(segments)]
 
-    def words(self, files: Sequence[Samples], progress: Progress = _untold) -> list[list[Word]]:
+    def words(self, files: Sequence[Samples], progress: Progress = untold) -> list[list[Word]]:
         """Each file's words with times. `progress` gets the seconds of audio that are done."""
-        by_file = self.segments(files, progress if self._search is None else _untold)
+        by_file = self.segments(files, progress if self._search is None else untold)
         peaks = iter(self._peaks([segment for segments in by_file for segment in segments], progress))
         return [
             [
