@@ -198,6 +198,10 @@ class TrainConfig:
     """Also write scalars for TensorBoard, into the run's folder; needs the extra `tensorboard`."""
 
 
+MOST_BEAM = 1000
+"""Memory grows with the square of a beam: so wide a one takes 8 MB for each utterance of a batch."""
+
+
 @dataclass(frozen=True)
 class DecodeConfig:
     """How stage 4 turns probabilities into text. Training and its pseudo-labels are greedy whatever stands here."""
@@ -206,7 +210,7 @@ class DecodeConfig:
     """greedy: the best path; beam: the best text, over all paths; lm: the same with a language model, which needs
     the extra `lm`."""
     beam: int = 32
-    """Hypotheses that are kept. beam and lm only, as all that follows."""
+    """Hypotheses that are kept, at most `MOST_BEAM`. beam and lm only, as all that follows."""
     tokens: int = 20
     """Of each frame only so many tokens, the likeliest, go into hypotheses."""
     lm: str = ""

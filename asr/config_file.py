@@ -11,14 +11,14 @@ import math
 import re
 import types
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
-from asr.config import Config
+from asr.config import MOST_BEAM, Config
 from asr.errors import UserError
 
 
@@ -278,6 +278,8 @@ def _check(config: Config, settings: _Settings) -> None:
         raise refuse("batch.frame_multiple", f"a multiple of model.stride = {config.model.stride}")
     if config.optimizer.kind != "adamw" and config.optimizer.proxy_width is not None:
         raise refuse("optimizer.proxy_width", f"empty: its rule is AdamW's, not that of {config.optimizer.kind}")
+    if config.decode.beam > MOST_BEAM:
+        raise refuse("decode.beam", f"at most {MOST_BEAM}, as memory grows with its square")
     if config.seed >= 2**63:
         raise refuse("seed", "less than 2**63")
     dev = [Path(subset).name for subset in config.corpus.dev]
@@ -295,6 +297,23 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
         UserError: naming file and line, or override, for whatever is not as it should be.
     """
     return _build(_read(path) | dict(map(_override, overrides)))
+
+
+def check_sections(content: Mapping[str, Any], where: str) -> Config:
+    """Settings from sections as `to_dict` gives them, such as JSON has kept; what is absent is as usual.
+
+    Raises:
+        UserError: naming `where`, for whatever is not as it should be.
+    """
+    kinds, settings = _types(), dict[str, _Setting]()
+    for section, values in content.items():
+        if not isinstance(values, dict):
+            raise UserError(f"{where}: {section} must be settings by name; found {values!r}")
+        settings.update({f"{section}.{name}": _Setting(value, where) for name, value in values.items()})
+    for name in settings:
+        if name not in kinds:
+            raise _unknown(name, where, list(kinds))
+    return _build(settings)
 
 
 def to_dict(config: Config) -> dict[str, Any]:

@@ -58,6 +58,7 @@ def test_settings_that_come_with_the_project_load_and_come_back_as_they_went(pat
         ("corpus:\n  dev: [a/dev, b/dev]", "line 2: corpus.dev must be folders whose last parts differ"),
         ("seed: 1:30", "seed must be a whole number; found '1:30'"),
         (f"seed: {2**63}", "seed must be less than"),
+        ("decode:\n  beam: 100000", "line 2: decode.beam must be at most 1000, as memory grows"),
         ("batch:\n  base_seconds: 1" + 400 * "0", "line 2: batch.base_seconds must be a number"),
     ],
 )

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from asr.cli.transcribe import add_model_arguments, add_window_arguments, open_model
+from asr.cli.transcribe import add_model_arguments, add_window_arguments, open_bar, open_model, say, write
 from asr.errors import UserError
 
 FORMATS = ("TextGrid", "ctm", "json")
@@ -20,12 +20,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text.add_argument(
         "--transcripts", type=Path, metavar="FILE", help=".trans.txt: a file's name without suffix, its words"
     )
-    parser.add_argument("--format", choices=FORMATS, default="TextGrid")
+    formats = "TextGrid: Praat's; ctm: NIST's, a word a line; json: a line for each file (default: TextGrid)"
+    parser.add_argument("--format", choices=FORMATS, default="TextGrid", help=formats)
     parser.add_argument("--out", type=Path, metavar="DIR", help="write a file for each; default: standard output")
     add_window_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from asr.data.audio_bar import advance
     from asr.recognizer.alignment import align_files, texts_of
     from asr.recognizer.audio import check_names, find_audio
     from asr.recognizer.output import ALIGNMENT_FORMATS, write_result
@@ -38,9 +40,10 @@ def run(arguments: argparse.Namespace) -> int:
     texts = texts_of(files, arguments.transcripts if arguments.text is None else arguments.text)
     recognizer = open_model(arguments)
     form = ALIGNMENT_FORMATS[arguments.format]
-    for alignment in align_files(recognizer, files, texts, lambda line: print(line, file=sys.stderr)):
-        if arguments.out is None:
-            print(form(alignment), end="", flush=True)
-        else:
-            write_result(arguments.out, alignment.file.name, arguments.format, form(alignment))
+    with open_bar(files, "aligning") as bar:
+        for alignment in align_files(recognizer, files, texts, say, lambda done: advance(bar, done)):
+            if arguments.out is None:
+                write(form(alignment), sys.stdout)
+            else:
+                write_result(arguments.out, alignment.file.name, arguments.format, form(alignment))
     return 0

@@ -12,7 +12,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--last", type=int, metavar="K", help="the newest K checkpoints")
     which.add_argument("--best", type=int, metavar="K", help="the K checkpoints of lowest dev WER")
-    parser.add_argument("--model", choices=("student", "teacher"), default="student")
+    parser.add_argument(
+        "--model", choices=("student", "teacher"), default="student", help="whose weights (default: student)"
+    )
     parser.add_argument("--tokens", type=Path, metavar="DIR", help="token inventory, where the run's folder has none")
 
 

@@ -19,7 +19,7 @@ CONF = Path(__file__).parents[2] / "conf"
 
 def add_experiment_arguments(parser: argparse.ArgumentParser) -> None:
     """Which run is meant: arguments of every verb that works on one of the recipe's."""
-    parser.add_argument("--corpus", default="mini", metavar="mini|librispeech|digits|FILE.yaml")
+    parser.add_argument("--corpus", default="mini", metavar="mini|librispeech|digits|FILE.yaml", help="default: mini")
     parser.add_argument("--data-dir", type=Path, default=Path("data"), help="audio (default: data)")
     parser.add_argument("--exp-dir", type=Path, default=Path("exp"), help="results (default: exp)")
     parser.add_argument("--batch-scale", type=float, metavar="κ", help="times the base batch (default: 1)")

@@ -12,10 +12,10 @@ from asr.recipe.launch import PREEMPTED
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", type=Path, help="settings of this run, resolved")
-    parser.add_argument("--manifests", type=Path, required=True)
-    parser.add_argument("--tokens", type=Path, required=True)
-    parser.add_argument("--run-dir", type=Path, required=True)
+    parser.add_argument("config", type=Path, metavar="CONFIG.yaml", help="settings of this run, resolved")
+    parser.add_argument("--manifests", type=Path, required=True, metavar="DIR", help="what stage 1 wrote")
+    parser.add_argument("--tokens", type=Path, required=True, metavar="DIR", help="what stage 2 wrote")
+    parser.add_argument("--run-dir", type=Path, required=True, metavar="DIR", help="made, or gone on with")
 
 
 def preemptible(work: Callable[[], None]) -> int:

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TextIO
 
-from asr.config import DecodeConfig
+from asr.config import MOST_BEAM, DecodeConfig
 from asr.errors import UserError
 
 if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from asr.recognizer.audio import AudioFile
     from asr.recognizer.recognizer import Recognizer
 
 FORMATS = ("txt", "json", "srt", "vtt")
+FOR_BEAMS = ("beam", "hotword", "hotword_score")
+FOR_LANGUAGE_MODELS = ("lm", "lexicon", "lm_weight", "word_score")
+"""Options that the other decoders have no use for."""
+LONG_SECONDS = 60.0
+"""One file that is longer has a progress bar, as several files have."""
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,33 +52,44 @@ def add_decoder_arguments(parser: argparse.ArgumentParser) -> None:
     usual = DecodeConfig()
     group = parser.add_argument_group("decoding", "other than greedy takes longer and makes fewer errors")
     group.add_argument("--decoder", choices=("greedy", "beam", "lm"), default=usual.decoder, help="default: greedy")
-    group.add_argument("--beam", type=int, default=usual.beam, metavar="N", help=f"default: {usual.beam} hypotheses")
+    group.add_argument("--beam", type=int, metavar="N", help=f"default: {usual.beam} hypotheses, at most {MOST_BEAM}")
     group.add_argument("--lm", default="", metavar="FILE", help="ARPA or KenLM binary; default: as tuned")
     group.add_argument("--lexicon", default="", metavar="FILE|none", help="words to write; default: those of the LM")
-    group.add_argument("--lm-weight", type=float, metavar="X", help="default: as tuned")
+    group.add_argument("--lm-weight", type=float, metavar="X", help="of its log-probabilities; default: as tuned")
     group.add_argument("--word-score", type=float, metavar="X", help="nats for each word; default: as tuned")
     group.add_argument("--hotword", action="append", default=[], metavar="TEXT", help="expected word or phrase")
-    group.add_argument("--hotword-score", type=float, default=usual.hotword_score, metavar="X", help="nats for each")
+    score = f"nats for each (default: {usual.hotword_score:g})"
+    group.add_argument("--hotword-score", type=float, metavar="X", help=score)
 
 
 def decode_settings(arguments: argparse.Namespace) -> DecodeConfig:
     """What `add_decoder_arguments` ask for."""
+    decoder, usual = arguments.decoder, DecodeConfig()
+    idle = [(name, "lm") for name in FOR_LANGUAGE_MODELS if decoder != "lm"]
+    idle += [(name, "beam or lm") for name in FOR_BEAMS if decoder == "greedy"]
+    for name, needed in idle:
+        if getattr(arguments, name) not in (None, "", []):
+            raise UserError(f"--{name.replace('_', '-')}: not for --decoder {decoder}; add --decoder {needed}")
+    if arguments.hotword_score is not None and not arguments.hotword:
+        raise UserError("--hotword-score: of no hotword; add --hotword TEXT")
     config = DecodeConfig(
-        decoder=arguments.decoder,
-        beam=arguments.beam,
+        decoder=decoder,
+        beam=usual.beam if arguments.beam is None else arguments.beam,
         lm=arguments.lm,
         lexicon=arguments.lexicon,
         lm_weight=arguments.lm_weight,
         word_score=arguments.word_score,
         hotwords=tuple(arguments.hotword),
-        hotword_score=arguments.hotword_score,
+        hotword_score=usual.hotword_score if arguments.hotword_score is None else arguments.hotword_score,
     )
-    if config.beam < 1:
-        raise UserError(f"--beam {config.beam}: must be at least 1")
-    if config.decoder == "greedy" and config.hotwords:
-        raise UserError("--hotword: greedy decoding knows none; add --decoder beam or --decoder lm")
-    if config.decoder != "lm" and (config.lm or config.lexicon):
-        raise UserError(f"--lm, --lexicon: not for --decoder {config.decoder}; add --decoder lm")
+    if not 1 <= config.beam <= MOST_BEAM:
+        raise UserError(f"--beam {config.beam}: must be between 1 and {MOST_BEAM}, as memory grows with its square")
+    for name in ("lm_weight", "hotword_score"):
+        value = getattr(config, name)
+        if value is not None and not 0 <= value < math.inf:
+            raise UserError(f"--{name.replace('_', '-')} {value:g}: must be a number, and at least 0")
+    if config.word_score is not None and not math.isfinite(config.word_score):
+        raise UserError(f"--word-score {config.word_score:g}: must be a number")
     return config
 
 
@@ -84,14 +105,32 @@ def open_model(arguments: argparse.Namespace, decode: DecodeConfig | None = None
     return open_recognizer(trained, windows, search)
 
 
+def write(text: str, file: TextIO) -> None:
+    """To standard output or error at once; a bar on the same terminal makes room for it."""
+    from tqdm import tqdm
+
+    with tqdm.external_write_mode(file):
+        print(text, end="", file=file, flush=True)
+
+
 def say(text: str) -> None:
-    print(text, file=sys.stderr)
+    write(text + "\n", sys.stderr)
+
+
+def open_bar(files: Sequence[AudioFile], name: str) -> tqdm[Any]:
+    """Progress on a terminal, where there is enough to do that one wants to see it."""
+    from asr.data.audio_bar import audio_bar
+    from asr.recognizer.audio import declared_seconds
+
+    seconds = declared_seconds(files) if sys.stderr.isatty() else 0.0
+    return audio_bar(seconds, name, len(files) > 1 or seconds > LONG_SECONDS)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     parser.add_argument("audio", nargs="+", metavar="AUDIO", help="files, folders, or - for paths on standard input")
-    parser.add_argument("--format", choices=FORMATS, default="txt")
+    formats = "txt: a line for each file; json: also times of words; srt, vtt: subtitles (default: txt)"
+    parser.add_argument("--format", choices=FORMATS, default="txt", help=formats)
     parser.add_argument("--out", type=Path, metavar="DIR", help="write a file for each; default: standard output")
     add_decoder_arguments(parser)
     add_window_arguments(parser)
@@ -99,6 +138,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from asr.data.audio_bar import advance
     from asr.recognizer.audio import check_names, find_audio
     from asr.recognizer.output import TRANSCRIPT_FORMATS, format_named_text, write_result
     from asr.recognizer.transcribe import transcribe
@@ -114,12 +154,13 @@ def run(arguments: argparse.Namespace) -> int:
         form = format_named_text
     recognizer = open_model(arguments, decode)
     seconds, started = 0.0, time.monotonic()
-    for transcript in transcribe(recognizer, files, say):
-        seconds += transcript.seconds
-        if arguments.out is None:
-            print(form(transcript), end="", flush=True)
-        else:
-            write_result(arguments.out, transcript.file.name, arguments.format, form(transcript))
+    with open_bar(files, "transcribing") as bar:
+        for transcript in transcribe(recognizer, files, say, lambda done: advance(bar, done)):
+            seconds += transcript.seconds
+            if arguments.out is None:
+                write(form(transcript), sys.stdout)
+            else:
+                write_result(arguments.out, transcript.file.name, arguments.format, form(transcript))
     taken = time.monotonic() - started
     print(f"{seconds:.1f} s of audio in {taken:.1f} s, {seconds / taken:.0f} × real time", file=sys.stderr)
     return 0

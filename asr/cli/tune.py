@@ -11,7 +11,9 @@ from asr.errors import UserError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_experiment_arguments(parser)
     parser.add_argument("--subset", metavar="NAME", help="one of corpus.dev (default: the first)")
-    parser.add_argument("--model", choices=("teacher", "student"), default="teacher")
+    parser.add_argument(
+        "--model", choices=("teacher", "student"), default="teacher", help="which hears (default: teacher)"
+    )
     parser.add_argument("--utterances", type=int, default=500, metavar="N", help="at most (default: 500)")
     parser.epilog = "The language model is decode.lm, or the one of the labeled text. Results lie in the run's folder."
 

@@ -114,9 +114,9 @@ def build_tokens(config: TokenConfig, labeled_manifest: Path, out_dir: Path) -> 
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
-    """Raises UserError where `build_tokens` has not finished."""
+    """Raises UserError where `build_tokens` has not finished, or what it wrote cannot be read."""
     try:
         kind = json.loads((folder / "tokens.json").read_text(encoding="utf-8"))["kind"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{folder}: no token inventory ({error}); run stage 2") from None
-    return CharTokenizer() if kind == "char" else PieceTokenizer(folder / "pieces.model")
+        return CharTokenizer() if kind == "char" else PieceTokenizer(folder / "pieces.model")
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise UserError(f"{folder}: no token inventory ({' '.join(str(error).split())}); run stage 2") from None

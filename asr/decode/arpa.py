@@ -12,6 +12,8 @@ from asr.errors import UserError
 
 NEVER = -99.0
 """Log-probability of what is only ever a context."""
+NO_WORDS = frozenset((*SPECIAL, *(word.upper() for word in SPECIAL)))
+"""The special words, also as programs that write in capitals have them: nobody says them."""
 
 
 def write_arpa(path: Path, model: NgramModel) -> None:
@@ -71,7 +73,6 @@ def read_words(path: Path) -> list[str]:
                     words.append(line.split()[1])
     except (OSError, UnicodeDecodeError, IndexError) as error:
         raise UserError(f"{path}: cannot read the words of this language model ({error})") from None
-    special = {*SPECIAL, *(word.upper() for word in SPECIAL)}
-    if not set(words) - special:
+    if not set(words) - NO_WORDS:
         raise UserError(f"{path}: no words in this language model; is it an ARPA file?")
-    return [word for word in words if word not in special]
+    return [word for word in words if word not in NO_WORDS]

@@ -7,7 +7,9 @@ spelled along a tree and scored where they end; without one, every token is scor
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,24 @@ THRESHOLD = 25.0
 IMPOSSIBLE = -1e4
 SMALLEST_WEIGHT = 1e-6
 """Hotwords are added to the model's scores, and so need a weight that is not 0."""
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """Nothing is written to standard error meanwhile: KenLM draws its progress there, and what it raises says more."""
+    try:
+        saved = os.dup(2)
+    except OSError:
+        # There is no standard error.
+        yield
+        return
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
 
 
 class _WithHotwords(flashlight.LM):  # type: ignore[misc]
@@ -105,7 +125,8 @@ class FlashlightSearch:
             self._units = [BOUNDARY + unit.upper() for unit in units]
         self._dictionary = Dictionary(units)
         try:
-            self._model = KenLM(str(model.path), self._dictionary)
+            with _without_bars():
+                self._model = KenLM(str(model.path), self._dictionary)
         except RuntimeError as error:
             raise UserError(f"{model.path}: KenLM cannot read this language model ({error})") from None
         self._spellings = None if model.words is None else self._spell(units[:-1], tokenizer, str(model.path))

@@ -10,12 +10,14 @@ from pathlib import Path
 
 from asr.config import DecodeConfig
 from asr.data.tokens import Tokenizer
-from asr.decode.arpa import is_arpa, read_words
+from asr.decode.arpa import NO_WORDS, is_arpa, read_words
 from asr.errors import UserError
 
 NO_LEXICON = "none"
 ORDERS = {"words": 3, "tokens": 6}
-"""Longest n-grams of a model that is made here; KenLM, as packages come with it, reads up to 6."""
+"""Longest n-grams of a model that is made here."""
+READABLE_ORDERS = (2, 6)
+"""What KenLM reads, as packages come with it."""
 
 PACKAGE = "flashlight-text" if sys.version_info < (3, 13) else "ctc-beam-decoder"
 TO_INSTALL = (
@@ -58,19 +60,22 @@ def _read_lexicon(path: Path) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot read lexicon ({error})") from None
     # Lexicons of other programs go on with a pronunciation.
-    words = [line.split()[0] for line in lines if line.strip()]
+    words = [word for line in lines if line.strip() and (word := line.split()[0]) not in NO_WORDS]
     if not words:
         raise UserError(f"{path}: no words in this lexicon; write one a line")
     return words
 
 
-def open_language_model(path: Path, lexicon: str, symbols: Sequence[str]) -> LanguageModel:
+def open_language_model(
+    path: Path, lexicon: str, symbols: Sequence[str], setting: str = "decode.lexicon"
+) -> LanguageModel:
     """Check that a language model and a lexicon are there and belong together.
 
     Args:
         path: ARPA file or KenLM binary.
         lexicon: file of words; empty: those of the ARPA file; `none`: the model is one of tokens.
         symbols: what each token writes.
+        setting: what the user knows `lexicon` by.
 
     Raises:
         UserError: a file cannot be read, a binary has no lexicon beside it, or units are not what they should be.
@@ -83,7 +88,7 @@ def open_language_model(path: Path, lexicon: str, symbols: Sequence[str]) -> Lan
             return LanguageModel(path, None)
         raise UserError(
             f"{path}: not an ARPA file, and the words of a binary cannot be read; name a file of them with "
-            f"decode.lexicon, or set it to {NO_LEXICON} where the model is one of tokens"
+            f"{setting}, or set it to {NO_LEXICON} where the model is one of tokens"
         )
     words = read_words(path)
     of_tokens = set(words) <= set(symbols)
@@ -93,5 +98,5 @@ def open_language_model(path: Path, lexicon: str, symbols: Sequence[str]) -> Lan
             "kappa-asr lm --units tokens"
         )
     if lexicon == "" and of_tokens:
-        raise UserError(f"{path}: a model of tokens, not of words; set decode.lexicon to {NO_LEXICON}")
+        raise UserError(f"{path}: a model of tokens, not of words; set {setting} to {NO_LEXICON}")
     return LanguageModel(path, None if of_tokens else words)

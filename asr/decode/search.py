@@ -63,15 +63,15 @@ def check_hotwords(phrases: Sequence[str], tokenizer: Tokenizer) -> None:
             raise UserError(f"hotword {phrase!r}: has characters that the model has no token for; spell it out")
 
 
-def fuse(config: DecodeConfig, path: Path, tokens: Path) -> WeightedSearch:
-    """A search with the language model at `path`.
+def fuse(config: DecodeConfig, path: Path, tokens: Path, lexicon_setting: str = "decode.lexicon") -> WeightedSearch:
+    """A search with the language model at `path`; errors call the lexicon's setting `lexicon_setting`.
 
     Raises:
         UserError: the model, its lexicon or a package is missing, or they do not belong together.
     """
     symbols, tokenizer = read_symbols(tokens), load_tokenizer(tokens)
     check_hotwords(config.hotwords, tokenizer)
-    model = open_language_model(path, config.lexicon, symbols)
+    model = open_language_model(path, config.lexicon, symbols, lexicon_setting)
     hotwords = config.hotwords, config.hotword_score
     try:
         from asr.decode.flashlight import FlashlightSearch

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from asr.config import Config
 from asr.data.audio import AudioReader
+from asr.data.audio_bar import audio_bar
 from asr.data.manifest import Manifest
 from asr.data.tokens import load_tokenizer
 from asr.decode.decoder import references
@@ -24,7 +25,7 @@ from asr.recipe.decoding import ensure_lm
 from asr.recipe.experiment import Experiment, Paths
 from asr.score.wer import ErrorCounts, count_errors
 from asr.train.corpus import read_dev
-from asr.train.evaluation import audio_bar, load_models, make_decoder
+from asr.train.evaluation import load_models, make_decoder
 
 
 def choose_subset(config: Config, name: str | None) -> str:
@@ -61,7 +62,7 @@ def hear(config: Config, paths: Paths, manifest: Manifest, model: str) -> list[T
     reader = AudioReader(config.train.loader_threads, 0)
     found: dict[int, Tensor] = {}
     try:
-        with audio_bar(manifest, "listening") as bar:
+        with audio_bar(float(manifest.durations.sum()), "listening") as bar:
             for batch, heard in decoder.log_probs({model: models[model]}, manifest, reader):
                 log_probs, real = heard[model]
                 for row, one, frames in zip(batch.rows.tolist(), log_probs.cpu(), real.tolist(), strict=True):

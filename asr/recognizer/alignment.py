@@ -12,8 +12,8 @@ from asr.data.symbols import BOUNDARY
 from asr.data.tokens import CharTokenizer, Tokenizer
 from asr.errors import UserError
 from asr.recognizer.audio import AudioFile, read_audio
-from asr.recognizer.recognizer import Recognizer
-from asr.recognizer.transcribe import Transcript
+from asr.recognizer.recognizer import Progress, Recognizer, untold
+from asr.recognizer.transcribe import Transcript, tell_left_out
 from asr.recognizer.words import Peak, Word, force_peaks, spell_word
 from asr.score.transcripts import read_transcripts
 
@@ -82,7 +82,11 @@ def texts_of(files: Sequence[AudioFile], text: str | Path) -> list[str]:
 
 
 def align_files(
-    recognizer: Recognizer, files: Sequence[AudioFile], texts: Sequence[str], tell: Callable[[str], None]
+    recognizer: Recognizer,
+    files: Sequence[AudioFile],
+    texts: Sequence[str],
+    tell: Callable[[str], None],
+    progress: Progress = untold,
 ) -> Iterator[Transcript]:
     """The given texts with times, in the order of the files.
 
@@ -91,22 +95,30 @@ def align_files(
         files: the audio.
         texts: of each file.
         tell: gets a line about whatever could not be taken as it is.
+        progress: gets the seconds of audio that are done.
 
     Raises:
-        UserError: a file cannot be read, or is too short for its text.
+        UserError: at the end, where files could not be read or are too short for their texts.
     """
+    broken: list[str] = []
     for file, text in zip(files, texts, strict=True):
-        audio = read_audio(file.path)
-        log_probs = recognizer.log_probs(audio.samples)
+        try:
+            audio = read_audio(file.path)
+        except UserError as error:
+            broken.append(str(error))
+            continue
+        log_probs = recognizer.log_probs(audio.samples, progress)
         try:
             words, left_out = align_words(
                 log_probs, text, recognizer.tokenizer, recognizer.symbols, recognizer.frame_seconds
             )
         except UserError as error:
-            raise UserError(f"{file.path}: {error}") from None
+            broken.append(f"{file.path}: {error}")
+            continue
         notes = list(audio.notes)
         if left_out:
             notes.append(f"left out, for want of a token: {' '.join(left_out)}")
         if notes:
             tell(f"{file.path}: {'; '.join(notes)}")
         yield Transcript(file, audio.seconds, words)
+    tell_left_out(broken, len(files))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,11 +52,14 @@ def find_audio(names: Sequence[str], stdin: Iterable[str] = ()) -> list[AudioFil
     """Audio files among `names`: files, folders (searched to any depth), or `-` for paths in `stdin`, one a line.
 
     Raises:
-        UserError: a path does not exist, a folder has no audio, or two files have one name.
+        UserError: a path does not exist, a folder has no audio, or `stdin` no path.
     """
     files: list[AudioFile] = []
     for name in names:
-        for one in [line.rstrip("\r\n") for line in stdin if line.strip()] if name == STDIN else [name]:
+        paths = [line.rstrip("\r\n") for line in stdin if line.strip()] if name == STDIN else [name]
+        if not paths:
+            raise UserError("standard input: no paths of audio files, one a line")
+        for one in paths:
             path = Path(one)
             if path.is_dir():
                 files += _in_folder(path)
@@ -73,6 +77,15 @@ def check_names(files: Sequence[AudioFile]) -> None:
         if file.name in seen:
             raise UserError(f"{seen[file.name]} and {file.path} would both be {file.name!r}; name their folder instead")
         seen[file.name] = file.path
+
+
+def declared_seconds(files: Iterable[AudioFile]) -> float:
+    """Length of all files together, as far as their headers can be read."""
+    seconds = 0.0
+    for file in files:
+        with suppress(OSError, soundfile.SoundFileError):
+            seconds += float(soundfile.info(file.path).duration)
+    return seconds
 
 
 def _quantise(samples: npt.NDArray[np.float32]) -> Samples:

@@ -48,4 +48,4 @@ def open_search(config: DecodeConfig, trained: Path, tokens: Path, tell: Callabl
         path, config = Path(tuned.lm), replace(config, lexicon=tuned.lexicon)
     weight, score, note = choose_weights(config, tuned)
     tell(f"{path.name}, weight {weight:g}, word score {score:g}: {note}")
-    return fuse(config, path, tokens).weighted(weight, score)
+    return fuse(config, path, tokens, "--lexicon").weighted(weight, score)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from asr.config import FeatureConfig, ModelConfig
-from asr.config_file import load_config
+from asr.config_file import check_sections, load_config
 from asr.data.tokens import load_tokenizer
 from asr.errors import UserError
+from asr.model.encoder import Encoder
 from asr.train.checkpoint import Checkpoint, DamagedCheckpoint, load_checkpoint, load_newest
 
 FORMAT = 1
@@ -23,8 +25,6 @@ SETTINGS_FILE = "recognizer.json"
 WEIGHTS_FILE = "model.safetensors"
 LENGTHS_FILE = "lengths.json"
 MODELS = ("teacher", "student")
-
-Settings = TypeVar("Settings")
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class TrainedModel:
     """Folder of the token inventory."""
     origin: dict[str, Any]
     """Where the weights come from, for people to read."""
-    utterance_seconds: tuple[float, float] | None = None
-    """1st and 99th percentile of the lengths that it was trained on, where they are known."""
+    utterance_seconds: tuple[float, float, float] | None = None
+    """1st and 99th percentile and maximum of the lengths that it was trained on, where they are known."""
 
     def __post_init__(self) -> None:
         size, rows = load_tokenizer(self.tokens).size, self.weights["head.bias"].shape[0]
@@ -75,18 +75,53 @@ def find_trained(path: Path, model: str | None = None, tokens: Path | None = Non
     name = model or MODELS[0]
     dev_wer = checkpoint.state.get("dev_wer")
     origin = {"run": run.resolve().name, "step": checkpoint.step, "model": name, "dev_wer": dev_wer}
-    return model_of_run(run, checkpoint.tensors[name], tokens, origin)
+    return model_of_run(run, checkpoint.tensors.get(name, {}), tokens, origin)
 
 
-def _read_lengths(run: Path) -> tuple[float, float] | None:
+def _misfit(weights: dict[str, Tensor], features: FeatureConfig, model: ModelConfig) -> str:
+    """The first tensor that is missing, unknown or of another shape; empty where all is as the settings say."""
+    # Every layer has tensors: no more are built than there are, however many the settings name.
+    if model.layers > len(weights):
+        return f"{model.layers} layers, but {len(weights)} tensors"
+    rows = weights["head.bias"].numel() if "head.bias" in weights else 1
+    try:
+        with torch.device("meta"):
+            expected = Encoder(features.mels, rows, model).state_dict()
+    except (RuntimeError, TypeError, ValueError, OverflowError) as error:
+        return " ".join(str(error).split())[:200]
+    for name in sorted(expected.keys() | weights.keys()):
+        if name not in weights:
+            return f"tensor {name!r} is missing"
+        if name not in expected:
+            return f"tensor {name!r} is none of this model's"
+        if (found := list(weights[name].shape)) != (shape := list(expected[name].shape)):
+            return f"tensor {name!r} should be {shape} and is {found}"
+    return ""
+
+
+def _check_weights(weights: dict[str, Tensor], features: FeatureConfig, model: ModelConfig, where: str) -> None:
+    """Raises UserError, beginning with `where`, where weights and settings are not of one model."""
+    if wrong := _misfit(weights, features, model):
+        raise UserError(f"{where}: the weights do not fit the settings ({wrong})")
+
+
+def _seconds(values: Any) -> tuple[float, float, float]:
+    """`utterance_seconds` as files have it; older ones lack the maximum. Raises TypeError or ValueError."""
+    shortest, usual, *rest = map(float, values)
+    longest = rest[0] if rest else usual
+    if len(rest) > 1 or not 0 < shortest <= usual <= longest < math.inf:
+        raise ValueError(f"utterance_seconds {values!r}")
+    return shortest, usual, longest
+
+
+def _read_lengths(run: Path) -> tuple[float, float, float] | None:
     """What training recorded of its utterances' lengths; None for a run of before it did."""
     try:
-        shortest, longest = json.loads((run / LENGTHS_FILE).read_text(encoding="utf-8"))["utterance_seconds"]
+        return _seconds(json.loads((run / LENGTHS_FILE).read_text(encoding="utf-8"))["utterance_seconds"])
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise UserError(f"{run / LENGTHS_FILE}: not what training writes ({error}); delete it") from None
-    return float(shortest), float(longest)
 
 
 def model_of_run(run: Path, weights: dict[str, Tensor], tokens: Path | None, origin: dict[str, Any]) -> TrainedModel:
@@ -100,31 +135,24 @@ def model_of_run(run: Path, weights: dict[str, Tensor], tokens: Path | None, ori
         tokens = run / "tokens"
         if not (tokens / "tokens.json").is_file():
             raise UserError(f"{run}: the run's folder has no tokens; name their folder with --tokens")
+    _check_weights(weights, config.features, config.model, f"{run / 'config.yaml'} and checkpoints")
     return TrainedModel(weights, config.features, config.model, tokens, origin, _read_lengths(run))
-
-
-def _settings(kind: Callable[..., Settings], values: Any, path: Path) -> Settings:
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise UserError(f"{path}: settings that this program does not know ({error}); export the model again") from None
 
 
 def _read_exported(path: Path, tokens: Path | None) -> TrainedModel:
     file = path / SETTINGS_FILE
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        version, features, model = content["format"], content["features"], content["model"]
+        version, sections = content["format"], {name: content[name] for name in ("features", "model")}
+        origin, seconds = dict(content.get("origin", {})), content.get("utterance_seconds")
+        lengths = None if seconds is None else _seconds(seconds)
+        if type(version) is not int:
+            raise ValueError(f"format {version!r}")
         weights = load_file(path / WEIGHTS_FILE)
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError, SafetensorError) as error:
         raise UserError(f"{path}: not a whole exported folder ({error}); export the model again") from None
     if version > FORMAT:
         raise UserError(f"{file}: format {version}, but this program reads up to {FORMAT}; update it")
-    return TrainedModel(
-        weights,
-        _settings(FeatureConfig, features, file),
-        _settings(ModelConfig, model, file),
-        tokens or path / "tokens",
-        content.get("origin", {}),
-        None if (seconds := content.get("utterance_seconds")) is None else (float(seconds[0]), float(seconds[1])),
-    )
+    config = check_sections(sections, str(file))
+    _check_weights(weights, config.features, config.model, f"{file} and {WEIGHTS_FILE}")
+    return TrainedModel(weights, config.features, config.model, tokens or path / "tokens", origin, lengths)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from asr.data.audio import Samples
 from asr.errors import UserError
 from asr.recognizer.audio import Audio, AudioFile, read_audio
-from asr.recognizer.recognizer import Recognizer
+from asr.recognizer.recognizer import Progress, Recognizer, untold
 from asr.recognizer.words import Word
 
 GROUP_SECONDS = 600.0
@@ -38,13 +38,22 @@ def _in_groups(files: Iterable[tuple[AudioFile, Audio]]) -> Iterator[list[tuple[
         yield group
 
 
-def transcribe(recognizer: Recognizer, files: Sequence[AudioFile], tell: Callable[[str], None]) -> Iterator[Transcript]:
+def tell_left_out(broken: Sequence[str], count: int) -> None:
+    """Raises UserError where some of `count` files could not be used; `broken` tells of each."""
+    if broken:
+        raise UserError(f"{len(broken)} of {count} files were left out:\n  " + "\n  ".join(broken))
+
+
+def transcribe(
+    recognizer: Recognizer, files: Sequence[AudioFile], tell: Callable[[str], None], progress: Progress = untold
+) -> Iterator[Transcript]:
     """Transcripts in the order of the files.
 
     Args:
         recognizer: the model.
         files: what is transcribed.
         tell: gets a line about each file that had to be changed to be read.
+        progress: gets the seconds of audio that are done.
 
     Raises:
         UserError: at the end, where files could not be read: all others have been transcribed by then.
@@ -64,7 +73,6 @@ def transcribe(recognizer: Recognizer, files: Sequence[AudioFile], tell: Callabl
 
     for group in _in_groups(read()):
         samples: list[Samples] = [audio.samples for _, audio in group]
-        for (file, audio), words in zip(group, recognizer.words(samples), strict=True):
+        for (file, audio), words in zip(group, recognizer.words(samples, progress), strict=True):
             yield Transcript(file, audio.seconds, words)
-    if broken:
-        raise UserError(f"{len(broken)} of {len(files)} files were left out:\n  " + "\n  ".join(broken))
+    tell_left_out(broken, len(files))

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from asr.config import Config
 from asr.data.audio import AudioReader
+from asr.data.audio_bar import audio_bar
 from asr.data.features import LogMel
 from asr.data.manifest import Manifest
 from asr.data.tokens import Tokenizer, load_tokenizer
@@ -52,14 +51,6 @@ def make_decoder(config: Config, tokenizer: Tokenizer) -> Decoder:
     """In fp32 whatever the training was in: results are those of `kappa-asr transcribe`, with whatever batches."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return Decoder(config, tokenizer, LogMel(config.features).to(device), device, nullcontext)
-
-
-def audio_bar(manifest: Manifest, name: str) -> tqdm[Any]:
-    """Progress in seconds of audio, on a terminal."""
-    form = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}, {rate_noinv_fmt}]"
-    seconds = float(manifest.durations.sum())
-    hidden = not sys.stderr.isatty()
-    return tqdm(total=seconds, desc=name, unit=" × real time", bar_format=form, leave=False, disable=hidden)
 
 
 def _speeds(manifest: Manifest, found: Decoded) -> str:
@@ -125,7 +116,7 @@ def evaluate(
     scores: list[dict[str, Any]] = []
     try:
         for subset, manifest in read_dev(manifests, config).items():
-            with audio_bar(manifest, subset) as bar:
+            with audio_bar(float(manifest.durations.sum()), subset) as bar:
                 found = decoder.decode(models, {s.name: s.run for s in searches}, manifest, reader, progress=bar.update)
             tell(f"{subset}: {manifest.hours:.2f} h, × real time: {_speeds(manifest, found)}")
             ids = [manifest.ids[row] for row in range(len(manifest))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -47,7 +48,8 @@ def _record_inputs(data: Data, labels: str, tokens: Path, run_dir: Path) -> None
     """Keep in the run's folder what a trained model is used with: its tokens, and the lengths it is used to."""
     used = [data.labeled] if labels == "none" else [data.labeled, data.unlabeled]
     durations = np.concatenate([manifest.durations for manifest in used])
-    seconds = [round(float(s), 2) for s in np.percentile(durations, (1, 99))]
+    # With the maximum: what is no longer than it has been heard whole, and need not be cut.
+    seconds = [math.ceil(100 * s) / 100 for s in np.percentile(durations, (1, 99, 100)).tolist()]
     (run_dir / "lengths.json").write_text(json.dumps({"utterance_seconds": seconds}) + "\n", encoding="utf-8")
     kept, aside = run_dir / "tokens", run_dir / ".tokens.partial"
     # A run's tokens do not change: its folder is named by theirs.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import sys
 from pathlib import Path
 
@@ -68,6 +69,9 @@ def decode(config: DecodeConfig, lm: Path, tokens: Path, log_probs: Tensor, weig
     return load_tokenizer(tokens).decode(search(log_probs, torch.tensor([log_probs.shape[1]]))[0])
 
 
+DATA = Path(__file__).parent / "data"
+"""`words.arpa`, of `TEXTS`, and what KenLM's `build_binary` makes of it: `probing` and `trie`."""
+
 CHARACTERS = pytest.mark.parametrize("tokens", ["char"], indirect=True)
 
 
@@ -95,6 +99,42 @@ def test_without_a_lexicon_other_words_can_be_written(tokens: Path, tmp_path: Pa
     heard = hear(tokens, "THE RAT SAT", "THE RAT SAT")
     assert decode(DecodeConfig(lexicon="none"), tokens_arpa(tmp_path, tokens), tokens, heard) == "THE RAT SAT"
     assert "RAT" not in decode(DecodeConfig(), words_arpa, tokens, heard)
+
+
+@CHARACTERS
+@pytest.mark.parametrize("kind", ["probing", "trie"])
+def test_a_binary_of_kenlm_decides_as_the_text_that_it_was_made_from(tokens: Path, tmp_path: Path, kind: str) -> None:
+    (tmp_path / "lexicon").write_text("\n".join(sorted({word for text in TEXTS for word in text.split()})))
+    config = DecodeConfig(lexicon=str(tmp_path / "lexicon"))
+    pairs = [(right, wrong) for right in TEXTS for wrong in TEXTS if len(right) == len(wrong)]
+    heard = [hear(tokens, *pair, doubt) for pair in pairs for doubt in (0.3, 0.6)]
+    text, binary = (
+        [decode(config, DATA / file, tokens, one) for one in heard] for file in ("words.arpa", f"words.{kind}.bin")
+    )
+    assert binary == text
+    assert len(set(text)) > 3
+    misheard = hear(tokens, "THE CAT SAT", "THE CAP SAT")
+    assert decode(config, DATA / f"words.{kind}.bin", tokens, misheard) == "THE CAT SAT"
+
+
+@CHARACTERS
+def test_special_words_in_a_lexicon_are_passed_over(tokens: Path, tmp_path: Path, words_arpa: Path) -> None:
+    (tmp_path / "lexicon").write_text("<unk>\n<s>\n</s>\n<UNK>\nTHE\nCAT\nSAT\n")
+    config = DecodeConfig(lexicon=str(tmp_path / "lexicon"))
+    assert decode(config, words_arpa, tokens, hear(tokens, "THE CAT SAT", "THE CAP SAT")) == "THE CAT SAT"
+    (tmp_path / "lexicon").write_text("<unk>\n")
+    with pytest.raises(UserError, match="no words in this lexicon"):
+        open_language_model(words_arpa, config.lexicon, read_symbols(tokens))
+
+
+@CHARACTERS
+def test_kenlm_draws_no_bars_over_what_is_told(
+    tokens: Path, words_arpa: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert decode(DecodeConfig(), words_arpa, tokens, hear(tokens, "THE CAT SAT", "THE CAT SAT")) == "THE CAT SAT"
+    assert capfd.readouterr().err == ""
+    os.write(2, b"told")
+    assert capfd.readouterr().err == "told"
 
 
 @CHARACTERS
@@ -169,6 +209,8 @@ def test_a_model_and_a_lexicon_that_do_not_fit_are_refused(tokens: Path, tmp_pat
     (tmp_path / "binary").write_bytes(b"mmap lm http://kheafield.com/code format version 5\n\0")
     with pytest.raises(UserError, match="the words of a binary cannot be read"):
         open_language_model(tmp_path / "binary", "", symbols)
+    with pytest.raises(UserError, match="name a file of them with --lexicon, or set it to none"):
+        fuse(DecodeConfig(), tmp_path / "binary", tokens, "--lexicon")
     (tmp_path / "lexicon").write_text("CAT C A T |\nCAT\nDOG\n\n")
     assert open_language_model(tmp_path / "binary", str(tmp_path / "lexicon"), symbols).words == ["CAT", "DOG"]
     with pytest.raises(UserError, match="cannot read lexicon"):

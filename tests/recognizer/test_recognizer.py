@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+import math
 from pathlib import Path
 
 import pytest
@@ -79,12 +81,33 @@ def test_windows_are_those_that_training_recorded_unless_told(small_run: Path, t
     assert choose_windows(usual, None, None, None) == WindowSettings(4, 15, 3.75)
     for name in ("checkpoints", "config.yaml", "tokens"):
         (tmp_path / name).symlink_to(small_run / name)
-    (tmp_path / "lengths.json").write_text('{"utterance_seconds": [1.5, 4.0]}\n')
+    (tmp_path / "lengths.json").write_text('{"utterance_seconds": [1.5, 4.0, 6.2]}\n')
     recorded = find_trained(tmp_path)
-    assert choose_windows(recorded, None, None, None) == WindowSettings(1.5, 4.0, 1.0)
+    assert choose_windows(recorded, None, None, None) == WindowSettings(1.5, 4.0, 1.0, 6.2)
     assert choose_windows(recorded, None, 2.0, None) == WindowSettings(1.0, 2.0, 0.5)
     with pytest.raises(UserError, match="the longest twice the shortest"):
         choose_windows(recorded, 3.0, 4.0, None)
+    # Runs of before the longest was recorded.
+    (tmp_path / "lengths.json").write_text('{"utterance_seconds": [1.5, 4.0]}\n')
+    assert choose_windows(find_trained(tmp_path), None, None, None) == WindowSettings(1.5, 4.0, 1.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    "windows", [(0.0, None, None), (None, 0.0, None), (None, None, 0.0), (math.nan, None, None), (1.0, math.inf, 1.0)]
+)
+def test_windows_of_no_length_or_without_end_are_refused(small_run: Path, windows: tuple[float | None, ...]) -> None:
+    with pytest.raises(UserError, match="windows of"):
+        choose_windows(find_trained(small_run), *windows)
+
+
+def test_a_file_as_long_as_the_longest_utterance_is_not_cut_and_a_longer_one_is(small_run: Path) -> None:
+    trained = dataclasses.replace(find_trained(small_run), utterance_seconds=(1.0, 3.0, 6.0))
+    recognizer = Recognizer(trained, choose_windows(trained, None, None, None), CPU)
+    one, two = recognizer.segments([noise(6.0), noise(6.1)])
+    assert len(one) == 1
+    assert len(two) > 1
+    told = Recognizer(trained, choose_windows(trained, None, 3.0, None), CPU)
+    assert len(told.segments([noise(6.0)])[0]) > 1
 
 
 def test_real_speech_is_read_and_recognised(small_run: Path, speech_data: Path) -> None:

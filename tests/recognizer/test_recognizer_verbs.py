@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import functools
 import io
 import json
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from tqdm import tqdm
 
 from asr.cli.main import main
 
@@ -65,6 +68,51 @@ def test_a_broken_file_is_named_and_the_others_are_transcribed(
     assert shown.out.startswith(f"{tmp_path / 'good.wav'}\t")
     assert "good.wav: 2 channels, mixed down to one" in shown.err
     assert re.search(r"error: 1 of 2 files were left out:\n.*bad\.flac: cannot read audio", shown.err)
+
+
+def test_no_path_on_standard_input_is_an_error(
+    small_run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    assert main(["transcribe", str(small_run), "-"]) == 2
+    assert "standard input: no paths of audio files" in capsys.readouterr().err
+
+
+def test_align_names_files_that_it_cannot_use_and_goes_on(
+    small_run: Path, audio_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.flac").write_bytes(b"fLaC and no more")
+    soundfile.write(tmp_path / "b.wav", np.zeros(1600), 16_000)
+    soundfile.write(tmp_path / "c.wav", soundfile.read(audio_folder / "a.flac")[0], 16_000)
+    (tmp_path / "t.trans.txt").write_text("a SEA\nb SHE SELLS SEA SHELLS\nc SHELLS\n")
+    transcripts = ["--transcripts", str(tmp_path / "t.trans.txt"), "--format", "ctm"]
+    assert main(["align", str(small_run), str(tmp_path), *transcripts]) == 2
+    shown = capsys.readouterr()
+    assert [line.split()[4] for line in shown.out.splitlines()] == ["SHELLS"]
+    assert re.search(r"error: 2 of 3 files were left out:\n.*a\.flac: cannot read.*\n.*b\.wav: the text", shown.err)
+
+
+@pytest.mark.parametrize("decoder", ["greedy", "beam"])
+def test_on_a_terminal_a_bar_shows_how_much_audio_is_done(
+    small_run: Path,
+    audio_folder: Path,
+    decoder: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr("asr.data.audio_bar.tqdm", functools.partial(tqdm, mininterval=0))
+    command = ["transcribe", str(small_run), "--decoder", decoder, "--longest", "8"]
+    assert main([*command, str(audio_folder)]) == 0
+    shown = capsys.readouterr()
+    done = [float(n) for n in re.findall(r"transcribing: .*? (\d+)/45 s \[", shown.err)]
+    assert done == sorted(done)
+    assert len(set(done)) > 2
+    assert done[-1] == 45
+    assert shown.out.count("\n") == 3
+    # A short file is done before one looks.
+    assert main([*command, str(audio_folder / "a.flac")]) == 0
+    assert "transcribing" not in capsys.readouterr().err
 
 
 def test_align_writes_every_word_of_the_text(
@@ -128,7 +176,19 @@ def test_a_beam_writes_words_with_times_and_hotwords_among_them(
     [
         (["--hotword", "at"], "add --decoder beam"),
         (["--decoder", "beam", "--lm", "x.arpa"], "add --decoder lm"),
-        (["--decoder", "beam", "--beam", "0"], "must be at least 1"),
+        (["--decoder", "beam", "--lexicon", "x"], "--lexicon: not for --decoder beam; add --decoder lm"),
+        (["--lm-weight", "1"], "--lm-weight: not for --decoder greedy; add --decoder lm"),
+        (["--decoder", "beam", "--word-score", "1"], "--word-score: not for --decoder beam"),
+        (["--beam", "8"], "--beam: not for --decoder greedy"),
+        (["--decoder", "beam", "--hotword-score", "8"], "add --hotword TEXT"),
+        (["--decoder", "beam", "--beam", "0"], "must be between 1 and 1000"),
+        (["--decoder", "beam", "--beam", "100000"], "as memory grows with its square"),
+        (["--decoder", "beam", "--hotword", "a", "--hotword-score", "nan"], "--hotword-score nan: must be a number"),
+        (["--decoder", "lm", "--lm-weight", "nan"], "--lm-weight nan: must be a number"),
+        (["--decoder", "lm", "--lm-weight", "-1"], "--lm-weight -1: must be a number, and at least 0"),
+        (["--decoder", "lm", "--word-score", "inf"], "--word-score inf: must be a number"),
+        (["--longest", "0"], "windows of"),
+        (["--shortest", "0"], "windows of"),
         (["--decoder", "lm"], "--lm, or tune one"),
         (["--decoder", "lm", "--lm", "absent.arpa"], "absent.arpa: cannot read language model"),
     ],
