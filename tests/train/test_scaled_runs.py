@@ -158,9 +158,9 @@ def test_adam_corrects_bias_by_the_audio_that_its_moments_have_seen() -> None:
         values = plan.values(kappa).optimizer
         set_values(optimizer, values, 1.0, 1.0, 0.0)
         set_steps(optimizer, base_steps / kappa)
-        before = float(weight[0, 0])
+        before = weight[0, 0].item()
         weight.grad = torch.ones_like(weight)
         optimizer.step()
         base_steps += kappa
-        moves.append((before - float(weight[0, 0])) / values.lr)
+        moves.append((before - weight[0, 0].item()) / values.lr)
     assert moves == pytest.approx([1.0] * 11, rel=1e-4)
