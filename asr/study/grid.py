@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,8 @@ class Study:
     seeds: tuple[int, ...]
     ema_rule: tuple[bool, ...] = (True, False)
     optimizer_rule: tuple[bool, ...] = (True,)
+    from_hours: float = 0.0
+    """κ holds from this hour of audio on, and is 1 before: what comes early then is the same in all cells."""
     settings: tuple[str, ...] = ()
     """key=value, for every cell."""
     extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -59,11 +62,16 @@ class Study:
                 for optimizer in self.optimizer_rule:
                     rules = (f"scaling.ema={str(ema).lower()}", f"scaling.optimizer={str(optimizer).lower()}")
                     for seed in self.seeds:
-                        own = (f"seed={seed}", f"batch_scale={kappa:g}", *rules)
+                        own = (f"seed={seed}", self._scale(kappa), *rules)
                         found.append(Cell(f"κ = {kappa:g}", rule_name(ema, optimizer), seed, own))
         for name, settings in self.extra:
             found += [Cell(name, WITH_RULES, seed, (f"seed={seed}", *settings)) for seed in self.seeds]
         return found
+
+    def _scale(self, kappa: float) -> str:
+        if self.from_hours:
+            return f"scaling.progressive=[[0,1],[{self.from_hours:g},{kappa:g}]]"
+        return f"batch_scale={kappa:g}"
 
 
 def rule_name(ema: bool, optimizer: bool) -> str:
@@ -113,6 +121,7 @@ def read_study(path: Path) -> Study:
         seeds=tuple(int(seed) for seed in _numbers(content["seeds"], f"{path}: seeds")),
         ema_rule=_flags(content.get("ema_rule", [True, False]), f"{path}: ema_rule"),
         optimizer_rule=_flags(content.get("optimizer_rule", [True]), f"{path}: optimizer_rule"),
+        from_hours=_hours(content.get("from_hours", 0), f"{path}: from_hours"),
         settings=_settings(content.get("settings", {}), f"{path}: settings"),
         extra=tuple((str(name), _settings(own, f"{path}: extra, {name}")) for name, own in extra.items()),
     )
@@ -123,6 +132,12 @@ def _numbers(value: Any, where: str) -> tuple[float, ...]:
     if not good or any(isinstance(v, bool) for v in value):
         raise UserError(f"{where} must be a list of positive numbers; found {value!r}")
     return tuple(float(v) for v in value)
+
+
+def _hours(value: Any, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise UserError(f"{where} must be hours of audio, 0 or more; found {value!r}")
+    return float(value)
 
 
 def _flags(value: Any, where: str) -> tuple[bool, ...]:

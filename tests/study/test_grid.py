@@ -42,6 +42,13 @@ def test_a_grid_crosses_kappa_rules_and_seeds_but_has_one_baseline(tmp_path: Pat
     assert without.overrides == ("seed=1", "batch_scale=4", "scaling.ema=false", "scaling.optimizer=true")
 
 
+def test_kappa_can_hold_from_an_hour_on(tmp_path: Path) -> None:
+    cells = read_study(write(tmp_path, STUDY + "from_hours: 4.5\n")).cells()
+    without = next(c for c in cells if c.rule == "without the EMA rule" and c.panel == "κ = 4")
+    assert without.overrides[1] == "scaling.progressive=[[0,1],[4.5,4]]"
+    assert cells[0].overrides == ("seed=1",)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -50,6 +57,7 @@ def test_a_grid_crosses_kappa_rules_and_seeds_but_has_one_baseline(tmp_path: Pat
         (STUDY.replace("[0.5, 1, 4]", "[0, 1]"), "kappa must be a list of positive numbers"),
         (STUDY + "ema_rule: [1]\n", "ema_rule must be a list of true and false"),
         (STUDY.replace("{schedule.total_hours: 8}", "8"), "settings: expected settings by name"),
+        (STUDY + "from_hours: -1\n", "from_hours must be hours of audio"),
         ("- 1\n", "expected a study's settings by name"),
         ("a: [", "cannot read the study"),
     ],
