@@ -43,7 +43,7 @@ class Distance:
     mean: absolute difference, mean over the run, with its 95 % bootstrap interval over (seed, evaluation). Evaluations
         of a run are alike, so that the interval is narrower than that of other seeds would be.
     final: difference of where runs end, positive where the panel is worse. Under AdaScale they end later.
-    band: what `mean` is for the baseline's own seeds, each against the mean of the others.
+    band: what `mean` is for the baseline's own seeds, each against the mean of the others; None with a single one.
     """
 
     panel: str
@@ -54,7 +54,7 @@ class Distance:
     low: float
     high: float
     final: float
-    band: float
+    band: float | None
 
 
 def _at(curve: Curve, model: str, hours: Floats) -> Floats:
@@ -90,7 +90,7 @@ def distances(curves: Sequence[Curve], after: float = 0.0, resamples: int = 2000
             absolute = np.abs(gaps).ravel()
             draws = np.random.default_rng(0).integers(len(absolute), size=(resamples, len(absolute)))
             low, high = np.quantile(absolute[draws].mean(1), [0.025, 0.975])
-            spread = float(np.mean(band)) if band else float("nan")
+            spread = float(np.mean(band)) if band else None
             final = float(np.mean([run.wer[model][-1] for run in runs]) - np.mean([one.wer[model][-1] for one in base]))
             mean = float(absolute.mean())
             found.append(Distance(panel, rule, model, len(runs), mean, float(low), float(high), final, spread))
@@ -103,5 +103,6 @@ def distance_rows(found: Sequence[Distance]) -> list[list[str]]:
     rows = [[*head, "seed band"]]
     for r in found:
         mean = f"{100 * r.mean:.1f} ({100 * r.low:.1f} – {100 * r.high:.1f})"
-        rows.append([r.panel, r.rule, r.model, str(r.seeds), mean, f"{100 * r.final:+.1f}", f"{100 * r.band:.1f}"])
+        band = "–" if r.band is None else f"{100 * r.band:.1f}"
+        rows.append([r.panel, r.rule, r.model, str(r.seeds), mean, f"{100 * r.final:+.1f}", band])
     return rows

@@ -46,7 +46,7 @@ def test_curves_on_other_points_of_audio_are_compared_at_the_baseline_s() -> Non
     coarse = Curve(coarse.cell, HOURS[1::2], {m: v[1::2] for m, v in coarse.wer.items()})
     rows = distances([CURVES[0], coarse], after=2.0)
     assert rows[-1].mean < 0.01
-    assert np.isnan(rows[-1].band)
+    assert rows[-1].band is None
 
 
 def test_a_curve_is_read_from_metrics_on_the_axis_of_audio_consumed(tmp_path: Path) -> None:
@@ -68,3 +68,9 @@ def test_the_figure_is_the_same_file_each_time(tmp_path: Path) -> None:
     one = (tmp_path / "one.svg").read_bytes()
     assert one == (tmp_path / "two.svg").read_bytes()
     assert b"<svg" in one
+
+
+def test_a_run_that_goes_on_for_longer_is_compared_by_where_it_ends() -> None:
+    """As AdaScale's do: their steps are worth less than the audio that they take."""
+    longer = Curve(Cell("AdaScale", WITH_RULES, 1, ()), 2 * HOURS, dict(CURVES[0].wer))
+    assert distances([CURVES[0], longer])[-1].final == 0.0
