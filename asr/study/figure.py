@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def draw_panels(curves: Sequence[Curve], start: float | None, path: Path) -> Non
             if start is not None:
                 axis.axvline(start, color="0.5", lw=0.7, ls=":")
             if row == 0:
-                axis.set_title(panel)
+                axis.set_title(textwrap.fill(panel, 18))
             else:
                 axis.set_xlabel("hours of audio seen")
             if column == 0:

@@ -1,4 +1,4 @@
-"""torchrun on two machines, both of them this one, with a process of one killed."""
+"""torchrun on two machines, both of them this one, with a process of one killed. Minutes: with `ASR_ELASTIC=1` only."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from processes import finish  # type: ignore[import-not-found]
 from test_kill import outcome  # type: ignore[import-not-found]
 
@@ -24,6 +25,7 @@ ROOT = Path(__file__).parents[2]
 STEPS = 60
 
 
+@pytest.mark.skipif("ASR_ELASTIC" not in os.environ, reason="takes minutes: ASR_ELASTIC=1 runs it")
 def test_two_machines_go_on_when_a_process_of_one_was_killed_and_end_with_the_same_bits(
     tiny_corpus: TinyCorpus, tmp_path: Path
 ) -> None:
@@ -37,7 +39,8 @@ def test_two_machines_go_on_when_a_process_of_one_was_killed_and_end_with_the_sa
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         endpoint = f"127.0.0.1:{free.getsockname()[1]}"
-    launch = [sys.executable, "-m", "asr.recipe.launch", "--nnodes=2", "--nproc-per-node=1", "--max-restarts=3"]
+    # More than one: new processes can meet with addresses of the dead, and fail once more.
+    launch = [sys.executable, "-m", "asr.recipe.launch", "--nnodes=2", "--nproc-per-node=1", "--max-restarts=9"]
     meet = ["--rdzv-backend=c10d", f"--rdzv-endpoint={endpoint}", "--rdzv-id=test"]
     places = ["--manifests", str(corpus.manifests), "--tokens", str(corpus.tokens), "--run-dir", str(run_dir)]
     command = [*launch, *meet, "-m", "asr", "train", str(settings), *places]
@@ -53,7 +56,7 @@ def test_two_machines_go_on_when_a_process_of_one_was_killed_and_end_with_the_sa
         (worker,) = Path(f"/proc/{machines[1].pid}/task/{machines[1].pid}/children").read_text().split()
         os.kill(int(worker), signal.SIGKILL)
         assert not (run_dir / "complete.json").exists()
-        assert [machine.wait(100) for machine in machines] == [0, 0], (tmp_path / "output").read_text()
+        assert [machine.wait(250) for machine in machines] == [0, 0], (tmp_path / "output").read_text()
     finally:
         for machine in machines:
             machine.kill()
