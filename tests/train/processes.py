@@ -28,9 +28,16 @@ if TYPE_CHECKING:
     from tiny_corpus import TinyCorpus
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-# The last three are imported by a first step, which takes longer than the whole of a tiny run.
+# The last four are imported by a first step, which takes longer than the whole of a tiny run.
 _CONTEXT.set_forkserver_preload(
-    ["processes", "asr.train.run", "torchaudio.transforms", "torch._dynamo", "torch.distributed.fsdp"]
+    [
+        "processes",
+        "asr.train.run",
+        "torchaudio.transforms",
+        "torch._dynamo",
+        "torch.distributed.fsdp",
+        "torch.distributed.checkpoint.hf_storage",
+    ]
 )
 
 Fault = Callable[[], None]
