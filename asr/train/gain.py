@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from asr.config import Config
+from asr.config import Config, OptimizerConfig
 from asr.errors import UserError
 from asr.scaling.adascale import Smoothed, estimate_noise
 from asr.train.feeder import Work
 from asr.train.ranks import Ranks
 
 SAMPLE_RATE = 16_000
+LEAST_SHARE = 1e-3
+"""Of the root mean square of all gradients, by which that of a parameter is at least divided."""
 
 
 def group_work(work: Sequence[Work]) -> list[list[Work]]:
@@ -28,12 +31,36 @@ def audio_seconds(group: Sequence[Work]) -> float:
     return sum(len(samples) for work in group for samples in work.samples) / SAMPLE_RATE
 
 
+def _preconditioners(
+    parameters: Sequence[nn.Parameter], optimizer: torch.optim.Optimizer, base: OptimizerConfig, base_steps: float
+) -> list[Tensor] | None:
+    """1 / (√v̂ + ε) of each parameter, from the steps before; None until v̂ averages over some 1 / (1 − β₂) base steps.
+
+    A step of gain r smooths with β₂^r, so after all of them v lacks β₂^τ of its weight, τ being their sum.
+    """
+    if base_steps * (1 - base.beta2) < 1 - 1e-9:
+        return None
+    states: list[dict[str, Any]] = [optimizer.state.get(parameter, {}) for parameter in parameters]
+    found = [state.get("exp_avg_sq", state.get("square_avg")) for state in states]
+    moments = [torch.zeros_like(p) if m is None else m for p, m in zip(parameters, found, strict=True)]
+    missing = -math.expm1(base_steps * math.log(base.beta2)) if base.beta2 else 1.0
+    mean = torch.stack([m.sum() for m in moments]).sum() / sum(m.numel() for m in moments)
+    # A parameter that has hardly had a gradient yet would outweigh all others by ε⁻² once it has one.
+    least = base.eps + LEAST_SHARE * (mean / missing).sqrt()
+    return [1 / ((moment / missing).sqrt() + least) for moment in moments]
+
+
+def _squared_norm(tensors: Sequence[Tensor], scales: Sequence[Tensor] | None) -> Tensor:
+    scaled = tensors if scales is None else torch._foreach_mul(list(tensors), list(scales))
+    norms = torch._foreach_norm(list(scaled))
+    return torch.stack(norms).double().square().sum()
+
+
 class GainMeter:
     """The gain of coming steps, from those before.
 
-    Under Adam and RMSprop norms are taken of gradients as the optimizer divides them in the same step, and the rules'
-    square roots make of the gain r a learning rate of √r times the base. Were they divided by the second moment of the
-    steps before alone, a parameter that had no gradient until now would outweigh all others by ε⁻².
+    Under Adam and RMSprop norms are taken of gradients as the optimizer divides them, and the rules' square roots
+    make of the gain r a learning rate of √r times the base.
     """
 
     def __init__(
@@ -65,10 +92,13 @@ class GainMeter:
                 parameter.grad = torch.zeros_like(parameter)
         return [p.grad for p in self._parameters if p.grad is not None]
 
-    def begin(self) -> None:
-        """Before the first group of a step."""
+    def begin(self, base_steps: float) -> None:
+        """Before the first group of a step that begins after `base_steps` base steps."""
         self._before: list[Tensor] | None = None
-        self._squares = [torch.zeros_like(p) for p in self._parameters]
+        self._weighted = torch.zeros((), dtype=torch.float64, device=self._ranks.device)
+        self._scales = None
+        if self._adaptive:
+            self._scales = _preconditioners(self._parameters, self._optimizer, self._config.optimizer, base_steps)
 
     @torch.no_grad()
     def add_group(self, seconds: float) -> None:
@@ -77,44 +107,22 @@ class GainMeter:
         own = gradients if self._before is None else torch._foreach_sub(gradients, self._before)
         self._before = [g.clone() for g in gradients]
         if seconds > 0:
-            torch._foreach_addcmul_(self._squares, list(own), list(own), value=1 / seconds)
+            self._weighted += _squared_norm(own, self._scales) / seconds
 
     @torch.no_grad()
-    def finish(self, scale: float, seconds: float, base_steps: float, gain: float) -> None:
+    def finish(self, scale: float, seconds: float) -> None:
         """After the last group: sum up gradients over ranks, and take up what they show of their noise.
 
         Args:
             scale: κ.
             seconds: audio of the global batch, in units of which gradients are.
-            base_steps: τ, that the steps before were worth.
-            gain: r, that this one is worth.
         """
         gradients = self.gradients()
         self._ranks.sum_tensors(gradients)
-        own, whole = (torch.zeros((), dtype=torch.float64, device=self._ranks.device) for _ in range(2))
-        for parameter, gradient, squares in zip(self._parameters, gradients, self._squares, strict=True):
-            square = gradient.square()
-            if self._adaptive:
-                weight = self._weight(parameter, square, base_steps, gain)
-                square, squares = square * weight, squares * weight
-            own += squares.sum()
-            whole += square.sum()
-        (weighted,) = self._ranks.sum([seconds**2 * float(own)])
-        noise = estimate_noise(weighted, self._groups, seconds, float(whole), self._config.batch.base_seconds)
+        if self._adaptive and self._scales is None:
+            return
+        norm = float(_squared_norm(gradients, self._scales))
+        (weighted,) = self._ranks.sum([seconds**2 * float(self._weighted)])
+        noise = estimate_noise(weighted, self._groups, seconds, norm, self._config.batch.base_seconds)
         if abs(noise.variance) + abs(noise.mean) < float("inf"):
             self.smoothed.add(noise, scale)
-
-    def _weight(self, parameter: nn.Parameter, square: Tensor, base_steps: float, gain: float) -> Tensor:
-        """1 / (√v̂ + ε)², v̂ being the second moment that the coming step will divide by.
-
-        A step of gain r smooths with β₂^r, so that v lacks β₂^τ of its weight after steps worth τ.
-        """
-        optimizer = self._config.optimizer
-        state: dict[str, Any] = self._optimizer.state.get(parameter, {})
-        before = state.get("exp_avg_sq", state.get("square_avg"))
-        keep = optimizer.beta2**gain
-        moment = (1 - keep) * square if before is None else torch.lerp(square, before, keep)
-        # RMSprop starts from 0 and leaves it at that.
-        weight_so_far = 1.0 if optimizer.kind == "rmsprop" else 1 - optimizer.beta2 ** (base_steps + gain)
-        divisor: Tensor = (moment / weight_so_far).sqrt() + optimizer.eps
-        return divisor.square().reciprocal()

@@ -249,11 +249,11 @@ class Learner:
         if self.meter is None:
             self._accumulate(batch, batch.work, clock, losses, result, last=True)
         else:
-            self.meter.begin()
+            self.meter.begin(clock.base_steps)
             for group in group_work(batch.work):
                 self._accumulate(batch, group, clock, losses, result, last=False)
                 self.meter.add_group(audio_seconds(group))
-            self.meter.finish(batch.cut.scale, batch.seconds, clock.base_steps, result.gain)
+            self.meter.finish(batch.cut.scale, batch.seconds)
         with record_function("optimizer and teacher update"):
             self._move(batch, clock, losses, result)
         return result
