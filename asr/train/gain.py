@@ -16,7 +16,7 @@ from asr.train.feeder import Work
 from asr.train.ranks import Ranks
 
 SAMPLE_RATE = 16_000
-LEAST_SHARE = 1e-3
+LEAST_SHARE = 0.03
 """Of the root mean square of all gradients, by which that of a parameter is at least divided."""
 
 
