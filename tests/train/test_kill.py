@@ -42,6 +42,8 @@ SENSITIVE = (
     "Loop._log",
 )
 """Functions that are killed in first; then any others, at random."""
+BEFORE_RANKS_MEET = {"train", "join_ranks", "stop_requests"}
+"""Of several ranks none is killed in these: what dies before the others know it is the launcher's to mind."""
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +80,8 @@ def test_a_run_that_is_killed_at_any_point_ends_with_the_same_bits(
     expected = outcome(tmp_path / "whole")
     assert len(expected) == 3 * 4 + 3
     lines: dict[str, int] = json.loads(counts.read_text())
+    if world_size > 1:
+        lines = {name: count for name, count in lines.items() if name not in BEFORE_RANKS_MEET}
     assert set(lines) >= set(SENSITIVE)
     rng = np.random.default_rng(KILLS + world_size)
     functions = [*SENSITIVE[world_size - 1 :: 2], *SENSITIVE[2 - world_size :: 2]]
@@ -100,7 +104,7 @@ def test_a_run_that_is_killed_at_any_point_ends_with_the_same_bits(
             training = start(corpus, run_dir, world_size, {dying: signal_in(signal.SIGKILL, function, line)})
         codes = training.wait()
         tried += 1
-        assert None not in codes, f"a rank outlived the other by a minute: {codes}"
+        assert None not in codes, f"a rank outlived the other by a minute: {codes}, {tried}, {training.said(0)}"
         assert codes[dying] in (-signal.SIGKILL, 0), training.said(dying)
         killed += codes[dying] != 0
         if codes[dying] == 0 or killed % A_ROW == 0 or killed == kills:
