@@ -118,9 +118,10 @@ def set_steps(optimizer: torch.optim.Optimizer, steps: float) -> None:
 
     A moment that decays by β^κ a step lacks β^τ of its weight after τ base steps, whatever κ was at each of them.
     """
-    for state in optimizer.state.values():
-        if "step" in state:
-            state["step"].fill_(steps)
+    counts = [state["step"] for state in optimizer.state.values() if "step" in state]
+    if counts:
+        torch._foreach_zero_(counts)
+        torch._foreach_add_(counts, steps)
 
 
 def needed_frames(ids: Sequence[int]) -> int:
@@ -341,8 +342,8 @@ class Learner:
         result.teacher_rate = self.plan.teacher_rate(result.gain, batch.cut.scale, batch.seconds)
         decay = self.plan.matrix_decay(result.gain, share)
         set_values(self.optimizer, values.optimizer, share, self.plan.width_ratio, decay)
-        # Where κ is the same at every step the optimizer's own count is right.
-        if self.plan.in_units:
+        # Where every step's β is the same the optimizer's own count is right.
+        if self.plan.in_units and self.config.scaling.optimizer:
             set_steps(self.optimizer, clock.base_steps / result.gain)
         self.scaler.unscale_(self.optimizer)
         bound = self.config.optimizer.max_grad_norm
