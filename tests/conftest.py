@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 import torch
+import yaml
 from hypothesis import settings
 from tiny_corpus import TinyCorpus, write_tiny_corpus
+
+from asr.config_file import to_dict
 
 # A busy machine is no mistake of the code's.
 settings.register_profile("any machine", deadline=None)
@@ -29,3 +34,23 @@ def speech_data() -> Path:
 @pytest.fixture(scope="session")
 def tiny_corpus(tmp_path_factory: pytest.TempPathFactory) -> TinyCorpus:
     return write_tiny_corpus(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def recipe(tiny_corpus: TinyCorpus, tmp_path: Path) -> list[str]:
+    """A corpus on disk and arguments that take it through all stages in seconds."""
+    rng = np.random.default_rng(0)
+    for subset, speaker, count in (("train", 1, 8), ("audio", 2, 12), ("dev", 3, 3), ("dev", 4, 2)):
+        folder = tmp_path / "data" / "tiny" / subset / str(speaker) / "1"
+        folder.mkdir(parents=True)
+        names = [f"{speaker}-1-{row:04d}" for row in range(count)]
+        for name in names:
+            samples = rng.integers(-3000, 3000, int(rng.uniform(0.8, 2.0) * 16_000)).astype(np.int16)
+            soundfile.write(folder / f"{name}.flac", samples, 16_000)
+        (folder / f"{speaker}-1.trans.txt").write_text("".join(f"{name} ONE TWO\n" for name in names))
+    settings = to_dict(tiny_corpus.config)
+    settings["corpus"] |= {"labeled": ["train"], "unlabeled": ["audio"], "dev": ["dev"]}
+    config = tmp_path / "tiny.yaml"
+    config.write_text(yaml.safe_dump(settings))
+    places = ["--data-dir", str(tmp_path / "data"), "--exp-dir", str(tmp_path / "exp")]
+    return ["recipe", "--corpus", str(config), *places]

@@ -60,6 +60,38 @@ def parts_equal_the_whole(corpus: TinyCorpus, config: Config, folder: Path, stop
     assert (folder / "whole" / "metrics.jsonl").read_text() == (folder / "parts" / "metrics.jsonl").read_text()
 
 
+@pytest.mark.parametrize("kappa", [0.5, 1.0, 2.0, 4.0, 8.0])
+def test_a_run_does_everything_at_the_same_hours_at_every_kappa(
+    tiny_corpus: TinyCorpus, tmp_path: Path, kappa: float
+) -> None:
+    """Not what the clock would say, but what is logged, saved and learnt from."""
+    at = [8 * STEP_HOURS * n for n in range(1, 5)]
+    config = dataclasses.replace(
+        tiny_corpus.config,
+        batch_scale=kappa,
+        schedule=dataclasses.replace(
+            tiny_corpus.config.schedule, total_hours=at[3], warmup_hours=at[0], decay_start_hours=at[2], decay="linear"
+        ),
+        pseudo=dataclasses.replace(tiny_corpus.config.pseudo, start_hours=at[1]),
+        train=dataclasses.replace(
+            tiny_corpus.config.train, log_hours=at[0], evaluate_hours=at[1], checkpoint_hours=at[0], keep_last=4
+        ),
+    )
+    train(config, tiny_corpus.manifests, tiny_corpus.tokens, tmp_path)
+    lines = logged(tmp_path)
+    assert [line["hours"] for line in lines] == pytest.approx(at)
+    assert [line["labels_kept"] is not None for line in lines] == [False, False, True, True]
+    # A step's learning rate is that of its middle: half a step before what is logged.
+    half = kappa / 16
+    shares = [line["lr"] / (config.optimizer.lr * kappa**0.5) for line in lines]
+    assert shares == pytest.approx([1 - half, 1, 1, half])
+    devs = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["hours"] for line in devs if line["kind"] == "dev"] == pytest.approx(at[1::2])
+    states = [json.loads(p.read_text()) for p in sorted(tmp_path.glob("checkpoints/step-*/state.json"))]
+    assert [state["hours"] for state in states] == pytest.approx(at)
+    assert [state["pseudo_labels_started"] for state in states] == [False, False, True, True]
+
+
 def test_kappa_grows_on_the_way_and_a_run_stopped_in_the_ramp_ends_with_the_same_bits(
     tiny_corpus: TinyCorpus, tmp_path: Path
 ) -> None:
