@@ -147,6 +147,17 @@ def _mark(path: Path, stage: int) -> None:
     aside.replace(path)
 
 
+def _audio_is_gone(manifests: Path, cache: Path) -> bool:
+    """Whether decoded audio was deleted under its manifests; one such utterance of each is looked for."""
+    beginning = json.dumps(str(cache), ensure_ascii=False)[1:-1] + "/"
+    for path in (manifests / "labeled.jsonl", manifests / "unlabeled.jsonl", *manifests.glob("dev/*.jsonl")):
+        with path.open(encoding="utf-8") as file:
+            first = next((line for line in file if beginning in line), None)
+        if first is not None and not Path(json.loads(first)["audio_filepath"]).exists():
+            return True
+    return False
+
+
 def _changed(folder: Path) -> bool:
     """Whether a folder with another digest stands beside this one."""
     kind = folder.name.rpartition("-")[0]
@@ -185,10 +196,13 @@ def run_stages(experiment: Experiment, first: int, last: int, processes: int = 1
             ensure_lm(experiment, paths, say)
         done = marker(stage, experiment, paths)
         head = f"stage {stage} {NAMES[stage]}"
-        if done.is_file() and not fresh:
+        gone = stage == 1 and done.is_file() and _audio_is_gone(paths.manifests, experiment.cache)
+        if done.is_file() and not fresh and not gone:
             say(f"{head}: done already, {done.parent}")
             continue
-        if not done.is_file() and stage <= 3 and _changed(done.parent):
+        if gone:
+            say(f"{head}: decoded audio has been deleted, done again")
+        elif not done.is_file() and stage <= 3 and _changed(done.parent):
             say(f"{head}: settings or inputs are new, done again; what there was is kept")
         elif stage < first:
             say(f"{head}: not done yet, and stage {first} needs it")

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import soundfile
 
 from asr.cli.main import main
 from asr.recipe.experiment import Experiment
@@ -57,6 +59,21 @@ def test_a_dry_run_says_what_would_run_and_does_none_of_it(
     assert "stage 3 train: would run" in shown
     assert "--nproc-per-node=2" in shown
     assert not (tmp_path / "exp").exists()
+
+
+def test_decoded_audio_that_was_deleted_is_decoded_again(
+    recipe: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spoken = next((tmp_path / "data" / "tiny" / "train").rglob("*.flac"))
+    samples, _ = soundfile.read(spoken, dtype="int16")
+    soundfile.write(spoken, samples, 8_000)
+    assert main([*recipe, "--stop-stage", "2"]) == 0
+    shutil.rmtree(tmp_path / "exp" / "tiny" / "audio")
+    capsys.readouterr()
+    assert main([*recipe, "--stop-stage", "2"]) == 0
+    assert "stage 1 manifests: decoded audio has been deleted, done again" in capsys.readouterr().out
+    assert main([*recipe, "--stop-stage", "2"]) == 0
+    assert "stage 1 manifests: done already" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
