@@ -28,11 +28,16 @@ def _per_device(plan: Plan, world_size: int) -> dict[str, object]:
     cut = plan.at(plan.config.schedule.total_hours)
     memory = estimate_memory(plan)
     hours = plan.config.schedule.total_hours
+    counts = [sum(micro.count for micro in cut.micros(started)) for started in (False, True)]
+    rounds = [math.ceil(count / world_size) for count in counts]
+    busy = [count / (world_size * turns) for count, turns in zip(counts, rounds, strict=True)]
     return {
         "world_size": world_size,
         "steps": plan.steps,
-        "accumulation_warmup": math.ceil(cut.warmup.count / world_size),
-        "accumulation": math.ceil(max(1, cut.labeled.count + cut.unlabeled.count) / world_size),
+        "accumulation_warmup": rounds[0],
+        "accumulation": rounds[1],
+        "busy_warmup": busy[0],
+        "busy": busy[1],
         "audio_hours_per_device": hours / world_size,
         "parameters": memory.parameters,
         "state_gib": memory.state / (world_size if plan.config.train.engine == "fsdp" else 1) / 2**30,
@@ -52,8 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
     at_best = "at least " if plan.adascale else ""
     lines = {
         f"on each of {arguments.world_size} devices": "",
-        "micro-batches per step, warm-up": device["accumulation_warmup"],
-        "micro-batches per step, then": device["accumulation"],
+        "micro-batches per step, warm-up": f"{device['accumulation_warmup']}, {device['busy_warmup']:.0%} at work",
+        "micro-batches per step, then": f"{device['accumulation']}, {device['busy']:.0%} at work",
         "audio": f"{device['audio_hours_per_device']:.4g} h in {at_best}{device['steps']:,} steps",
         "student, gradient, optimizer, teacher": f"{device['state_gib']:.3g} GiB ({device['parameters']:,} parameters)",
         "activations": f"at most {device['activations_fp32_gib']:.3g} GiB (fp32; in bf16 little more than half)",

@@ -15,6 +15,10 @@ def test_a_plan_for_64_devices_needs_none_of_them(capsys: pytest.CaptureFixture[
     assert rows["teacher momentum ρ"]["scaled"] == "0.9992003"
     assert rows["pseudo-labels start"]["base"] == "step 20,000"
     assert plan["device"]["accumulation"] == 1
+    assert plan["device"]["busy"] == 58 / 64
+    even = [*small, "--set", "batch.max_device_seconds=290"]
+    assert main(["plan", "--config", "librispeech", "--batch-scale", "8", "--world-size", "64", *even]) == 0
+    assert "micro-batches per step, then           1, 100% at work\n" in capsys.readouterr().out
 
 
 def test_memory_grows_with_the_model_and_with_the_audio_that_a_device_takes(capsys: pytest.CaptureFixture[str]) -> None:
