@@ -20,6 +20,7 @@ from asr.decode.decoder import Decoded, Decoder, in_order, references
 from asr.decode.search import NamedSearch, search_greedily
 from asr.errors import UserError
 from asr.model.encoder import Encoder
+from asr.score.interval import FEW_GROUPS
 from asr.score.table import format_scores, score_texts
 from asr.score.transcripts import write_transcripts
 from asr.train.checkpoint import load_newest
@@ -119,6 +120,9 @@ def evaluate(
             with audio_bar(float(manifest.durations.sum()), subset) as bar:
                 found = decoder.decode(models, {s.name: s.run for s in searches}, manifest, reader, progress=bar.update)
             tell(f"{subset}: {manifest.hours:.2f} h, × real time: {_speeds(manifest, found)}")
+            speakers = [utterance.speaker for utterance in manifest]
+            if 1 < len(set(speakers)) < FEW_GROUPS:
+                tell(f"{subset}: {len(set(speakers))} speakers, fewer than {FEW_GROUPS}: its intervals are too narrow")
             ids = [manifest.ids[row] for row in range(len(manifest))]
             write_transcripts(folder / f"{subset}.ref.trans.txt", dict(zip(ids, references(manifest), strict=True)))
             for one in searches:
@@ -127,7 +131,7 @@ def evaluate(
                     path = folder / one.folder / name / f"{subset}.hyp.trans.txt"
                     write_transcripts(path, dict(zip(ids, heard, strict=True)))
                     row = {"model": name, "subset": subset, "decoder": one.name, "step": step}
-                    scores.append(row | score_texts(references(manifest), heard, [u.speaker for u in manifest]))
+                    scores.append(row | score_texts(references(manifest), heard, speakers))
     finally:
         reader.close()
     folder.mkdir(parents=True, exist_ok=True)

@@ -27,6 +27,7 @@ def test_a_late_stage_completes_the_earlier_ones_and_says_so(
     shown = capsys.readouterr().out
     assert "stage 1 manifests: not done yet, and stage 3 needs it" in shown
     assert "ρ^κ" in shown
+    assert "dev: 2 speakers, fewer than 20: its intervals are too narrow" in shown
     assert "report: " in shown
     run = next((tmp_path / "exp" / "tiny" / "runs").iterdir())
     scores = json.loads((run / "evaluation" / "scores.json").read_text())
