@@ -12,7 +12,7 @@ from asr.data.manifest import Manifest, Utterance, read_manifest
 from asr.data.tokens import Tokenizer, load_tokenizer
 from asr.errors import UserError
 from asr.score.transcripts import read_transcripts
-from asr.train.learner import unfit_rows
+from asr.train.loss import unfit_rows
 
 
 def read_dev(manifests: Path, config: Config) -> dict[str, Manifest]:

@@ -16,6 +16,8 @@ from asr.train.feeder import Work
 from asr.train.ranks import Ranks
 
 SAMPLE_RATE = 16_000
+COPIES_OF_METER = 2
+"""Of the gradient, that measuring its noise needs."""
 LEAST_SHARE = 0.03
 """Of the root mean square of all gradients, by which that of a parameter is at least divided."""
 

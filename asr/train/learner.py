@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.profiler import record_function
 from torch.nn.parallel import DistributedDataParallel
 
-from asr.config import Config, OptimizerConfig
+from asr.config import Config
 from asr.data.batching import MicroBatch
 from asr.data.features import LogMel, pad_waveforms
-from asr.data.manifest import Manifest
 from asr.data.specaugment import specaugment
-from asr.data.tokens import BLANK, Tokenizer
+from asr.data.tokens import Tokenizer
 from asr.data.warp import warp_frequency
 from asr.decode.greedy import GreedyLabel, pack_best, unpack_best
 from asr.errors import UserError
@@ -27,17 +24,13 @@ from asr.model.encoder import Encoder, Regularizer
 from asr.model.precision import autocast, autocast_type
 from asr.pseudo.teacher import make_teacher, move_teacher
 from asr.scaling.plan import Plan
-from asr.scaling.rules import OptimizerValues, scale_width
 from asr.train.clock import Clock, learning_rate_share, reached
 from asr.train.feeder import StepBatch, Work
-from asr.train.gain import GainMeter, audio_seconds, group_work
+from asr.train.gain import COPIES_OF_METER, GainMeter, audio_seconds, group_work
+from asr.train.loss import ctc_loss
+from asr.train.optimizer import MOMENTS, make_optimizer, set_steps, set_values
 from asr.train.ranks import Ranks
 from asr.train.sharding import joined, shard
-
-MOMENTS = {"adam": 2, "adamw": 2, "rmsprop": 1, "sgd": 1}
-"""Numbers that an optimizer keeps per parameter."""
-COPIES_OF_METER = 2
-"""Of the gradient, that measuring its noise needs."""
 
 
 @dataclass
@@ -69,64 +62,6 @@ class StepResult:
     """Of each micro-batch by its index, still on the device."""
     labels: list[tuple[int, list[int]]] = field(default_factory=list)
     """Row in the unlabeled manifest and token ids of every pseudo-label made, kept or not."""
-
-
-def make_optimizer(
-    model: nn.Module, config: OptimizerConfig, values: OptimizerValues, fused: bool
-) -> torch.optim.Optimizer:
-    """In two groups, matrices and vectors: `set_values` treats them differently."""
-    groups = [
-        {"params": [p for p in model.parameters() if p.ndim > 1]},
-        {"params": [p for p in model.parameters() if p.ndim <= 1]},
-    ]
-    if config.kind == "sgd":
-        return torch.optim.SGD(groups, lr=values.lr, momentum=values.beta1, fused=fused)
-    if config.kind == "rmsprop":
-        return torch.optim.RMSprop(groups, lr=values.lr, alpha=values.beta2, eps=values.eps, foreach=True)
-    kind = torch.optim.AdamW if config.kind == "adamw" else torch.optim.Adam
-    return kind(groups, lr=values.lr, betas=(values.beta1, values.beta2), eps=values.eps, fused=fused)
-
-
-def set_values(
-    optimizer: torch.optim.Optimizer, values: OptimizerValues, share: float, width_ratio: float, matrix_decay: float
-) -> None:
-    """Give the optimizer a step's values.
-
-    Weight decay is for matrices alone: biases and norm gains have no scale to be held down.
-
-    Args:
-        optimizer: of `make_optimizer`.
-        values: at the step's κ.
-        share: of the peak learning rate, by the schedule.
-        width_ratio: the model's width over that which the values were tuned at.
-        matrix_decay: weight decay of matrices.
-    """
-    matrices, vectors = optimizer.param_groups
-    matrices["lr"], vectors["lr"] = scale_width(values, width_ratio).lr * share, values.lr * share
-    matrices["weight_decay"], vectors["weight_decay"] = matrix_decay, 0.0
-    for group in optimizer.param_groups:
-        if "betas" in group:
-            group["betas"] = (values.beta1, values.beta2)
-        elif "alpha" in group:
-            group["alpha"] = values.beta2
-        if "eps" in group:
-            group["eps"] = values.eps
-
-
-def set_steps(optimizer: torch.optim.Optimizer, steps: float) -> None:
-    """Let Adam's correction of its moments' bias take `steps` steps of the present κ for those before.
-
-    A moment that decays by β^κ a step lacks β^τ of its weight after τ base steps, whatever κ was at each of them.
-    """
-    counts = [state["step"] for state in optimizer.state.values() if "step" in state]
-    if counts:
-        torch._foreach_zero_(counts)
-        torch._foreach_add_(counts, steps)
-
-
-def needed_frames(ids: Sequence[int]) -> int:
-    """Encoder frames that CTC needs for a target: one a token, and a blank between equal neighbours."""
-    return len(ids) + sum(a == b for a, b in itertools.pairwise(ids))
 
 
 class Learner:
@@ -356,36 +291,3 @@ class Learner:
             self.scaler.step(self.optimizer)
             move_teacher(self.teacher, self.student, result.teacher_rate)
         self.scaler.update()
-
-
-def ctc_loss(log_probs: Tensor, lengths: Tensor, targets: Sequence[Sequence[int]]) -> Tensor:
-    """Summed CTC negative log-likelihood, in fp32, of the utterances with a target that fits.
-
-    Args:
-        log_probs: `(batch, frames, tokens)`.
-        lengths: real frames of each utterance, `(batch,)`.
-        targets: token ids of each utterance; an empty one leaves its utterance out.
-    """
-    counts = torch.tensor([len(t) for t in targets])
-    padded = torch.full((len(targets), max(1, int(counts.max()))), BLANK, dtype=torch.long)
-    for row, ids in enumerate(targets):
-        padded[row, : len(ids)] = torch.tensor(ids, dtype=torch.long)
-    device = log_probs.device
-    each = F.ctc_loss(
-        log_probs.float().transpose(0, 1),
-        padded.to(device, non_blocking=True),
-        lengths,
-        counts.to(device, non_blocking=True),
-        blank=BLANK,
-        reduction="none",
-        zero_infinity=True,
-    )
-    used = (counts > 0).to(device, non_blocking=True)
-    return torch.where(used, each, torch.zeros_like(each)).sum()
-
-
-def unfit_rows(manifest: Manifest, targets: Sequence[Sequence[int]], features: LogMel, stride: int) -> list[int]:
-    """Rows whose audio is too short for CTC to align their target, or whose target is empty."""
-    samples = torch.from_numpy((manifest.durations * 16_000).round().astype(np.int64))
-    frames = torch.div(features.frames(samples) + stride - 1, stride, rounding_mode="floor").tolist()
-    return [row for row, ids in enumerate(targets) if not ids or needed_frames(ids) > frames[row]]

@@ -14,7 +14,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from asr.config import Config
 from asr.model.encoder import Encoder, Regularizer, count_parameters
 from asr.scaling.plan import Plan
-from asr.train.learner import COPIES_OF_METER, MOMENTS
+from asr.train.gain import COPIES_OF_METER
+from asr.train.optimizer import MOMENTS
 
 FLOAT = 4
 CHARACTERS = 29

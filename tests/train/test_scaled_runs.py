@@ -17,7 +17,7 @@ from asr.errors import UserError
 from asr.scaling.plan import Plan
 from asr.train.checkpoint import load_newest
 from asr.train.gain import GainMeter
-from asr.train.learner import make_optimizer, set_steps, set_values
+from asr.train.optimizer import make_optimizer, set_steps, set_values
 from asr.train.ranks import Ranks
 from asr.train.run import train
 

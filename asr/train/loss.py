@@ -1,0 +1,53 @@
+"""The CTC loss, and which utterances it can be had of."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from asr.data.features import LogMel
+from asr.data.manifest import Manifest
+from asr.data.tokens import BLANK
+
+
+def needed_frames(ids: Sequence[int]) -> int:
+    """Encoder frames that CTC needs for a target: one a token, and a blank between equal neighbours."""
+    return len(ids) + sum(a == b for a, b in itertools.pairwise(ids))
+
+
+def ctc_loss(log_probs: Tensor, lengths: Tensor, targets: Sequence[Sequence[int]]) -> Tensor:
+    """Summed CTC negative log-likelihood, in fp32, of the utterances with a target that fits.
+
+    Args:
+        log_probs: `(batch, frames, tokens)`.
+        lengths: real frames of each utterance, `(batch,)`.
+        targets: token ids of each utterance; an empty one leaves its utterance out.
+    """
+    counts = torch.tensor([len(t) for t in targets])
+    padded = torch.full((len(targets), max(1, int(counts.max()))), BLANK, dtype=torch.long)
+    for row, ids in enumerate(targets):
+        padded[row, : len(ids)] = torch.tensor(ids, dtype=torch.long)
+    device = log_probs.device
+    each = F.ctc_loss(
+        log_probs.float().transpose(0, 1),
+        padded.to(device, non_blocking=True),
+        lengths,
+        counts.to(device, non_blocking=True),
+        blank=BLANK,
+        reduction="none",
+        zero_infinity=True,
+    )
+    used = (counts > 0).to(device, non_blocking=True)
+    return torch.where(used, each, torch.zeros_like(each)).sum()
+
+
+def unfit_rows(manifest: Manifest, targets: Sequence[Sequence[int]], features: LogMel, stride: int) -> list[int]:
+    """Rows whose audio is too short for CTC to align their target, or whose target is empty."""
+    samples = torch.from_numpy((manifest.durations * 16_000).round().astype(np.int64))
+    frames = torch.div(features.frames(samples) + stride - 1, stride, rounding_mode="floor").tolist()
+    return [row for row, ids in enumerate(targets) if not ids or needed_frames(ids) > frames[row]]
