@@ -158,6 +158,11 @@ def _audio_is_gone(manifests: Path, cache: Path) -> bool:
     return False
 
 
+def _is_done(stage: int, done: Path, cache: Path) -> bool:
+    """Whether a stage has left its marker, and the audio that manifests point to is still there."""
+    return done.is_file() and not (stage == 1 and _audio_is_gone(done.parent, cache))
+
+
 def _changed(folder: Path) -> bool:
     """Whether a folder with another digest stands beside this one."""
     kind = folder.name.rpartition("-")[0]
@@ -196,11 +201,10 @@ def run_stages(experiment: Experiment, first: int, last: int, processes: int = 1
             ensure_lm(experiment, paths, say)
         done = marker(stage, experiment, paths)
         head = f"stage {stage} {NAMES[stage]}"
-        gone = stage == 1 and done.is_file() and _audio_is_gone(paths.manifests, experiment.cache)
-        if done.is_file() and not fresh and not gone:
+        if not fresh and _is_done(stage, done, experiment.cache):
             say(f"{head}: done already, {done.parent}")
             continue
-        if gone:
+        if stage == 1 and done.is_file():
             say(f"{head}: decoded audio has been deleted, done again")
         elif not done.is_file() and stage <= 3 and _changed(done.parent):
             say(f"{head}: settings or inputs are new, done again; what there was is kept")
@@ -231,7 +235,8 @@ def describe_stages(experiment: Experiment, first: int, last: int, processes: in
         return
     for stage in range(1, last + 1):
         done = marker(stage, experiment, paths)
-        state = "done already" if done.is_file() else "would run" if stage >= first else "would run first, not done yet"
+        missing = "would run" if stage >= first else "would run first, not done yet"
+        state = "done already" if _is_done(stage, done, experiment.cache) else missing
         say(f"stage {stage} {NAMES[stage]}: {state}, {done.parent}")
         if stage == 3 and processes > 1:
             say("  " + " ".join(train_command(paths, processes)))

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from asr.score.interval import FEW_GROUPS
+from asr.score.interval import FEW_GROUPS, TOO_NARROW
 from asr.score.scoring import Comparison, ScoredText, Scoring, System
 from asr.score.significance import FEW_SEGMENTS, FEWEST_GROUPS, FEWEST_SEGMENTS
 from asr.score.table import summarise
@@ -48,18 +48,17 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
 
 def _warn_of_few(scoring: Scoring, comparisons: Sequence[Comparison]) -> Iterator[str]:
     """What there is too little of to rely on."""
-    narrow = f"fewer than {FEW_GROUPS}: the bootstrap's intervals are too narrow"
     speakers = len({utterance.speaker for utterance in scoring.utterances})
     if speakers == 1:
         yield "1 speaker: says nothing about others, so there is no interval; --speaker-pattern finds speakers in ids"
     elif speakers < FEW_GROUPS:
         tested = "it gives no p" if speakers < FEWEST_GROUPS else "its p too small"
-        yield f"{speakers} speakers, {narrow}" + (f", and {tested}" if comparisons else "")
+        yield f"{speakers} speakers, {TOO_NARROW}" + (f", and {tested}" if comparisons else "")
     else:
         for name, rows in scoring.groups(lambda u: u.subset).items():
             within = len({scoring.utterances[row].speaker for row in rows})
             if 1 < within < FEW_GROUPS:
-                yield f"subset {name!r}: {within} speakers, {narrow}"
+                yield f"subset {name!r}: {within} speakers, {TOO_NARROW}"
     for pair in comparisons:
         segments = pair.matched_pairs.segments
         if segments < FEW_SEGMENTS:

@@ -20,7 +20,7 @@ from asr.decode.decoder import Decoded, Decoder, in_order, references
 from asr.decode.search import NamedSearch, search_greedily
 from asr.errors import UserError
 from asr.model.encoder import Encoder
-from asr.score.interval import FEW_GROUPS
+from asr.score.interval import FEW_GROUPS, TOO_NARROW
 from asr.score.table import format_scores, score_texts
 from asr.score.transcripts import write_transcripts
 from asr.train.checkpoint import load_newest
@@ -122,7 +122,7 @@ def evaluate(
             tell(f"{subset}: {manifest.hours:.2f} h, × real time: {_speeds(manifest, found)}")
             speakers = [utterance.speaker for utterance in manifest]
             if 1 < len(set(speakers)) < FEW_GROUPS:
-                tell(f"{subset}: {len(set(speakers))} speakers, fewer than {FEW_GROUPS}: its intervals are too narrow")
+                tell(f"{subset}: {len(set(speakers))} speakers, {TOO_NARROW}")
             ids = [manifest.ids[row] for row in range(len(manifest))]
             write_transcripts(folder / f"{subset}.ref.trans.txt", dict(zip(ids, references(manifest), strict=True)))
             for one in searches:

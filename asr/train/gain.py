@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from asr.config import Config, OptimizerConfig
+from asr.data.audio import SAMPLE_RATE
 from asr.errors import UserError
 from asr.scaling.adascale import Smoothed, estimate_noise
 from asr.train.feeder import Work
 from asr.train.ranks import Ranks
 
-SAMPLE_RATE = 16_000
 COPIES_OF_METER = 2
 """Of the gradient, that measuring its noise needs."""
 LEAST_SHARE = 0.03

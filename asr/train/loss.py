@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from asr.data.audio import SAMPLE_RATE
 from asr.data.features import LogMel
 from asr.data.manifest import Manifest
 from asr.data.tokens import BLANK
@@ -48,6 +49,6 @@ def ctc_loss(log_probs: Tensor, lengths: Tensor, targets: Sequence[Sequence[int]
 
 def unfit_rows(manifest: Manifest, targets: Sequence[Sequence[int]], features: LogMel, stride: int) -> list[int]:
     """Rows whose audio is too short for CTC to align their target, or whose target is empty."""
-    samples = torch.from_numpy((manifest.durations * 16_000).round().astype(np.int64))
+    samples = torch.from_numpy((manifest.durations * SAMPLE_RATE).round().astype(np.int64))
     frames = torch.div(features.frames(samples) + stride - 1, stride, rounding_mode="floor").tolist()
     return [row for row, ids in enumerate(targets) if not ids or needed_frames(ids) > frames[row]]

@@ -27,7 +27,7 @@ def test_a_late_stage_completes_the_earlier_ones_and_says_so(
     shown = capsys.readouterr().out
     assert "stage 1 manifests: not done yet, and stage 3 needs it" in shown
     assert "ρ^κ" in shown
-    assert "dev: 2 speakers, fewer than 20: its intervals are too narrow" in shown
+    assert "dev: 2 speakers, fewer than 20: the bootstrap's intervals are too narrow" in shown
     assert "report: " in shown
     run = next((tmp_path / "exp" / "tiny" / "runs").iterdir())
     scores = json.loads((run / "evaluation" / "scores.json").read_text())
@@ -71,6 +71,8 @@ def test_decoded_audio_that_was_deleted_is_decoded_again(
     assert main([*recipe, "--stop-stage", "2"]) == 0
     shutil.rmtree(tmp_path / "exp" / "tiny" / "audio")
     capsys.readouterr()
+    assert main([*recipe, "--stop-stage", "2", "--dry-run"]) == 0
+    assert "stage 1 manifests: would run" in capsys.readouterr().out
     assert main([*recipe, "--stop-stage", "2"]) == 0
     assert "stage 1 manifests: decoded audio has been deleted, done again" in capsys.readouterr().out
     assert main([*recipe, "--stop-stage", "2"]) == 0

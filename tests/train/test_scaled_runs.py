@@ -85,8 +85,8 @@ def test_a_run_does_everything_at_the_same_hours_at_every_kappa(
     half = kappa / 16
     shares = [line["lr"] / (config.optimizer.lr * kappa**0.5) for line in lines]
     assert shares == pytest.approx([1 - half, 1, 1, half])
-    devs = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
-    assert [line["hours"] for line in devs if line["kind"] == "dev"] == pytest.approx(at[1::2])
+    everything = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["hours"] for line in everything if line["kind"] == "dev"] == pytest.approx(at[1::2])
     states = [json.loads(p.read_text()) for p in sorted(tmp_path.glob("checkpoints/step-*/state.json"))]
     assert [state["hours"] for state in states] == pytest.approx(at)
     assert [state["pseudo_labels_started"] for state in states] == [False, False, True, True]
