@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from asr.schedule import Schedule
+
 
 @dataclass(frozen=True)
 class CorpusConfig:
@@ -84,16 +86,13 @@ class ModelConfig:
     intermediate: tuple[int, ...] = ()
     """A CTC loss is also taken after so many blocks (Lee and Watanabe, ICASSP 2021), by the same head; none inside
     those of half rate."""
-    intermediate_weight: float = 0.3
-    """Share of these in the loss."""
     norm: Literal["pre", "post"] = "pre"
     positions: Literal["rotary", "cape"] = "rotary"
-    dropout: float = 0.0
-    layerdrop: float = 0.0
+    dropout: Schedule = 0.0
+    layerdrop: Schedule = 0.0
     """Probability of skipping a whole block in training."""
-    dropout_pseudo: float | None = None
-    """Dropout once pseudo-labels have started; empty: unchanged."""
-    layerdrop_pseudo: float | None = None
+    init: str = ""
+    """A run, a checkpoint or an exported folder whose model student and teacher start from; empty: from chance."""
 
     @property
     def slow_blocks(self) -> range:
@@ -107,7 +106,8 @@ class BatchConfig:
     base_seconds: float = 60.0
     """Audio seconds per optimizer step at κ = 1, over all devices."""
     max_device_seconds: float = 60.0
-    """Audio seconds (padding included) that one device takes at a time; more is accumulated."""
+    """Audio seconds (padding included) that one device takes at a time; more is accumulated, in parts that leave a
+    tenth of room for whole utterances."""
     frame_multiple: int = 48
     """Batches are padded to a multiple of this many feature frames, so that few shapes occur."""
     length_jitter: float = 0.02
@@ -153,27 +153,80 @@ class ScheduleConfig:
 
 @dataclass(frozen=True)
 class TeacherConfig:
-    momentum: float = 0.999
-    """ρ per step of the base batch: teacher ← ρ·teacher + (1 − ρ)·student."""
-    half_life_hours: float | None = None
-    """Instead of ρ: audio over which an old student's weight in the teacher halves."""
+    half_life_hours: Schedule | None = None
+    """Audio over which an old student's weight in the teacher halves: the momentum that no batch size changes."""
+    momentum: Schedule = 0.999
+    """Where no half-life is given: ρ per step of the base batch, teacher ← ρ·teacher + (1 − ρ)·student."""
     epoch_weight: float | None = None
-    """Instead of ρ: what is left of the teacher after `epoch_hours` of audio, as in Momentum Pseudo-Labeling."""
+    """Instead of either: what is left of the teacher after `epoch_hours` of audio, as in Momentum Pseudo-Labeling."""
     epoch_hours: float | None = None
+    half_life_share: float | None = None
+    """The half-life is at most this share of the audio seen, so that an early teacher is young; empty: no bound."""
+    start: Literal["corrected", "initial"] = "corrected"
+    """corrected: the average over the students so far, in which the random start has no part; initial: the start has
+    the weight that momentum leaves it, as usual where a run begins with a trained model."""
+
+
+LABELERS = ("none", "teacher", "student", "oracle")
+"""What `pseudo.labels` may name beside a folder."""
 
 
 @dataclass(frozen=True)
 class PseudoConfig:
-    labels: Literal["none", "teacher", "oracle"] = "teacher"
-    """none: labeled audio only; teacher: pseudo-labels; oracle: true transcripts, as an upper bound."""
+    """Which audio without text is trained on, and who writes its text."""
+
+    labels: str = "teacher"
+    """none: labeled audio only; teacher or student: who labels; oracle: true transcripts, as an upper bound; else a
+    folder that `kappa-asr label` wrote."""
     start_hours: float = 2.0
     """Until here only labeled audio is used."""
-    unlabeled_share: float = 0.75
-    """Share of each batch's seconds that is unlabeled once pseudo-labels have started."""
-    min_mean_log_prob: float | None = None
+    unlabeled_share: Schedule = 0.75
+    """Share of each batch's seconds that is unlabeled once pseudo-labels have started; it changes in jumps alone."""
+    mixing: Literal["batch", "update"] = "batch"
+    """batch: every update has both kinds of audio; update: each is of one kind, drawn by `unlabeled_share`."""
+    search: Literal["greedy", "sampled"] = "greedy"
+    """greedy: the likeliest path; sampled: a path drawn from the probabilities (Berrebbi et al., ICLR 2023)."""
+    temperature: float = 1.0
+    """Of sampled paths: below 1 they are nearer to the likeliest one."""
+    cache_hours: float = 0.0
+    """Audio whose labels are kept, and trained on until they are replaced; 0: every label is trained on once."""
+    cache_turnover: float = 0.1
+    """Probability with which a cached micro-batch is replaced after use. A label is used 1/p times."""
+    turnover: Literal["fixed", "churn"] = "fixed"
+    """churn: the probability is the share of a label that changes when its audio is labeled anew, at least
+    `cache_turnover` (after Berrebbi et al., ICLR 2023)."""
+    weight: Schedule = 1.0
+    """What the loss of pseudo-labeled audio is multiplied with."""
+    denominator: Literal["audio", "kept"] = "audio"
+    """What that loss is a mean over. audio: all unlabeled seconds of the batch, so that dropped labels weigh nothing;
+    kept: the seconds whose labels were kept, which take over the weight of those dropped."""
+    min_mean_log_prob: Schedule | None = None
     """Labels whose mean log-probability per encoder frame is lower are dropped; empty: none are."""
+    best_share: Schedule | None = None
+    """Share of labels to be kept, those of highest mean log-probability among recent ones; empty: all."""
+    length_rate: tuple[float, float] | None = None
+    """Tokens a second, as multiples of the labeled audio's, outside of which labels are dropped; empty: none are."""
+    max_churn: float | None = None
+    """Labels of which more than this share differs from the label before are dropped; empty: none are."""
+    min_agreement: float | None = None
+    """Of labels from a folder: least agreement of its two searches, 1 for equal texts; empty: any."""
     min_tokens: int = 1
     """Labels of fewer tokens are dropped."""
+    collapse: Literal["warn", "stop"] = "warn"
+    """What happens when labels are mostly empty, or far shorter or longer than text: a warning, or a stop."""
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """What the student is trained to do."""
+
+    intermediate_weight: float = 0.3
+    """Share of the CTC losses after the blocks of `model.intermediate`."""
+    consistency: Schedule = 0.0
+    """Weight of the agreement of two differently masked views (CR-CTC); 0: one view is heard."""
+    soft_share: float = 0.0
+    """Share of soft targets in the loss of labels made in the same step: the teacher's probabilities, averaged over the
+    frames of each token."""
 
 
 @dataclass(frozen=True)
@@ -262,6 +315,7 @@ class Config:
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     pseudo: PseudoConfig = field(default_factory=PseudoConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     scaling: ScalingConfig = field(default_factory=ScalingConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     decode: DecodeConfig = field(default_factory=DecodeConfig)

@@ -20,6 +20,7 @@ import yaml
 
 from asr.config import MOST_BEAM, Config
 from asr.errors import UserError
+from asr.schedule import Schedule, values_of
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,7 @@ def _describe(kind: Any) -> str:
         return " or ".join(map(_describe, typing.get_args(kind)))
     if typing.get_origin(kind) is tuple:
         return {str: "a list of strings", int: "a list of whole numbers"}.get(
-            typing.get_args(kind)[0], "a list of [hour, κ] pairs"
+            typing.get_args(kind)[0], "a list of [hour, value] pairs"
         )
     return {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}[kind]
 
@@ -234,12 +235,13 @@ POSITIVE = (
     "batch_scale corpus.labeled_hours corpus.max_seconds tokens.size features.mels features.window_ms "
     "features.shift_ms model.layers model.width model.heads model.feedforward model.kernel model.stride "
     "batch.base_seconds batch.max_device_seconds batch.frame_multiple optimizer.lr optimizer.max_grad_norm "
-    "optimizer.proxy_width schedule.total_hours teacher.half_life_hours teacher.epoch_hours train.keep_last "
+    "optimizer.proxy_width schedule.total_hours teacher.half_life_hours teacher.half_life_share teacher.epoch_hours "
+    "pseudo.temperature train.keep_last "
     "train.loader_threads decode.beam decode.tokens"
 ).split()
 SHARES = (
-    "specaugment.time_share model.intermediate_weight model.dropout model.layerdrop model.dropout_pseudo "
-    "model.layerdrop_pseudo "
+    "specaugment.time_share objective.intermediate_weight objective.soft_share model.dropout model.layerdrop "
+    "pseudo.best_share pseudo.cache_turnover pseudo.max_churn pseudo.min_agreement "
     "schedule.final_share"
 ).split()
 BELOW_ONE = (
@@ -250,7 +252,7 @@ NOT_NEGATIVE = (
     "corpus.min_seconds specaugment.frequency_masks specaugment.frequency_width specaugment.time_masks "
     "specaugment.time_width specaugment.start_hours batch.length_jitter optimizer.eps optimizer.weight_decay "
     "model.convolution model.half_rate schedule.warmup_hours schedule.decay_start_hours pseudo.start_hours "
-    "pseudo.min_tokens train.log_hours "
+    "pseudo.min_tokens pseudo.cache_hours pseudo.weight objective.consistency train.log_hours "
     "train.evaluate_hours train.checkpoint_hours train.keep_best train.max_skipped_steps train.max_bad_audio "
     "scaling.ramp_hours decode.lm_weight decode.hotword_score seed"
 ).split()
@@ -273,8 +275,13 @@ def _check(config: Config, settings: _Settings) -> None:
     ]
     for names, must, holds in checks:
         for name in names:
-            if found(name) is not None and not holds(found(name)):
+            if found(name) is not None and not all(map(holds, values_of(found(name)))):
                 raise refuse(name, must)
+    for name, kind in _types().items():
+        if kind in (Schedule, Schedule | None) and isinstance(found(name), tuple):
+            hours = [hour for hour, _ in found(name)]
+            if not hours or sorted(hours) != hours or hours[0] < 0:
+                raise refuse(name, "a number, or [hour, value] points in the order of their hours")
     width, heads = config.model.width, config.model.heads
     if width % (2 * heads):
         raise refuse("model.width", f"a multiple of twice model.heads = {heads}")
@@ -288,6 +295,16 @@ def _check(config: Config, settings: _Settings) -> None:
         raise refuse("model.intermediate", f"from 1 to model.layers - 1 = {config.model.layers - 1}{inside}")
     if config.batch.frame_multiple % config.model.stride:
         raise refuse("batch.frame_multiple", f"a multiple of model.stride = {config.model.stride}")
+    if config.objective.soft_share and config.specaugment.time_stretch:
+        raise refuse(
+            "objective.soft_share", "0 with specaugment.time_stretch: frames of student and teacher would part"
+        )
+    if config.pseudo.turnover == "churn" and not config.pseudo.cache_hours:
+        raise refuse("pseudo.cache_hours", "more than 0 with pseudo.turnover: churn")
+    if config.scaling.adascale and (config.pseudo.cache_hours or config.pseudo.denominator == "kept"):
+        raise refuse(
+            "scaling.adascale", "false with pseudo.cache_hours or pseudo.denominator: kept, whose groups differ"
+        )
     if config.optimizer.kind != "adamw" and config.optimizer.proxy_width is not None:
         raise refuse("optimizer.proxy_width", f"empty: its rule is AdamW's, not that of {config.optimizer.kind}")
     if config.decode.beam > MOST_BEAM:

@@ -15,6 +15,7 @@ from asr.cli import (
     align,
     average,
     export,
+    label,
     lm,
     parabola,
     plan,
@@ -46,6 +47,7 @@ VERBS = (
     export,
     transcribe,
     align,
+    label,
 )
 
 USER_ERROR = 2

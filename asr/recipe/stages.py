@@ -90,12 +90,13 @@ def train_command(paths: Paths, processes: int) -> list[str]:
 
 
 def _train(experiment: Experiment, paths: Paths, processes: int) -> None:
+    from asr.recipe.initial import initial_weights
     from asr.scaling.plan import Plan
     from asr.train.run import train
 
     say(f"run folder: {paths.run}")
     if processes == 1 and not _several_machines():
-        train(experiment.config, paths.manifests, paths.tokens, paths.run)
+        train(experiment.config, paths.manifests, paths.tokens, paths.run, initial=initial_weights(experiment.config))
         return
     # What can be found wrong without training is found here, once, instead of by every process.
     Plan(experiment.config)

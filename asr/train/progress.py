@@ -46,7 +46,8 @@ def _scalars(line: Mapping[str, Any]) -> dict[str, float]:
             for subset, rates in line[model].items()
             for rate, value in rates.items()
         }
-    return {f"train/{k}": v for k, v in line.items() if k not in ("kind", "step") and v is not None}
+    numbers = {f"train/{k}": v for k, v in line.items() if k not in ("kind", "step") and isinstance(v, int | float)}
+    return numbers | {f"train/dropped, {reason}": share for reason, share in line["labels_dropped"].items()}
 
 
 def _open_tensorboard(folder: Path, begun: int) -> Any:
