@@ -23,7 +23,7 @@ NORMALISERS: dict[NormaliserName, str] = {
     "upper": "words in upper case: ’ is ', other punctuation parts words, <unk> and the like are none; any script",
     "cased": "the same in the case they have: German ß and Turkish ı have no capital that is only theirs",
     "librispeech": "as upper, and Latin letters without accents, as LibriSpeech has them: é is E",
-    "lowercase": "all in lower case, as sclite compares",
+    "lowercase": "all in lower case, nothing else",
     "none": "texts as they are",
     "whisper-english": "Whisper's for English: spelling, contractions, numbers, fillers (extra: whisper)",
 }
