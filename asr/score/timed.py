@@ -33,11 +33,6 @@ def _seconds(cell: str, place: str, what: str) -> float:
     return value
 
 
-def _single(seconds: float) -> float:
-    """In single precision, in which sclite compares: 4.85 + 0.1 / 2 is 4.9 there."""
-    return float(np.float32(seconds))
-
-
 def read_stm(path: Path, lines: Lines) -> list[TextLine]:
     """Segments: file, channel, speaker, begin, end, by option a label in angle brackets, and what was said.
 
@@ -113,7 +108,7 @@ def read_ctm(path: Path, lines: Lines) -> list[TextLine]:
             begin, duration = _seconds(cells[2], place, "the begin"), _seconds(cells[3], place, "the duration")
             if duration < 0:
                 raise UserError(f"{place}: a duration of {cells[3]} s")
-            middle, span = _single(begin + duration / 2), Span(file, channel, begin, begin + duration)
+            middle, span = begin + duration / 2, Span(file, channel, begin, begin + duration)
             (found if block is None else block).append(TextLine("", word, path, number, offset=middle, span=span))
     if block is not None:
         raise UserError(f"{path}: {_BEGIN} without its {_END}")
@@ -153,7 +148,8 @@ def assign_words(
         for row, segment in enumerate(ours):
             end = len(theirs)
             if row < len(ours) - 1 and segment.span is not None:
-                limit = _single(segment.span.end)
+                # sclite keeps a segment's end in single precision, and a word's middle in double.
+                limit = float(np.float32(segment.span.end))
                 end = next((n for n in range(first, end) if (theirs[n].offset or 0.0) >= limit), end)
             here = theirs[first:end]
             at = here[0] if here else theirs[0]

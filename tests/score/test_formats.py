@@ -1,3 +1,4 @@
+import gzip
 import json
 import os
 from pathlib import Path
@@ -5,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from asr.errors import UserError
+from asr.score.files import Options, TextFile, score_files
 from asr.score.formats import FORMATS, read_texts, shorten_id
 from asr.score.lines import FIELDS, Fields, TextLine
 
@@ -161,3 +163,78 @@ def test_an_id_is_freed_of_folders_and_of_audio_suffixes_alone() -> None:
         "d",
         "talk.1",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("h", "WEBVTT\n\n00:00.000 --> 00:01.000\nhello\n", "line 1: captions (WebVTT), which is not read here"),
+        ("h", "1\n00:00:00,000 --> 00:00:01,000\nhello\n", "captions (SRT)"),
+        ("h", "SPEAKER f 1 0.00 1.00 <NA> <NA> anna <NA> <NA>\n", "speakers without words (RTTM)"),
+        ("h", '{\n "id": "a", "text": "b"\n}\n', "JSON over several lines, which is not read here; the formats are"),
+        ("h", '[{"id": "a", "text": "b"}]\n', "JSON over several lines"),
+        ("h", "<?xml version='1.0'?>\n<a/>\n", "XML or HTML"),
+        ("h", "#!MLF!#\n", "a master label file (HTK)"),
+        ("h.srt", "a b\n", "a .srt file, which is not read here"),
+        ("h.xlsx", "a b\n", "a .xlsx file, which is not read here"),
+        ("h.parquet.gz", "a b\n", "which is not read here"),
+        ("h", "f 1 0.5 0.1 one\n", "may be kaldi or ctm; name the format with --ref-format or --hyp-format"),
+        ("h", "f 1 s 0.5 1 one\n", "may be kaldi or stm; name the format"),
+        ("h", "f 1 0 1 2\nf 1 1 1 2\n", "may be stm or ctm; name the format"),
+    ],
+)
+def test_what_is_not_known_is_refused_as_such(tmp_path: Path, name: str, content: str, message: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(UserError) as raised:
+        read(tmp_path / name)
+    assert message in str(raised.value)
+    assert "--duplicates" not in str(raised.value)
+
+
+def test_files_with_times_are_known_by_their_content_where_their_first_words_repeat(tmp_path: Path) -> None:
+    for form, content in (
+        ("stm", ";; x\nf 1 s 0.5 1 <o> one two\nf 1 s 1 2\n"),
+        ("ctm", "f 1 0.5 .1 one\nf 1 0.6 0.1 two 0.9\n"),
+        ("kaldi", "f-1 1 2 3 4\nf-2 one\n"),
+    ):
+        (tmp_path / form).write_text(content)
+        assert read_texts(tmp_path / form).form == form
+
+
+def test_texts_without_ids_are_refused_as_such(tmp_path: Path) -> None:
+    for name in ("r", "h"):
+        (tmp_path / name).write_text("the cat sat\nthe dog ran\n")
+    with pytest.raises(UserError) as raised:
+        score_files(TextFile(tmp_path / "r", "r"), [TextFile(tmp_path / "h", "h")], Options())
+    said = str(raised.value)
+    assert "r, line 2: begins with 'the' as line 1 does" in said
+    assert "(formats were guessed: r as kaldi, h as kaldi; --ref-format and --hyp-format name others)" in said
+    assert "--duplicates" not in said
+    named = [TextFile(tmp_path / name, name, "kaldi") for name in ("r", "h")]
+    with pytest.raises(UserError, match=r"--duplicates first\|last$"):
+        score_files(named[0], named[1:], Options())
+
+
+def test_a_guessed_format_is_named_in_errors_and_a_given_one_is_not(tmp_path: Path) -> None:
+    (tmp_path / "h.csv").write_text("id,text\na\n")
+    with pytest.raises(UserError, match=r"line 2: 1 columns.* \(read as csv, by its name\)$"):
+        read_texts(tmp_path / "h.csv")
+    with pytest.raises(UserError, match=r"where the header has 2$"):
+        read_texts(tmp_path / "h.csv", "csv")
+    (tmp_path / "any").write_text("hello (a)\nhello\n")
+    with pytest.raises(UserError, match=r"line 2: does not end with an utterance.* \(read as trn, by its content\)$"):
+        read_texts(tmp_path / "any")
+
+
+def test_a_gzipped_file_has_the_format_of_its_inner_name(tmp_path: Path) -> None:
+    for name, content in CONTENTS.items():
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(content.encode()))
+        assert read(tmp_path / f"{name}.gz") == EXPECTED
+
+
+def test_one_bad_line_of_many_is_named(tmp_path: Path) -> None:
+    rows = [json.dumps({"id": str(n), "text": "a"}) for n in range(1000)]
+    rows[700] = rows[700][:-2]
+    (tmp_path / "h.jsonl").write_text("\n".join(rows))
+    with pytest.raises(UserError, match=r"h\.jsonl, line 701: not JSON"):
+        read(tmp_path / "h.jsonl")
