@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import math
 import os
@@ -192,8 +193,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.utterances and not arguments.json:
         raise UserError("--utterances: is part of the JSON; add --json")
-    scoring = score_files(*_files(arguments), _options(arguments))
-    summary = summarise_scoring(scoring)
+    # Nothing of it goes round in circles, and the collector would walk through a million words again and again.
+    gc.disable()
+    try:
+        scoring = score_files(*_files(arguments), _options(arguments))
+        summary = summarise_scoring(scoring)
+    finally:
+        gc.enable()
     for warning in summary["warnings"]:
         print(f"kappa-asr: warning: {warning}", file=sys.stderr)
     if arguments.json:

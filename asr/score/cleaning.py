@@ -10,7 +10,7 @@ from asr.score.lines import TextLine
 from asr.score.matching import fold_ascii
 from asr.score.sclite import read_word, split_words
 from asr.score.texts import Method
-from asr.text.normaliser import find_normaliser
+from asr.text.normaliser import PARTED, find_normaliser
 
 WITH_ALTERNATIVES = ("trn", "stm", "ctm")
 
@@ -20,6 +20,7 @@ class Cleaner:
 
     def __init__(self, normaliser: NormaliserName, method: Method) -> None:
         self.normalise = find_normaliser(normaliser)
+        self.parted = normaliser in PARTED
         self.as_sclite = method.weights == "sclite"
         self.split: Callable[[str], list[str]] = split_words if self.as_sclite else str.split
 
@@ -32,6 +33,9 @@ class Cleaner:
         return self.words(" ".join(map(read_word, words) if self.as_sclite else words))
 
     def text(self, line: TextLine, form: str) -> str | WordGraph:
+        """Words parted by single blanks, or alternatives."""
         if form in WITH_ALTERNATIVES:
             return parse_alternatives(line.text, line.place, self.split, self.stretch)
+        if self.parted and not self.as_sclite:
+            return self.normalise(line.text)
         return " ".join(self.words(line.text))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import heapq
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -24,7 +25,10 @@ def _rows(scoring: Scoring, system: System, rows: Sequence[int]) -> dict[str, An
 def _system(scoring: Scoring, system: System) -> dict[str, Any]:
     subsets, speakers = scoring.groups(lambda u: u.subset), scoring.groups(lambda u: u.speaker)
     confusions = {
-        KINDS[kind]: [[*words, count] for words, count in sorted(found.items(), key=lambda item: (-item[1], item[0]))]
+        KINDS[kind]: [
+            [*words, count]
+            for words, count in heapq.nsmallest(CONFUSIONS_KEPT, found.items(), key=lambda item: (-item[1], item[0]))
+        ]
         for kind, found in system.confusions().items()
     }
     return {
@@ -32,7 +36,7 @@ def _system(scoring: Scoring, system: System) -> dict[str, Any]:
         **_rows(scoring, system, range(len(scoring.utterances))),
         "subsets": {name: _rows(scoring, system, rows) for name, rows in subsets.items()},
         "speakers": {name: _rows(scoring, system, rows) for name, rows in speakers.items()},
-        "confusions": {kind: found[:CONFUSIONS_KEPT] for kind, found in confusions.items()},
+        "confusions": confusions,
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -128,14 +127,15 @@ def align_texts(
             continue
         said, heard = words_of(reference), words_of(hypothesis)
         if method.weights == "levenshtein":
-            errors = find_errors(said, heard)
+            errors = [error for _, error in find_errors(said, heard)]
         else:
             kept = align_as_sclite(said, heard) if kept is None else kept
             errors = [word for word in kept if word.kind != "hit"]
         texts.append(ScoredText(reference, hypothesis, errors, kept))
-        kinds = Counter([word.kind for word in errors])
-        right = len(said) + unsaid - kinds["sub"] - kinds["del"]
-        words.append((kinds["sub"], kinds["del"], kinds["ins"], right))
+        kinds = [error[0] for error in errors]
+        substituted, deleted = kinds.count("sub"), kinds.count("del")
+        inserted = len(kinds) - substituted - deleted
+        words.append((substituted, deleted, inserted, len(said) + unsaid - substituted - deleted))
     distances = cpdist(
         [text.reference for text in texts],
         [text.hypothesis for text in texts],

@@ -96,23 +96,6 @@ def count_errors(references: Sequence[str], hypotheses: Sequence[str], unit: Uni
     return counts
 
 
-def _columns(words: Sequence[str], heard: Sequence[str], hits: bool) -> list[AlignedWord]:
-    columns: list[AlignedWord] = []
-    for step in Levenshtein.opcodes(words, heard):
-        tag = step.tag
-        if tag == "equal" and not hits:
-            continue
-        said, written = words[step.src_start : step.src_end], heard[step.dest_start : step.dest_end]
-        if tag == "delete":
-            columns += [AlignedWord("del", word, None) for word in said]
-        elif tag == "insert":
-            columns += [AlignedWord("ins", None, word) for word in written]
-        else:
-            kind: Literal["hit", "sub"] = "hit" if tag == "equal" else "sub"
-            columns += [AlignedWord(kind, *pair) for pair in zip(said, written, strict=True)]
-    return columns
-
-
 def align(reference: str, hypothesis: str) -> list[AlignedWord]:
     """The words of both texts side by side, with the same errors that `count_errors` counts."""
     return align_words(reference.split(), hypothesis.split())
@@ -120,9 +103,24 @@ def align(reference: str, hypothesis: str) -> list[AlignedWord]:
 
 def align_words(words: Sequence[str], heard: Sequence[str]) -> list[AlignedWord]:
     """`align` of texts that are parted already."""
-    return _columns(words, heard, hits=True)
+    columns: list[AlignedWord] = []
+    begin = 0
+    for position, error in find_errors(words, heard):
+        columns += [AlignedWord("hit", word, word) for word in words[begin:position]]
+        columns.append(error)
+        begin = position + (error.reference is not None)
+    return columns + [AlignedWord("hit", word, word) for word in words[begin:]]
 
 
-def find_errors(words: Sequence[str], heard: Sequence[str]) -> list[AlignedWord]:
-    """What `align_words` finds, without the words that are right."""
-    return _columns(words, heard, hits=False)
+def find_errors(words: Sequence[str], heard: Sequence[str]) -> list[tuple[int, AlignedWord]]:
+    """What `align_words` finds but the words that are right, and how many words of the reference come before each."""
+    found: list[tuple[int, AlignedWord]] = []
+    for step in Levenshtein.editops(words, heard):
+        position, other = step.src_pos, step.dest_pos
+        if step.tag == "replace":
+            found.append((position, AlignedWord("sub", words[position], heard[other])))
+        elif step.tag == "delete":
+            found.append((position, AlignedWord("del", words[position], None)))
+        else:
+            found.append((position, AlignedWord("ins", None, heard[other])))
+    return found

@@ -28,6 +28,9 @@ NORMALISERS: dict[NormaliserName, str] = {
     "whisper-english": "Whisper's for English: spelling, contractions, numbers, fillers (extra: whisper)",
 }
 
+PARTED = ("upper", "cased", "librispeech")
+"""Those that give words parted by single blanks."""
+
 _TAG = re.compile(r"<[^<>\s]*>")
 """<unk>, <noise>, <sil>: not said, or not known."""
 _PRESENTATION = re.compile("[\ufb00-\ufb06\ufb50-\ufdff\ufe70-\ufefc\uff01-\uffdc]")
@@ -66,11 +69,10 @@ class _Characters(dict[int, str]):
 _CHARACTERS = _Characters()
 
 
-def _spoken(word: str) -> str:
-    """The word without quotation marks around it, or nothing where no letter or digit is in it."""
-    if word[0] == word[-1] == "'":
-        word = word.strip("'")
-    return word if any(map(str.isalnum, word)) else ""
+def _spoken(words: list[str]) -> list[str]:
+    """The words without quotation marks around them, and those alone that have a letter or a digit."""
+    bare = (word.strip("'") if word[0] == word[-1] == "'" else word for word in words)
+    return [word for word in bare if any(map(str.isalnum, word))]
 
 
 def _words(text: str, shape: Callable[[str], str]) -> str:
@@ -95,9 +97,11 @@ def _words(text: str, shape: Callable[[str], str]) -> str:
     if "''" in text:
         text = re.sub("''+", " ", text)
     words = text.split()
-    if "'" in text or not text.isascii():
-        words = [spoken for word in words if (spoken := _spoken(word))]
-    return " ".join(words)
+    text = " ".join(words)
+    # Nothing else leaves a word that is none, or a quotation mark.
+    if not text.isascii() or " '" in text or text.startswith("'"):
+        return " ".join(_spoken(words))
+    return text
 
 
 def fold_accents(text: str) -> str:
