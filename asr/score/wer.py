@@ -49,6 +49,16 @@ class ErrorCounts:
         )
 
 
+def add_counts(counts: Sequence[ErrorCounts]) -> ErrorCounts:
+    """The same as `sum(counts, ErrorCounts())`, quicker for many."""
+    return ErrorCounts(
+        sum(count.substitutions for count in counts),
+        sum(count.deletions for count in counts),
+        sum(count.insertions for count in counts),
+        sum(count.hits for count in counts),
+    )
+
+
 class AlignedWord(NamedTuple):
     """One column of an alignment: `reference` is None for an insertion, `hypothesis` for a deletion."""
 
