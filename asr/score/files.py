@@ -49,31 +49,40 @@ class Options:
     resamples: int = 1000
 
 
-def _refuse_the_same(reference: TextFile, said: Texts, hypothesis: TextFile, heard: Texts) -> None:
+def _files_of(texts: Texts) -> set[tuple[int, int]]:
+    """What tells the files apart that texts are from, whatever paths lead to them."""
+    found: set[tuple[int, int]] = set()
+    for path in {line.path for line in texts.lines}:
+        try:
+            status = path.stat()
+        except OSError:
+            continue
+        found.add((status.st_dev, status.st_ino))
+    return found
+
+
+def _refuse_the_same(said: Texts, file: TextFile, heard: Texts) -> None:
     """Raises UserError where what was heard is taken from where what was said is."""
-    try:
-        same = reference.path.samefile(hypothesis.path)
-    except OSError:
-        same = False
-    if not same or said.field != heard.field:
+    if said.field != heard.field or not _files_of(said) & _files_of(heard):
         return
     if heard.field is None or heard.form == "icefall":
-        raise UserError(f"{hypothesis.path}: is the references' file; name the hypotheses'")
+        raise UserError(f"{file.path}: holds the references; name the hypotheses' file")
     others = f"; it also has {', '.join(map(repr, heard.unused))}" if heard.unused else ""
     raise UserError(
-        f"{hypothesis.path}: its field {heard.field!r} holds the references, and none is known to hold hypotheses; "
+        f"{file.path}: its field {heard.field!r} holds the references, and none is known to hold hypotheses; "
         f"name that with --hyp-text-field{others}"
     )
 
 
 def _warn_of_the_same(
-    said: Sequence[TextLine], heard: Sequence[TextLine], name: str, texts: Texts, warn: Callable[[str], None]
+    said: Sequence[TextLine], heard: Sequence[TextLine], file: TextFile, texts: Texts, warn: Callable[[str], None]
 ) -> None:
     """A field that was guessed may be the references', copied."""
-    if texts.unused and [line.text for line in said] == [line.text for line in heard]:
+    guessed = texts.unused and len(file.fields.text) > 1
+    if guessed and [line.text for line in said] == [line.text for line in heard]:
         warn(
-            f"{name}: {texts.field!r} is word for word what the references are; if it is no hypothesis, name another "
-            f"field with --hyp-text-field; it has {', '.join(map(repr, texts.unused))}"
+            f"{file.name}: {texts.field!r} is word for word what the references are; if it is no hypothesis, name "
+            f"another field with --hyp-text-field; it has {', '.join(map(repr, texts.unused))}"
         )
 
 
@@ -148,7 +157,7 @@ def _score(files: Sequence[TextFile], texts: list[Texts], options: Options) -> S
     if said.form == "ctm":
         raise UserError(f"{reference.path}: a .ctm has no segments; references with times are in .stm")
     for file, heard in zip(files[1:], texts[1:], strict=True):
-        _refuse_the_same(reference, said, file, heard)
+        _refuse_the_same(said, file, heard)
     if not said.lines:
         raise UserError(f"{reference.path}: holds no utterance")
     read = [
@@ -179,7 +188,7 @@ def _score(files: Sequence[TextFile], texts: list[Texts], options: Options) -> S
     systems: list[System] = []
     for file, heard in zip(files[1:], read[1:], strict=True):
         rows = [by_name[file.name].get(same) for same, _ in chosen]
-        _warn_of_the_same(told, [row for row in rows if row is not None], file.name, heard, warn)
+        _warn_of_the_same(told, [row for row in rows if row is not None], file, heard, warn)
         written = ["" if row is None else cleaner.text(row, heard.form) for row in rows]
         systems.append(System(file.name, *align_texts(spoken, written, options.method)))
         if not sclite:

@@ -80,8 +80,18 @@ def test_references_are_no_hypotheses_whatever_the_format(name: str, tmp_path: P
     (tmp_path / "link").symlink_to(tmp_path / name)
     for path in (tmp_path / name, tmp_path / "link"):
         heard = TextFile(path, "heard", {"text": "kaldi", "r.trans.txt": "librispeech"}.get(name, name[-3:]))
-        with pytest.raises(UserError, match=r"is the references' file|holds the references"):
+        with pytest.raises(UserError, match=r"holds the references"):
             score_files(TextFile(tmp_path / name, "r"), [heard], Options())
+
+
+def test_a_tree_is_no_hypothesis_of_a_part_of_it(tmp_path: Path) -> None:
+    folder = tmp_path / "LibriSpeech" / "dev-clean" / "1" / "2"
+    folder.mkdir(parents=True)
+    (folder / "1-2.trans.txt").write_text("1-2-0 HELLO\n")
+    whole, part = (TextFile(path, path.name) for path in (tmp_path / "LibriSpeech", folder.parent.parent))
+    for files in ((whole, part), (part, whole)):
+        with pytest.raises(UserError, match=r"holds the references; name the hypotheses' file"):
+            score_files(files[0], files[1:], Options())
 
 
 def test_the_verb_says_so_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -104,7 +114,7 @@ def test_icefalls_recogs_hold_both_texts(tmp_path: Path) -> None:
         ("SO", ""),
     ]
     assert [utterance.speaker for utterance in scoring.utterances] == ["1", "3"]
-    with pytest.raises(UserError, match=r"is the references' file"):
+    with pytest.raises(UserError, match=r"holds the references; name the hypotheses' file"):
         score(path, path, fields=FIELDS)
 
 
