@@ -7,41 +7,39 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from asr.score.interval import bootstrap_interval
-from asr.score.wer import ErrorCounts, add_counts, count_errors
+from asr.score.texts import Method, Totals, align_texts
+from asr.score.wer import ErrorCounts
 
 
-def summarise(
-    words: Sequence[ErrorCounts],
-    characters: Sequence[ErrorCounts],
-    speakers: Sequence[str],
-    seed: int = 0,
-    resamples: int = 1000,
-) -> dict[str, Any]:
+def summarise(totals: Totals, speakers: Sequence[str], seed: int = 0, resamples: int = 1000) -> dict[str, Any]:
     """Rates and counts of some utterances, with the 95 % bootstrap interval over speakers.
 
     Rates are shares: 0.25 is 25 %; errors and `words` are in words. The interval's ends are None where there
     are fewer than two speakers.
     """
-    total, letters = add_counts(words), add_counts(characters)
-    low, high = (None if math.isnan(end) else end for end in bootstrap_interval(words, speakers, seed, resamples))
+    words = ErrorCounts(*totals.words.sum(axis=0).tolist())
+    wrong, letters = totals.letters.sum(axis=0).tolist()
+    interval = bootstrap_interval(totals.errors, totals.lengths, speakers, seed, resamples)
+    low, high = (None if math.isnan(end) else end for end in interval)
     return {
-        "utterances": len(words),
-        "words": total.reference_length,
-        "wer": total.rate,
+        "utterances": len(totals.words),
+        "words": words.reference_length,
+        "wer": words.rate,
         "wer_low": low,
         "wer_high": high,
-        "cer": letters.rate,
-        "sentence_error_rate": sum(count.errors > 0 for count in words) / max(len(words), 1),
-        "substitutions": total.substitutions,
-        "deletions": total.deletions,
-        "insertions": total.insertions,
+        "cer": wrong / max(letters, 1),
+        "sentence_error_rate": int((totals.errors > 0).sum()) / max(len(totals.words), 1),
+        "substitutions": words.substitutions,
+        "deletions": words.deletions,
+        "insertions": words.insertions,
     }
 
 
 def score_texts(references: Sequence[str], hypotheses: Sequence[str], speakers: Sequence[str]) -> dict[str, Any]:
     """The summary of plain texts, each with its speaker."""
-    by_word, by_character = (count_errors(references, hypotheses, unit) for unit in ("word", "char"))
-    return summarise(by_word, by_character, speakers)
+    said, heard = ([" ".join(text.split()) for text in texts] for texts in (references, hypotheses))
+    _, totals = align_texts(said, heard, Method())
+    return summarise(totals, speakers)
 
 
 def format_scores(scores: Sequence[Mapping[str, Any]], labels: Sequence[str] = ("subset", "model")) -> str:
