@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,7 @@ from typing import TextIO
 
 from asr.data.manifest import read_manifest
 from asr.data.tokens import Tokenizer
+from asr.decode.compressed import DAMAGE, open_compressed
 from asr.errors import UserError
 from asr.score.transcripts import read_transcripts
 
@@ -21,15 +21,21 @@ def _lines(name: str, stdin: TextIO) -> Iterator[str]:
     path = Path(name)
     if name == STDIN:
         yield from stdin
+    elif path.is_dir():
+        transcripts = sorted(path.rglob("*.trans.txt"))
+        if not transcripts:
+            raise UserError(f"{path}: no .trans.txt file in or below this folder; name files of text instead")
+        for one in transcripts:
+            yield from read_transcripts(one).values()
     elif path.suffix == ".jsonl":
         yield from (u.text or "" for u in read_manifest(path))
     elif name.endswith(".trans.txt"):
         yield from read_transcripts(path).values()
     else:
         try:
-            with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            with open_compressed(path) as file:
                 yield from io.TextIOWrapper(file, encoding="utf-8")
-        except (OSError, UnicodeDecodeError, EOFError) as error:
+        except DAMAGE as error:
             raise UserError(f"{path}: cannot read text ({error})") from None
 
 
@@ -37,7 +43,8 @@ def read_sentences(names: Sequence[str], tokenizer: Tokenizer, stdin: TextIO = s
     """Sentences, written as the recognizer writes them: in its case, without what it has no token for.
 
     Args:
-        names: plain text (a sentence a line, gzipped or not), `.trans.txt`, a manifest (`.jsonl`), or `-`.
+        names: plain text (a sentence a line; also .gz, .xz), `.trans.txt` or a folder of them, a manifest (`.jsonl`),
+            or `-`.
         tokenizer: the recognizer's.
         stdin: what `-` stands for.
 

@@ -24,7 +24,7 @@ from asr.data.tokens import BLANK, CharTokenizer, Tokenizer
 from asr.decode.greedy import collapse
 from asr.decode.hotwords import Hotwords
 from asr.decode.language_model import LanguageModel
-from asr.decode.ngram import UNKNOWN
+from asr.decode.ngram_counts import UNKNOWN
 from asr.decode.search import Search, one_by_one
 from asr.errors import UserError
 

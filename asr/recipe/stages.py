@@ -196,7 +196,7 @@ def run_stages(experiment: Experiment, first: int, last: int, processes: int = 1
     fresh = False
     for stage in range(1, last + 1):
         if stage == 4 and experiment.config.decode.decoder == "lm":
-            from asr.recipe.decoding import ensure_lm
+            from asr.recipe.language_model import ensure_lm
 
             ensure_lm(experiment, paths, say)
         done = marker(stage, experiment, paths)

@@ -21,8 +21,8 @@ from asr.decode.language_model import NO_LEXICON
 from asr.decode.search import fuse
 from asr.decode.tuning import FIRST_STEPS, Tuned, descend, fingerprint, write_tuned
 from asr.errors import UserError
-from asr.recipe.decoding import ensure_lm
 from asr.recipe.experiment import Experiment, Paths
+from asr.recipe.language_model import ensure_lm
 from asr.score.wer import ErrorCounts, count_errors
 from asr.train.corpus import read_dev
 from asr.train.evaluation import load_models, make_decoder

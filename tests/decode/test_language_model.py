@@ -18,7 +18,7 @@ from asr.data.tokens import build_tokens, load_tokenizer
 from asr.decode.arpa import write_arpa
 from asr.decode.corpus import read_sentences
 from asr.decode.language_model import TO_INSTALL, check_package, open_language_model, token_texts
-from asr.decode.ngram import train_ngrams
+from asr.decode.ngram import NgramSettings, train_ngrams
 from asr.decode.search import fuse, search_greedily, search_prefixes
 from asr.errors import UserError
 
@@ -39,13 +39,13 @@ def tokens(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def words_arpa(tmp_path: Path) -> Path:
-    write_arpa(tmp_path / "words.arpa", train_ngrams([t.split() for t in TEXTS], 3))
+    write_arpa(tmp_path / "words.arpa", train_ngrams([t.split() for t in TEXTS], NgramSettings(3)))
     return tmp_path / "words.arpa"
 
 
 def tokens_arpa(folder: Path, tokens: Path) -> Path:
     units = token_texts(TEXTS, load_tokenizer(tokens), read_symbols(tokens))
-    write_arpa(folder / "tokens.arpa", train_ngrams(units, 4))
+    write_arpa(folder / "tokens.arpa", train_ngrams(units, NgramSettings(4)))
     return folder / "tokens.arpa"
 
 
