@@ -30,7 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tokens", type=Path, metavar="DIR", help="the recognizer's tokens, such as RUN/tokens")
     add_experiment_arguments(parser)
     parser.epilog = (
-        "A text: a sentence a line (also .gz, .xz), a .trans.txt or a folder of them, or a manifest (.jsonl)."
+        "A text: a sentence a line (also .gz, .xz), a .trans.txt or a folder of them, or a manifest (.jsonl). It goes "
+        "through the normaliser that the recognizer's own texts went through."
     )
 
 

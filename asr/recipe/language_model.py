@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from asr.data.symbols import read_symbols
-from asr.data.tokens import load_tokenizer
+from asr.data.tokens import load_tokenizer, read_normaliser
 from asr.decode.arpa import write_arpa
-from asr.decode.corpus import read_sentences
+from asr.decode.corpus import read_sentences, tell_unspelled
 from asr.decode.language_model import NO_LEXICON, ORDERS, token_texts
 from asr.decode.ngram import NgramSettings, train_ngrams
+from asr.decode.ngram_counts import UNKNOWN
 from asr.decode.perplexity import measure_perplexity
 from asr.recipe.experiment import Experiment, Paths, digest
+from asr.text.normaliser import find_normaliser
 
 Tell = Callable[[str], None]
 
@@ -55,20 +58,24 @@ def make_lm(
     Raises:
         UserError: a text cannot be read, or there is none.
     """
-    tokenizer = load_tokenizer(tokens)
-    symbols = read_symbols(tokens)
+    tokenizer, symbols = load_tokenizer(tokens), read_symbols(tokens)
+    normaliser = read_normaliser(tokens)
+    unspelled: Counter[str] = Counter()
 
-    def read(texts: Sequence[str]) -> Iterable[list[str]]:
-        found = read_sentences(texts, tokenizer)
+    def read(texts: Sequence[str], unspelled: Counter[str]) -> Iterable[list[str]]:
+        unknown = "" if units == "tokens" else UNKNOWN
+        found = read_sentences(texts, tokenizer, find_normaliser(normaliser), unknown, unspelled)
         return token_texts(found, tokenizer, symbols) if units == "tokens" else map(str.split, found)
 
     # Read first: a name that is wrong is found before the long part.
-    to_measure = {name: list(read([name])) for name in held_out}
-    named = frozenset(word for sentence in read(known) for word in sentence)
-    model = train_ngrams(read(names), replace(settings, named_words=named))
+    to_measure = {name: list(read([name], Counter())) for name in held_out}
+    named = frozenset(word for sentence in read(known, unspelled) for word in sentence)
+    model = train_ngrams(read(names, unspelled), replace(settings, named_words=named))
     write_arpa(out, model)
     sizes = ", ".join(f"{len(table.word):,} {n}-grams" for n, table in enumerate(model.tables, 1))
-    yield f"{out}: {sizes} of {units}, {out.stat().st_size / 1e6:.1f} MB"
+    yield f"{out}: {sizes} of {units}, {out.stat().st_size / 1e6:.1f} MB; normaliser {normaliser}"
+    if unspelled:
+        yield tell_unspelled(unspelled)
     for name, sentences in to_measure.items():
         found = measure_perplexity(model, sentences)
         share = found.unknown / max(found.words, 1)
