@@ -36,8 +36,8 @@ class CorpusConfig:
     """Shorter training utterances are left out."""
     max_seconds: float = 36.0
     """Longer training utterances are left out."""
-    base_url: str = "https://www.openslr.org/resources/12"
-    """Where LibriSpeech's archives are downloaded from."""
+    base_url: str = "https://www.openslr.org/resources"
+    """Where OpenSLR's files, such as 12/dev-clean.tar.gz, are downloaded from; a mirror, for instance."""
 
 
 @dataclass(frozen=True)
