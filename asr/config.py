@@ -219,7 +219,8 @@ class DecodeConfig:
     tokens: int = 20
     """Of each frame only so many tokens, the likeliest, go into hypotheses."""
     lm: str = ""
-    """ARPA file or KenLM binary; empty: made from the labeled text."""
+    """ARPA file or KenLM binary; empty: made from the labeled text; librispeech-3gram-pruned, librispeech-4gram:
+    LibriSpeech's own, which are downloaded with their lexicon."""
     lexicon: str = ""
     """File of the words that may be written, one a line; empty: those of the language model; none: whatever tokens
     spell, with a language model of tokens."""

@@ -11,7 +11,7 @@ from asr.decode.language_model import NO_LEXICON
 from asr.decode.search import NamedSearch, fuse, search_prefixes
 from asr.decode.tuning import choose_weights, find_tuned, fingerprint
 from asr.recipe.experiment import Experiment, Paths, digest
-from asr.recipe.language_model import lm_path
+from asr.recipe.language_model import is_the_users, lm_path
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ def choose_decoding(experiment: Experiment, paths: Paths) -> Decoding:
     matters: list[object] = [decode.beam, decode.tokens, decode.hotwords, decode.hotword_score]
     if decode.decoder == "lm":
         path = lm_path(experiment, paths)
-        # The recipe's own may not have been made yet.
-        known = fingerprint(path) if decode.lm or path.is_file() else ""
+        # The recipe's own may not be there yet.
+        known = fingerprint(path) if path.is_file() or is_the_users(decode.lm) else ""
         named = decode.lexicon not in ("", NO_LEXICON)
         tuned = find_tuned(paths.run, known, decode.lexicon)
         weight, score, note = choose_weights(decode, tuned)

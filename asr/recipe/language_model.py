@@ -1,4 +1,4 @@
-"""The recipe's language model: where it lies, and how it is made of texts."""
+"""The recipe's language model: where it lies, and how it gets there: downloaded, or made of texts."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from asr.data.symbols import read_symbols
 from asr.data.tokens import load_tokenizer, read_normaliser
 from asr.decode.arpa import write_arpa
 from asr.decode.corpus import read_sentences, tell_unspelled
-from asr.decode.language_model import NO_LEXICON, ORDERS, token_texts
+from asr.decode.language_model import NO_LEXICON, ORDERS, check_decoding, check_package, token_texts
 from asr.decode.ngram import NgramSettings, train_ngrams
 from asr.decode.ngram_counts import UNKNOWN
 from asr.decode.perplexity import measure_perplexity
 from asr.recipe.experiment import Experiment, Paths, digest
 from asr.text.normaliser import find_normaliser
+from data_prep.librispeech_lm import LANGUAGE_MODELS, download_language_model
 
 Tell = Callable[[str], None]
 
@@ -24,15 +25,43 @@ Tell = Callable[[str], None]
 def lm_path(experiment: Experiment, paths: Paths) -> Path:
     """The language model that the settings name, or else the one that is made from labeled text."""
     decode = experiment.config.decode
+    if decode.lm in LANGUAGE_MODELS:
+        return _download_folder(experiment) / LANGUAGE_MODELS[decode.lm]
     if decode.lm:
         return Path(decode.lm).expanduser().absolute()
     units = "tokens" if decode.lexicon == NO_LEXICON else "words"
     return own_lm_path(experiment, paths, units, ORDERS[units])
 
 
+def _download_folder(experiment: Experiment) -> Path:
+    return experiment.data_dir / "librispeech-lm"
+
+
 def own_lm_path(experiment: Experiment, paths: Paths, units: str, order: int) -> Path:
     """Where a model of the labeled text lies."""
     return experiment.home / "lm" / digest([order, paths.manifests.name, paths.tokens.name]) / f"{units}.arpa"
+
+
+def is_the_users(lm: str) -> bool:
+    """Whether a setting `decode.lm` names a file, and nothing that the recipe downloads or makes."""
+    return bool(lm) and lm not in LANGUAGE_MODELS
+
+
+def check_lm(experiment: Experiment, tell: Tell) -> None:
+    """Make sure, before hours of training, that decoding with a language model will have what it needs.
+
+    Models that the recipe downloads are downloaded.
+
+    Raises:
+        UserError: a package or a file is missing, or cannot be downloaded.
+    """
+    decode = experiment.config.decode
+    check_package()
+    if decode.lm in LANGUAGE_MODELS:
+        folder = _download_folder(experiment)
+        download_language_model(decode.lm, folder, experiment.config.corpus.base_url, tell)
+        decode = replace(decode, lm=str(folder / LANGUAGE_MODELS[decode.lm]))
+    check_decoding(decode)
 
 
 def make_lm(

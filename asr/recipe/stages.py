@@ -179,10 +179,9 @@ def run_stages(experiment: Experiment, first: int, last: int, processes: int = 1
         StageFailed: a training process failed.
     """
     if last >= 4 and experiment.config.decode.decoder == "lm":
-        from asr.decode.language_model import check_decoding
+        from asr.recipe.language_model import check_lm
 
-        # Not only after hours of training.
-        check_decoding(experiment.config.decode)
+        check_lm(experiment, say)
     say(f"stage 0 {NAMES[0]}: {experiment.root}")
     _prepare_data(experiment)
     if last == 0:
