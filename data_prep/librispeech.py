@@ -100,12 +100,13 @@ def download(
     Raises:
         UserError: a subset is neither there nor downloadable, or an archive is not what it should be.
     """
-    for subset in subsets:
-        if (root / subset).is_dir():
-            continue
+    missing = [subset for subset in subsets if not (root / subset).is_dir()]
+    for subset in missing:
+        # Known before gigabytes of the others have come.
         if subset not in archives:
             known = ", ".join(archives)
             raise UserError(f"{root / subset}: not there, and no LibriSpeech subset to download; those are {known}")
+    for subset in missing:
         archive = root / f"{subset}.tar.gz"
         url = f"{base_url.rstrip('/')}/{archives[subset].resource}/{archive.name}"
         instead = f", or put the unpacked subset into {root}"

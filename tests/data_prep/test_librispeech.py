@@ -226,5 +226,7 @@ def test_an_archive_of_something_else_or_of_nothing_is_an_error(server: FileServ
 def test_what_the_server_lacks_and_what_has_no_sum_are_errors(server: FileServer, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"answers 404.*by hand"):
         download(tmp_path, ["dev-other"], server.url)
-    with pytest.raises(UserError, match="no LibriSpeech subset to download"):
-        download(tmp_path, ["train-clean-6"], server.url)
+    asked = len(server.paths)
+    with pytest.raises(UserError, match="train-clean-6: not there, and no LibriSpeech subset to download"):
+        download(tmp_path, ["dev-clean", "train-clean-6"], server.url)
+    assert len(server.paths) == asked
