@@ -27,6 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prune", type=float, default=0.0, metavar="X", help=prune)
     held_out = "print the perplexity of a text that the model is not made of; repeatable"
     parser.add_argument("--evaluate", action="append", default=[], metavar="TEXT", help=held_out)
+    decimals = "of the file's logarithms (default: 4); 2 make it a fifth smaller when compressed, and hardly worse"
+    parser.add_argument("--decimals", type=int, choices=range(1, 8), default=4, metavar="N", help=decimals)
     parser.add_argument("--tokens", type=Path, metavar="DIR", help="the recognizer's tokens, such as RUN/tokens")
     add_experiment_arguments(parser)
     parser.epilog = (
@@ -72,6 +74,6 @@ def run(arguments: argparse.Namespace) -> int:
     elif out is None or tokens is None:
         raise UserError("of these texts: give --out FILE.arpa and, for how words are written, --tokens RUN/tokens")
     known = [text for text in arguments.vocabulary if not text.isdecimal()]
-    for line in make_lm(texts, tokens, arguments.units, settings, out, known, arguments.evaluate):
+    for line in make_lm(texts, tokens, arguments.units, settings, out, known, arguments.evaluate, arguments.decimals):
         print(line, flush=True)
     return 0

@@ -18,12 +18,14 @@ NEVER = -99.0
 """Log-probability of what is only ever a context."""
 NO_WORDS = frozenset((*SPECIAL, *(word.upper() for word in SPECIAL)))
 """The special words, also as programs that write in capitals have them: nobody says them."""
+DECIMALS = 4
+"""Of logarithms, usually: they are then right to a ten-thousandth of the probability."""
 ROWS = 1 << 16
 """N-grams that are spelled at a time."""
 
 
-def _lines(model: NgramModel, order: int) -> Iterator[str]:
-    """The section of one order. Four decimals are a ten-thousandth of a probability; a backoff of 1 is not written."""
+def _lines(model: NgramModel, order: int, decimals: int) -> Iterator[str]:
+    """The section of one order. A backoff of 1 is not written: it is what a reader takes where there is none."""
     words = np.array(model.words, dtype=object)
     table = model.tables[order - 1]
     with np.errstate(divide="ignore"):
@@ -38,10 +40,11 @@ def _lines(model: NgramModel, order: int) -> Iterator[str]:
             row = below.context[row]
         spelled = map(" ".join, zip(*(words[column].tolist() for column in columns), strict=True))
         for log, ngram, backoff in zip(logs[part].tolist(), spelled, backoffs[part].tolist(), strict=True):
-            yield f"{log:.4f}\t{ngram}\t{backoff:.4f}\n" if backoff else f"{log:.4f}\t{ngram}\n"
+            end = f"\t{backoff:.{decimals}f}\n" if backoff else "\n"
+            yield f"{log:.{decimals}f}\t{ngram}{end}"
 
 
-def write_arpa(path: Path, model: NgramModel) -> None:
+def write_arpa(path: Path, model: NgramModel, decimals: int = DECIMALS) -> None:
     """Write a model aside and rename it, compressed where the name ends with .gz. Logarithms are to base 10."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.partial")
@@ -53,7 +56,7 @@ def write_arpa(path: Path, model: NgramModel) -> None:
             file.writelines(f"ngram {n}={len(table.word)}\n" for n, table in enumerate(model.tables, 1))
             for n in range(1, len(model.tables) + 1):
                 file.write(f"\n\\{n}-grams:\n")
-                file.writelines(_lines(model, n))
+                file.writelines(_lines(model, n, decimals))
             file.write("\n\\end\\\n")
     aside.replace(path)
 

@@ -75,10 +75,10 @@ def bound_vocabulary(
 def _group(keys: IntArray) -> tuple[IntArray, IntArray, IntArray, IdArray]:
     """The different keys in order, where one of each stands, how many there are, and the number of each key's own."""
     order = np.argsort(keys)
-    sorted_keys = keys[order]
-    first = np.flatnonzero(np.concatenate(([True], sorted_keys[1:] != sorted_keys[:-1]))[: len(keys)])
+    keys = keys[order]
+    first = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1]))[: len(keys)])
     count = np.diff(first, append=len(keys))
-    found, one = sorted_keys[first], order[first]
+    found, one = keys[first], order[first]
     number = np.empty(len(keys), dtype=np.int32)
     number[order] = np.repeat(np.arange(len(found), dtype=np.int32), count)
     return found, one, count, number

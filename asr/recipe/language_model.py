@@ -9,7 +9,7 @@ from pathlib import Path
 
 from asr.data.symbols import read_symbols
 from asr.data.tokens import load_tokenizer, read_normaliser
-from asr.decode.arpa import write_arpa
+from asr.decode.arpa import DECIMALS, write_arpa
 from asr.decode.corpus import read_sentences, tell_unspelled
 from asr.decode.language_model import NO_LEXICON, ORDERS, check_decoding, check_package, token_texts
 from asr.decode.ngram import NgramSettings, train_ngrams
@@ -72,6 +72,7 @@ def make_lm(
     out: Path,
     known: Sequence[str] = (),
     held_out: Sequence[str] = (),
+    decimals: int = DECIMALS,
 ) -> Iterator[str]:
     """Make an n-gram model of texts; what to tell the user comes line by line.
 
@@ -83,6 +84,7 @@ def make_lm(
         out: the ARPA file.
         known: texts whose words the model knows however rare they are, such as a list of words.
         held_out: texts to measure the model's perplexity on, each by itself.
+        decimals: of the logarithms in the file.
 
     Raises:
         UserError: a text cannot be read, or there is none.
@@ -100,7 +102,7 @@ def make_lm(
     to_measure = {name: list(read([name], Counter())) for name in held_out}
     named = frozenset(word for sentence in read(known, unspelled) for word in sentence)
     model = train_ngrams(read(names, unspelled), replace(settings, named_words=named))
-    write_arpa(out, model)
+    write_arpa(out, model, decimals)
     sizes = ", ".join(f"{len(table.word):,} {n}-grams" for n, table in enumerate(model.tables, 1))
     yield f"{out}: {sizes} of {units}, {out.stat().st_size / 1e6:.1f} MB; normaliser {normaliser}"
     if unspelled:

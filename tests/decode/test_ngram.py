@@ -254,6 +254,17 @@ def test_words_are_read_back_without_the_special_ones(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*"))
 
 
+def test_fewer_decimals_make_a_smaller_file_of_almost_the_same_model(tmp_path: Path) -> None:
+    model = train_ngrams(sentences(50), NgramSettings(3))
+    write_arpa(tmp_path / "4.arpa", model)
+    write_arpa(tmp_path / "2.arpa", model, decimals=2)
+    exact, rough = read_arpa(tmp_path / "4.arpa"), read_arpa(tmp_path / "2.arpa")
+    assert exact.keys() == rough.keys()
+    assert (tmp_path / "2.arpa").stat().st_size < 0.9 * (tmp_path / "4.arpa").stat().st_size
+    for gram, (one, _) in exact.items():
+        assert rough[gram][0] == pytest.approx(one, rel=0.012)
+
+
 def test_a_compressed_model_is_the_same_and_a_damaged_one_is_said(tmp_path: Path) -> None:
     model = train_ngrams(sentences(50), NgramSettings(3))
     packed = tmp_path / "lm.arpa.gz"
