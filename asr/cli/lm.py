@@ -53,6 +53,8 @@ def _settings(arguments: argparse.Namespace) -> NgramSettings:
     numbers = [int(text) for text in arguments.vocabulary if text.isdecimal()]
     if len(numbers) > 1:
         raise UserError(f"--vocabulary {numbers[1]}: there is one already, {numbers[0]}; only texts add to each other")
+    if 0 in numbers:
+        raise UserError("--vocabulary 0: must be at least 1, or a text whose words are known")
     if arguments.units == "tokens" and (arguments.vocabulary or (cutoffs and int(cutoffs[0]))):
         raise UserError("--units tokens: all tokens are known; leave --vocabulary out, and begin --cutoff with 0")
     # Where only texts say what is known, no word is frequent enough by itself.
@@ -67,6 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     texts, tokens, out = arguments.text, arguments.tokens, arguments.out
     if not texts:
+        if out is None and (settings.prune or settings.cutoffs or arguments.vocabulary):
+            raise UserError("stage 4's own model has all n-grams: give --out FILE, and name it with decode.lm")
         experiment = find_experiment(arguments)
         paths = find_paths(experiment)
         texts, tokens = [str(paths.manifests / "labeled.jsonl")], tokens or paths.tokens

@@ -93,15 +93,15 @@ def make_lm(
     normaliser = read_normaliser(tokens)
     unspelled: Counter[str] = Counter()
 
-    def read(texts: Sequence[str], unspelled: Counter[str]) -> Iterable[list[str]]:
+    def read(texts: Sequence[str]) -> Iterable[list[str]]:
         unknown = "" if units == "tokens" else UNKNOWN
         found = read_sentences(texts, tokenizer, find_normaliser(normaliser), unknown, unspelled)
         return token_texts(found, tokenizer, symbols) if units == "tokens" else map(str.split, found)
 
     # Read first: a name that is wrong is found before the long part.
-    to_measure = {name: list(read([name], Counter())) for name in held_out}
-    named = frozenset(word for sentence in read(known, unspelled) for word in sentence)
-    model = train_ngrams(read(names, unspelled), replace(settings, named_words=named))
+    to_measure = {name: list(read([name])) for name in held_out}
+    named = frozenset(word for sentence in read(known) for word in sentence)
+    model = train_ngrams(read(names), replace(settings, named_words=named))
     write_arpa(out, model, decimals)
     sizes = ", ".join(f"{len(table.word):,} {n}-grams" for n, table in enumerate(model.tables, 1))
     yield f"{out}: {sizes} of {units}, {out.stat().st_size / 1e6:.1f} MB; normaliser {normaliser}"

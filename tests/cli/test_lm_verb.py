@@ -65,6 +65,7 @@ def test_a_model_of_packed_text_is_bounded_pruned_and_measured(
         (["--prune", "-1"], "at least 0"),
         (["--prune", "9"], "no n-gram of two words or more is left"),
         (["--vocabulary", "5", "--vocabulary", "6"], "--vocabulary 6: there is one already, 5"),
+        (["--vocabulary", "0"], "--vocabulary 0: must be at least 1"),
         (["--vocabulary", "absent.txt"], "absent.txt: cannot read text"),
         (["--units", "tokens", "--vocabulary", "5"], "all tokens are known"),
         (["--units", "tokens", "--cutoff", "1"], "all tokens are known"),
@@ -89,3 +90,11 @@ def test_a_folder_without_transcripts_and_a_damaged_text_are_said(
     (tmp_path / "text.xz").write_bytes(packed[:70] + bytes(4) + packed[74:])
     assert main([*command, *out]) == 2
     assert "text.xz: cannot read text" in capsys.readouterr().err
+
+
+def test_the_recipes_own_model_is_not_replaced_by_a_pruned_one(
+    recipe: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for option in (["--prune", "1e-7"], ["--cutoff", "0,1"], ["--vocabulary", "9"]):
+        assert main(["lm", *recipe[1:], *option]) == 2
+        assert "give --out FILE, and name it with decode.lm" in capsys.readouterr().err
