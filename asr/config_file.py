@@ -276,6 +276,8 @@ def _check(config: Config, settings: _Settings) -> None:
         raise refuse("model.width", f"a multiple of twice model.heads = {heads}")
     if config.batch.frame_multiple % config.model.stride:
         raise refuse("batch.frame_multiple", f"a multiple of model.stride = {config.model.stride}")
+    if config.tokens.kind == "phones" and not config.tokens.lexicon:
+        raise refuse("tokens.lexicon", "a file or cmudict, for tokens.kind = phones")
     if config.optimizer.kind != "adamw" and config.optimizer.proxy_width is not None:
         raise refuse("optimizer.proxy_width", f"empty: its rule is AdamW's, not that of {config.optimizer.kind}")
     if config.decode.beam > MOST_BEAM:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from asr.data.phones import BETWEEN, PhoneTokenizer
 from asr.data.tokens import ALPHABET, CharTokenizer, load_tokenizer
 
 BOUNDARY = "▁"
@@ -18,7 +19,10 @@ def read_symbols(tokens: Path) -> list[str]:
     Raises:
         UserError: the folder has no token inventory.
     """
-    if isinstance(load_tokenizer(tokens), CharTokenizer):
+    tokenizer = load_tokenizer(tokens)
+    if isinstance(tokenizer, PhoneTokenizer):
+        return [BLANK_SYMBOL, *(BOUNDARY if token == BETWEEN else token for token in tokenizer.tokens)]
+    if isinstance(tokenizer, CharTokenizer):
         return [BLANK_SYMBOL, *ALPHABET.replace("|", BOUNDARY)]
     from sentencepiece import SentencePieceProcessor
 

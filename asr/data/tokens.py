@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from asr.config import TokenConfig
 from asr.data.manifest import read_manifest
+from asr.data.phones import build_phones, load_phones
 from asr.errors import UserError
 
 BLANK = 0
@@ -99,12 +100,17 @@ def build_tokens(config: TokenConfig, labeled_manifest: Path, out_dir: Path) -> 
     if not texts:
         raise UserError(f"{labeled_manifest}: no transcripts; tokens are made from labeled text")
     out_dir.mkdir(parents=True, exist_ok=True)
-    (out_dir / "tokens.json").write_text(json.dumps({"kind": config.kind}) + "\n", encoding="utf-8")
-    if config.kind != "char":
+    about: dict[str, Any] = {"kind": config.kind}
+    notes: list[str] = []
+    if config.kind == "phones":
+        about["boundary"] = config.boundary
+        notes = build_phones(config, texts, out_dir)
+    elif config.kind != "char":
         _train_pieces(config, [t.upper() for t in texts], out_dir)
+    (out_dir / "tokens.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
     tokenizer = load_tokenizer(out_dir)
     count = sum(len(tokenizer.encode(t)) for t in texts)
-    lines = [f"{config.kind}: {tokenizer.size} tokens with the blank, {count / len(texts):.1f} per utterance"]
+    lines = [f"{config.kind}: {tokenizer.size} tokens with the blank, {count / len(texts):.1f} per utterance", *notes]
     if isinstance(tokenizer, CharTokenizer):
         unknown = Counter(c for t in texts for c in tokenizer.unknown(t))
         if unknown:
@@ -116,7 +122,10 @@ def build_tokens(config: TokenConfig, labeled_manifest: Path, out_dir: Path) -> 
 def load_tokenizer(folder: Path) -> Tokenizer:
     """Raises UserError where `build_tokens` has not finished, or what it wrote cannot be read."""
     try:
-        kind = json.loads((folder / "tokens.json").read_text(encoding="utf-8"))["kind"]
+        about = json.loads((folder / "tokens.json").read_text(encoding="utf-8"))
+        kind = about["kind"]
+        if kind == "phones":
+            return load_phones(folder, bool(about["boundary"]))
         return CharTokenizer() if kind == "char" else PieceTokenizer(folder / "pieces.model")
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError, UserError) as error:
         raise UserError(f"{folder}: no token inventory ({' '.join(str(error).split())}); run stage 2") from None
