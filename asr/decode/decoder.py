@@ -89,7 +89,8 @@ class Decoder:
             heard: dict[str, tuple[Tensor, Tensor]] = {}
             for name, model in models.items():
                 with self._autocast():
-                    heard[name] = model(features, frames)
+                    log_probs, real, _ = model(features, frames)
+                    heard[name] = log_probs, real
             yield batch, heard
 
     def decode(

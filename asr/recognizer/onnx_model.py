@@ -45,8 +45,8 @@ def reference(trained: TrainedModel, waveforms: Tensor, lengths: Tensor) -> tupl
     tokens = len(read_symbols(trained.tokens))
     model = Encoder(trained.features.mels, tokens, trained.model, trained.features.shift_ms / 1000)
     model.load_state_dict(trained.weights)
-    heard: tuple[Tensor, Tensor] = model.eval()(*LogMel(trained.features)(waveforms, lengths))
-    return heard
+    heard = model.eval()(*LogMel(trained.features)(waveforms, lengths))
+    return heard.log_probs, heard.lengths
 
 
 def largest_difference(one: Tensor, two: Tensor, frames: Tensor) -> float:
