@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+NormaliserName = Literal["upper", "cased", "librispeech", "lowercase", "none", "whisper-english"]
+"""What is done to texts; `asr.text.normaliser` says what each is."""
+
 
 @dataclass(frozen=True)
 class CorpusConfig:
@@ -22,6 +25,8 @@ class CorpusConfig:
     """Subset folders whose audio alone is used. Transcripts found there only measure label quality."""
     dev: tuple[str, ...] = ("dev-clean", "dev-other")
     """Subset folders that are scored."""
+    normaliser: NormaliserName = "upper"
+    """What all texts go through on their way into manifests, and so into training, scores and language models."""
     labeled_speakers: tuple[str, ...] = ()
     """Keep the transcripts of these speakers only; empty: of all. The rest joins the unlabeled audio."""
     labeled_hours: float | None = None

@@ -14,6 +14,8 @@ from asr.config import CorpusConfig
 from asr.data.manifest import Utterance, write_manifest
 from asr.errors import UserError
 from asr.score.transcripts import write_transcripts
+from asr.text.normaliser import VERSION as TEXT_VERSION
+from asr.text.normaliser import find_normaliser
 from data_prep.audio_cache import VERSION, Ready, prepare_audio
 from data_prep.folder import Rejection, find_files, scan
 from data_prep.split import split_labeled
@@ -44,6 +46,12 @@ class _Subset:
         hours = sum(u.duration for u in self.utterances) / 3600
         speakers = len({u.speaker for u in self.utterances})
         return SubsetSummary(self.name, role, len(self.utterances), hours, speakers, tuple(self.rejections))
+
+    def written(self, normalise: Callable[[str], str]) -> _Subset:
+        """The utterances with texts as training and scoring read them."""
+        texts = (None if u.text is None else " ".join(normalise(u.text).split()) for u in self.utterances)
+        written = [dataclasses.replace(u, text=text) for u, text in zip(self.utterances, texts, strict=True)]
+        return _Subset(self.name, written, self.rejections)
 
     def apart_from(self, others: Iterable[Utterance]) -> _Subset:
         """The utterances whose audio the others do not use."""
@@ -81,9 +89,8 @@ def _read_subset(root: Path, name: str, cache: Path, progress: Progress | None) 
     for result in prepare_audio(folder, found.sources, cache, progress):
         if isinstance(result, Ready):
             source = result.source
-            text = None if source.text is None else " ".join(source.text.upper().split())
             path = str(result.path.absolute())
-            utterances.append(Utterance(source.id, path, result.duration, 0.0, source.speaker, text))
+            utterances.append(Utterance(source.id, path, result.duration, 0.0, source.speaker, source.text))
         else:
             rejections.append(result)
     return _Subset(folder.name, utterances, rejections)
@@ -143,8 +150,10 @@ def build_manifests(
 ) -> list[SubsetSummary]:
     """Write `labeled.jsonl`, `unlabeled.jsonl` and `dev/<subset>.jsonl` below `out_dir`.
 
-    Unlabeled rows never carry text; what is known of it goes to `references/unlabeled.trans.txt`, to measure
-    label quality with. Everything left out is listed in `rejected.jsonl`.
+    Texts are as `corpus.normaliser` leaves them. Those of dev subsets are kept as they were given too, in
+    `given/<subset>.trans.txt`, to be scored with another normaliser. Unlabeled rows never carry text; what is known of
+    it goes to `references/unlabeled.trans.txt`, to measure label quality with. Everything left out is listed in
+    `rejected.jsonl`.
 
     Args:
         corpus: which subsets play which part, and the low-resource split.
@@ -157,15 +166,18 @@ def build_manifests(
         UserError: a subset is missing, or nothing labeled is left.
     """
     fits = _length_check(corpus)
+    normalise = find_normaliser(corpus.normaliser)
 
     def training(names: Sequence[str]) -> list[_Subset]:
-        return [_read_subset(root, name, cache_dir, progress).without(fits) for name in dict.fromkeys(names)]
+        read = [_read_subset(root, name, cache_dir, progress).without(fits) for name in dict.fromkeys(names)]
+        return [subset.written(normalise) for subset in read]
 
     labeled = [subset.without(_needs_text) for subset in training(corpus.labeled)]
     # A subset may be named in both parts: what is transcribed counts once.
     transcribed = [utterance for subset in labeled for utterance in subset.utterances]
     unlabeled = [subset.apart_from(transcribed) for subset in training(corpus.unlabeled)]
-    dev = [_read_subset(root, name, cache_dir, progress).without(_needs_text) for name in corpus.dev]
+    given = [_read_subset(root, name, cache_dir, progress) for name in corpus.dev]
+    dev = [subset.written(normalise).without(_needs_text) for subset in given]
     told = _join(labeled)
     kept, hidden = split_labeled(told, corpus.labeled_speakers, corpus.labeled_hours, corpus.split_seed)
     summaries = [s.summarize("labeled") for s in labeled] + [s.summarize("unlabeled") for s in unlabeled]
@@ -187,8 +199,11 @@ def build_manifests(
     write_manifest(out_dir / "unlabeled.jsonl", (dataclasses.replace(u, text=None) for u in audio_only))
     references = {u.id: u.text for u in audio_only if u.text}
     write_transcripts(out_dir / "references" / "unlabeled.trans.txt", references)
-    for subset in dev:
+    for subset, before in zip(dev, given, strict=True):
         write_manifest(out_dir / "dev" / f"{subset.name}.jsonl", subset.utterances)
+        ids = {u.id for u in subset.utterances}
+        kept_text = {u.id: u.text for u in before.utterances if u.text is not None and u.id in ids}
+        write_transcripts(out_dir / "given" / f"{subset.name}.trans.txt", kept_text)
     return summaries
 
 
@@ -214,14 +229,16 @@ def format_summary(summaries: Sequence[SubsetSummary]) -> str:
 def fingerprint(corpus: CorpusConfig, root: Path) -> str:
     """A digest of the settings and of every file's path, size and time: equal while nothing changed.
 
-    It opens no file. A newer way of decoding also makes it differ.
+    It opens no file. A newer way of decoding or of cleaning text also makes it differ.
 
     Raises:
         UserError: a subset is missing.
     """
     settings = dataclasses.asdict(corpus)
     del settings["base_url"], settings["source"]
-    digest = hashlib.sha256(json.dumps([VERSION, settings, str(root.absolute())], sort_keys=True).encode())
+    digest = hashlib.sha256(
+        json.dumps([VERSION, TEXT_VERSION, settings, str(root.absolute())], sort_keys=True).encode()
+    )
     for name in dict.fromkeys((*corpus.labeled, *corpus.unlabeled, *corpus.dev)):
         files, _ = find_files(_folder(root, name))
         for file in files:

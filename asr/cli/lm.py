@@ -16,7 +16,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--order", type=int, metavar="N", help="longest n-gram, 2 to 6 (default: 3 words, 6 tokens)")
     parser.add_argument("--tokens", type=Path, metavar="DIR", help="the recognizer's tokens, such as RUN/tokens")
     add_experiment_arguments(parser)
-    parser.epilog = "A text has a sentence a line (.gz or not), or is a .trans.txt or a manifest (.jsonl)."
+    parser.epilog = (
+        "A text has a sentence a line (.gz or not), or is a .trans.txt or a manifest (.jsonl). It goes through the "
+        "normaliser that the recognizer's own texts went through."
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from asr.errors import UserError
 from asr.score.formats import FIELDS, FORMATS, HYPOTHESIS_TEXT, Fields
-from asr.score.normaliser import NORMALISERS
+from asr.text.normaliser import NORMALISERS
 
 if TYPE_CHECKING:
     from asr.score.files import Options, TextFile
@@ -24,14 +24,14 @@ NO_HYPOTHESIS = "a reference has no hypothesis: stop, score it as if nothing was
 
 def _epilog() -> str:
     parts = [
-        ("formats", FORMATS),
-        ("normalisers", NORMALISERS),
-        ("speakers", {"": "from the file, or the id up to its first '-' (trn: also '_')"}),
-        ("exit code", {"0": "scored", "1": "--fail-above is passed", "2": "something to put right"}),
+        ("formats", FORMATS.items()),
+        ("normalisers", NORMALISERS.items()),
+        ("speakers", [("", "from the file, or the id up to its first '-' (trn: also '_')")]),
+        ("exit code", [("0", "scored"), ("1", "--fail-above is passed"), ("2", "something to put right")]),
     ]
     lines: list[str] = []
     for title, entries in parts:
-        lines += ["", f"{title}:", *(f"  {name:<16} {text}".rstrip() for name, text in entries.items())]
+        lines += ["", f"{title}:", *(f"  {name:<16} {text}".rstrip() for name, text in entries)]
     return "\n".join(lines[1:])
 
 
@@ -75,7 +75,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_input_arguments(parser)
     group = parser.add_argument_group("scoring")
     group.add_argument(
-        "--normaliser", "--normalizer", choices=list(NORMALISERS), help="default: librispeech for its form, else none"
+        "--normaliser",
+        "--normalizer",
+        choices=list(NORMALISERS),
+        help="default: upper for LibriSpeech's form, else none",
     )
     group.add_argument(
         "--alignment",

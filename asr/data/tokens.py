@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from asr.config import TokenConfig
+from asr.config import NormaliserName, TokenConfig
 from asr.data.manifest import read_manifest
 from asr.data.phones import build_phones, load_phones
 from asr.errors import UserError
+from asr.text.normaliser import DEFAULT, NORMALISERS
 
 BLANK = 0
 ALPHABET = "|'ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -89,8 +90,12 @@ def _train_pieces(config: TokenConfig, texts: Sequence[str], out: Path) -> None:
         raise UserError(f"tokens.size = {config.size}: sentencepiece cannot learn it ({error})") from None
 
 
-def build_tokens(config: TokenConfig, labeled_manifest: Path, out_dir: Path) -> str:
+def build_tokens(
+    config: TokenConfig, labeled_manifest: Path, out_dir: Path, normaliser: NormaliserName = DEFAULT
+) -> str:
     """Make the token inventory from labeled text only, into `out_dir`; returns what to tell the user.
+
+    The normaliser that the text went through is kept with it, as other text for the recognizer goes through it too.
 
     Raises:
         UserError: there is no labeled text, or sentencepiece cannot learn so many pieces from it.
@@ -100,7 +105,7 @@ def build_tokens(config: TokenConfig, labeled_manifest: Path, out_dir: Path) -> 
     if not texts:
         raise UserError(f"{labeled_manifest}: no transcripts; tokens are made from labeled text")
     out_dir.mkdir(parents=True, exist_ok=True)
-    about: dict[str, Any] = {"kind": config.kind}
+    about: dict[str, Any] = {"kind": config.kind, "normaliser": normaliser}
     notes: list[str] = []
     if config.kind == "phones":
         about["boundary"] = config.boundary
@@ -129,3 +134,19 @@ def load_tokenizer(folder: Path) -> Tokenizer:
         return CharTokenizer() if kind == "char" else PieceTokenizer(folder / "pieces.model")
     except (OSError, ValueError, LookupError, TypeError, RuntimeError, UserError) as error:
         raise UserError(f"{folder}: no token inventory ({' '.join(str(error).split())}); run stage 2") from None
+
+
+def read_normaliser(folder: Path) -> NormaliserName:
+    """What the text that the tokens were made from went through; inventories of before this was kept: the usual one.
+
+    Raises:
+        UserError: there is no token inventory, or it names a normaliser that this program has not.
+    """
+    try:
+        named = json.loads((folder / "tokens.json").read_text(encoding="utf-8")).get("normaliser", DEFAULT)
+    except (OSError, ValueError, AttributeError) as error:
+        raise UserError(f"{folder}: no token inventory ({' '.join(str(error).split())}); run stage 2") from None
+    if named not in NORMALISERS:
+        raise UserError(f"{folder}: texts went through a normaliser {named!r}; known are {', '.join(NORMALISERS)}")
+    known: NormaliserName = named
+    return known

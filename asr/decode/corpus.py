@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import io
 import sys
-from collections.abc import Iterator, Sequence
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -13,8 +15,11 @@ from asr.data.manifest import read_manifest
 from asr.data.tokens import Tokenizer
 from asr.errors import UserError
 from asr.score.transcripts import read_transcripts
+from asr.text.normaliser import fold_accents
 
 STDIN = "-"
+SHOWN = 10
+"""Words without spelling that are named."""
 
 
 def _lines(name: str, stdin: TextIO) -> Iterator[str]:
@@ -33,17 +38,63 @@ def _lines(name: str, stdin: TextIO) -> Iterator[str]:
             raise UserError(f"{path}: cannot read text ({error})") from None
 
 
-def read_sentences(names: Sequence[str], tokenizer: Tokenizer, stdin: TextIO = sys.stdin) -> Iterator[str]:
-    """Sentences, written as the recognizer writes them: in its case, without what it has no token for.
+def _speller(tokenizer: Tokenizer) -> Callable[[str], str | None]:
+    """A word as the recognizer writes it, None where it has no token for something in it.
+
+    A recognizer that knows no accents writes é as E.
+    """
+    letters = "".join(tokenizer.decode([i]) for i in range(1, tokenizer.size))
+    shapes: list[Callable[[str], str]] = [str, fold_accents] if fold_accents(letters) == letters else [str]
+
+    def spell(word: str) -> str | None:
+        for shaped in (shape(word) for shape in shapes):
+            written = tokenizer.decode(tokenizer.encode(shaped))
+            # Tokenizers may write in another case or in compatible characters, but must lose none.
+            one, other = (unicodedata.normalize("NFKC", text).casefold() for text in (written, shaped))
+            if one == other:
+                return written
+        return None
+
+    return spell
+
+
+def read_sentences(
+    names: Sequence[str],
+    tokenizer: Tokenizer,
+    normalise: Callable[[str], str],
+    unknown: str,
+    unspelled: Counter[str],
+    stdin: TextIO = sys.stdin,
+) -> Iterator[str]:
+    """Sentences, written as the recognizer writes them.
 
     Args:
         names: plain text (a sentence a line, gzipped or not), `.trans.txt`, a manifest (`.jsonl`), or `-`.
         tokenizer: the recognizer's.
+        normalise: what the recognizer's own texts went through.
+        unknown: written for words that the recognizer has no tokens for.
+        unspelled: gets these words, and how often each was met.
         stdin: what `-` stands for.
 
     Raises:
         UserError: a file cannot be read.
     """
+    spell, known = _speller(tokenizer), dict[str, str | None]()
     for name in names:
         for line in _lines(name, stdin):
-            yield tokenizer.decode(tokenizer.encode(line))
+            words: list[str] = []
+            for word in normalise(line).split():
+                if word not in known:
+                    known[word] = spell(word)
+                written = known[word]
+                if written is None:
+                    unspelled[word] += 1
+                words.append(unknown if written is None else written)
+            yield " ".join(filter(None, words))
+
+
+def tell_unspelled(unspelled: Counter[str]) -> str:
+    """A sentence on the words that `read_sentences` could not write."""
+    shown = ", ".join(f"{word} × {count:,}" for word, count in unspelled.most_common(SHOWN))
+    more = f" and {len(unspelled) - SHOWN:,} others" if len(unspelled) > SHOWN else ""
+    return f"{unspelled.total():,} words hold what the recognizer has no token for, and are unknown ones: {shown}{more}"

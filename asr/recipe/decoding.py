@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from asr.config import DecodeConfig
 from asr.data.symbols import read_symbols
-from asr.data.tokens import load_tokenizer
+from asr.data.tokens import load_tokenizer, read_normaliser
 from asr.decode.arpa import write_arpa
-from asr.decode.corpus import read_sentences
+from asr.decode.corpus import read_sentences, tell_unspelled
 from asr.decode.language_model import NO_LEXICON, ORDERS, token_texts
-from asr.decode.ngram import train_ngrams
+from asr.decode.ngram import UNKNOWN, train_ngrams
 from asr.decode.search import NamedSearch, fuse, search_prefixes
 from asr.decode.tuning import choose_weights, find_tuned, fingerprint
 from asr.recipe.experiment import Experiment, Paths, digest
+from asr.text.normaliser import find_normaliser
 
 Tell = Callable[[str], None]
 
@@ -60,14 +62,17 @@ def make_lm(names: Sequence[str], tokens: Path, units: str, order: int, out: Pat
         UserError: a text cannot be read, or there is none.
     """
     tokenizer = load_tokenizer(tokens)
-    sentences = read_sentences(names, tokenizer)
+    normaliser, unspelled = read_normaliser(tokens), Counter[str]()
+    unknown = "" if units == "tokens" else UNKNOWN
+    sentences = read_sentences(names, tokenizer, find_normaliser(normaliser), unknown, unspelled)
     if units == "tokens":
         model = train_ngrams(token_texts(sentences, tokenizer, read_symbols(tokens)), order)
     else:
         model = train_ngrams((sentence.split() for sentence in sentences), order)
     write_arpa(out, model)
     sizes = ", ".join(f"{len(table.word):,} {n}-grams" for n, table in enumerate(model.tables, 1))
-    return f"{out}: {sizes} of {units}"
+    told = f"{out}: {sizes} of {units}; normaliser {normaliser}"
+    return f"{told}\n{tell_unspelled(unspelled)}" if unspelled else told
 
 
 def ensure_lm(experiment: Experiment, paths: Paths, tell: Tell) -> Path:

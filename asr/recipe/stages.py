@@ -73,7 +73,9 @@ def _build_manifests(experiment: Experiment, paths: Paths) -> None:
 def _build_tokens(experiment: Experiment, paths: Paths) -> None:
     from asr.data.tokens import build_tokens
 
-    say(build_tokens(experiment.config.tokens, paths.manifests / "labeled.jsonl", paths.tokens))
+    config = experiment.config
+    labeled = paths.manifests / "labeled.jsonl"
+    say(build_tokens(config.tokens, labeled, paths.tokens, config.corpus.normaliser))
 
 
 def _several_machines() -> bool:

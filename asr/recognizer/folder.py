@@ -1,6 +1,6 @@
 """An exported model: one folder that this program, plain PyTorch and (by option) ONNX Runtime can use.
 
-    recognizer.json        settings of features and model, and where the weights come from
+    recognizer.json        settings of features and model, the texts' normaliser, where the weights come from
     model.safetensors      weights
     features.safetensors   window and mel filters
     tokens.txt, tokens/    what each token writes; the token inventory as trained
@@ -25,6 +25,7 @@ from asr.config import FeatureConfig
 from asr.data.audio import SAMPLE_RATE
 from asr.data.features import LogMel
 from asr.data.symbols import read_symbols
+from asr.data.tokens import read_normaliser
 from asr.errors import UserError
 from asr.recognizer import standalone
 from asr.recognizer.onnx_model import write_onnx
@@ -48,6 +49,7 @@ def settings_of(trained: TrainedModel) -> dict[str, Any]:
         "features": dataclasses.asdict(trained.features),
         "model": dataclasses.asdict(trained.model),
         "utterance_seconds": trained.utterance_seconds,
+        "normaliser": read_normaliser(trained.tokens),
         "origin": trained.origin,
     }
 

@@ -29,6 +29,8 @@ def _header(run: RunRecord) -> Element:
         facts.append(("audio seen", write_hours(run.hours)))
     if run.pseudo_start is not None:
         facts.append(("pseudo-labels from", write_hours(run.pseudo_start)))
+    if "normaliser" in run.settings.get("corpus", {}):
+        facts.append(("normaliser of texts", str(run.settings["corpus"]["normaliser"])))
     chips = [element("div", element("dt", name), element("dd", value)) for name, value in facts]
     return element("header", element("h1", run.name), element("dl", *chips, class_="facts"), headline(run))
 

@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from asr.config import NormaliserName
 from asr.errors import UserError
 from asr.score.formats import FIELDS, Fields, TextLine, read_texts, shorten_id
 from asr.score.matching import STRICT, Policy, index_lines, match_lines
-from asr.score.normaliser import find_normaliser
 from asr.score.scoring import ScoredText, Scoring, System, Utterance, Weights, score_text
 from asr.score.trn import WordGraph, parse_reference
+from asr.text.normaliser import DEFAULT, find_normaliser
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class TextFile:
 class Options:
     """How to score."""
 
-    normaliser: str | None = None
-    """One of `NORMALISERS`; None: librispeech for references in its form, else none."""
+    normaliser: NormaliserName | None = None
+    """None: the usual one for references in LibriSpeech's form, else none."""
     weights: Weights = "levenshtein"
     policy: Policy = STRICT
     id_stem: bool = False
@@ -118,7 +119,7 @@ def score_files(reference: TextFile, hypotheses: Sequence[TextFile], options: Op
             utterances.append(Utterance(name, speaker, subset_finder(line) or line.subset or ""))
     if not utterances:
         raise UserError(f"{reference.path}: no utterance is left to score")
-    named = options.normaliser or ("librispeech" if form == "librispeech" else "none")
+    named: NormaliserName = options.normaliser or (DEFAULT if form == "librispeech" else "none")
     normalise = find_normaliser(named)
     said: list[str | WordGraph] = [
         parse_reference(references[u.id].text, references[u.id].place, normalise)

@@ -77,7 +77,8 @@ def _write_scores(folder: Path, scores: list[dict[str, Any]], step: int) -> str:
         for row in sorted(rows, key=lambda r: r["decoder"] != GREEDY.name)
         if row["subset"] == subset
     ]
-    table = format_scores(rows, ("subset", "decoder", "model"))
+    named = ", ".join(dict.fromkeys(row["normaliser"] for row in rows))
+    table = format_scores(rows, ("subset", "decoder", "model")) + f"\nnormaliser: {named}"
     for name, content in (("scores.json", json.dumps(rows, indent=1)), ("scores.txt", table)):
         aside = folder / f".{name}.partial"
         aside.write_text(content + "\n", encoding="utf-8")
@@ -114,6 +115,7 @@ def evaluate(
     reader = AudioReader(config.train.loader_threads, 0)
     searches = [GREEDY, *([search] if search else [])]
     folder = run_dir / "evaluation"
+    texts = {"normaliser": config.corpus.normaliser}
     scores: list[dict[str, Any]] = []
     try:
         for subset, manifest in read_dev(manifests, config).items():
@@ -130,7 +132,7 @@ def evaluate(
                     heard = in_order([found.texts[name][one.name]], len(manifest))
                     path = folder / one.folder / name / f"{subset}.hyp.trans.txt"
                     write_transcripts(path, dict(zip(ids, heard, strict=True)))
-                    row = {"model": name, "subset": subset, "decoder": one.name, "step": step}
+                    row = {"model": name, "subset": subset, "decoder": one.name, "step": step, **texts}
                     scores.append(row | score_texts(references(manifest), heard, speakers))
     finally:
         reader.close()

@@ -202,10 +202,10 @@ def test_subsets_may_be_named_by_absolute_path_and_a_missing_one_names_its_neigh
         build(dataclasses.replace(CORPUS, dev=(str(root.parent / "elsewere"),)), root)
 
 
-def test_transcripts_are_upper_case_with_single_blanks(root: Path) -> None:
+def test_transcripts_are_as_the_normaliser_leaves_them(root: Path) -> None:
     (root / "dev" / "3" / "1" / "3-1.trans.txt").write_text("3-1-0000  it\u2019s\t éa   b \n3-1-0001\n")
     out, table = build(CORPUS, root)
-    assert [u.text for u in read_manifest(out / "dev" / "dev.jsonl")] == ["IT\u2019S ÉA B"]
+    assert [u.text for u in read_manifest(out / "dev" / "dev.jsonl")] == ["IT'S ÉA B"]
     assert "left out, empty transcript: 1" in table
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from asr.decode.language_model import TO_INSTALL, check_package, open_language_m
 from asr.decode.ngram import train_ngrams
 from asr.decode.search import fuse, search_greedily, search_prefixes
 from asr.errors import UserError
+from asr.text.normaliser import find_normaliser
 
 TEXTS = ["THE CAT SAT", "THE CAT RAN", "A CAT SAT", "THE DOG RAN", "A DOG SAT", "THE CAT SAT", "THE BAT RAN"]
 
@@ -232,7 +234,8 @@ def test_texts_are_read_in_any_form_and_written_as_the_recognizer_writes(tokens:
     (tmp_path / "c.trans.txt").write_text("id-1 three\n")
     write_manifest(tmp_path / "d.jsonl", [Utterance("x", "x.wav", 1.0, text="FOUR")])
     names = [str(tmp_path / name) for name in ("a.txt", "b.txt.gz", "c.trans.txt", "d.jsonl")]
-    assert [*read_sentences(names, load_tokenizer(tokens))] == ["ONE TWO", "", "DON'T", "THREE", "FOUR"]
+    how = (load_tokenizer(tokens), find_normaliser("upper"), "", Counter[str]())
+    assert [*read_sentences(names, *how)] == ["ONE TWO", "", "DON'T", "THREE", "FOUR"]
     (tmp_path / "bad.gz").write_bytes(b"no gzip")
     with pytest.raises(UserError, match=r"bad\.gz: cannot read text"):
-        list(read_sentences([str(tmp_path / "bad.gz")], load_tokenizer(tokens)))
+        list(read_sentences([str(tmp_path / "bad.gz")], *how))

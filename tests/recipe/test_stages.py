@@ -31,10 +31,12 @@ def test_a_late_stage_completes_the_earlier_ones_and_says_so(
     assert "report: " in shown
     run = next((tmp_path / "exp" / "tiny" / "runs").iterdir())
     scores = json.loads((run / "evaluation" / "scores.json").read_text())
-    assert [(s["model"], s["subset"], s["utterances"]) for s in scores] == [
-        ("student", "dev", 5),
-        ("teacher", "dev", 5),
+    assert [(s["model"], s["subset"], s["utterances"], s["normaliser"]) for s in scores] == [
+        ("student", "dev", 5, "upper"),
+        ("teacher", "dev", 5, "upper"),
     ]
+    assert "\nnormaliser: upper\n" in shown
+    assert ">normaliser of texts</dt><dd>upper</dd>" in (run / "report.html").read_text()
     assert (run / "evaluation" / "teacher" / "dev.hyp.trans.txt").read_text().count("\n") == 5
     assert "<html" in (run / "report.html").read_text()[:300]
 

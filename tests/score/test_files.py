@@ -93,11 +93,11 @@ def test_ids_may_be_matched_by_file_name(tmp_path: Path) -> None:
     assert not score(tmp_path, REFERENCE, "/x/s-1.wav a b\n/y/s-2.wav c d\n", id_stem=True).warnings
 
 
-def test_librispeech_references_are_normalised_unless_told_otherwise(tmp_path: Path) -> None:
+def test_references_in_librispeechs_form_are_normalised_unless_told_otherwise(tmp_path: Path) -> None:
     reference = write(tmp_path / "r.trans.txt", "1-1 IT'S HERE\n")
     heard = [write(tmp_path / "h.txt", "1-1 It’s, here.\n")]
     scoring = score_files(reference, heard, Options())
-    assert (scoring.normaliser, scoring.systems[0].texts[0].words.errors) == ("librispeech", 0)
+    assert (scoring.normaliser, scoring.systems[0].texts[0].words.errors) == ("upper", 0)
     scoring = score_files(reference, heard, Options(normaliser="none"))
     assert (scoring.normaliser, scoring.systems[0].texts[0].words.errors) == ("none", 2)
 
