@@ -43,8 +43,8 @@ class CorpusConfig:
 @dataclass(frozen=True)
 class TokenConfig:
     kind: Literal["char", "bpe", "unigram", "phones"] = "char"
-    """char: 26 letters, apostrophe, word boundary; bpe and unigram: sentencepiece, on labeled text only; phones: words
-    as a lexicon says them."""
+    """char: characters of the labeled text, and a word boundary; bpe and unigram: sentencepiece, on labeled text only;
+    phones: words as a lexicon says them."""
     size: int = 512
     """Vocabulary size of bpe and unigram, blank not counted."""
     lexicon: str = ""

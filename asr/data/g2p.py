@@ -8,8 +8,9 @@ with interpolated Kneser-Ney discounts.
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,9 +21,13 @@ Floats = npt.NDArray[np.float64]
 
 ORDER = 6
 """Longest n-gram of pairs."""
-WIDTH = 12
+WIDTH = 24
 """Rows that the search keeps."""
-ROUNDS = 6
+TOGETHER = 500
+"""Words that are searched at a time."""
+THRESHOLD = 9.0
+"""Rows that are so many nats worse than the best are dropped."""
+ROUNDS = 3
 """Of EM: alignments hardly change any more."""
 NONE = -1
 
@@ -164,48 +169,78 @@ class LetterToSound:
         # Pair 0 stands beyond both ends of a word.
         rows = [np.pad(np.searchsorted(known, code) + 1, ((0, 0), (1, 1))) for code in codes]
         self._tables = _count(rows, len(known) + 1)
-        self._choices = [np.flatnonzero(known // span**2 == i) + 1 for i in range(len(self._letters))]
+        # Pairs lie letter by letter.
+        self._counts = np.bincount(known // span**2, minlength=len(self._letters))
+        self._firsts = self._counts.cumsum() - self._counts + 1
 
-    def _step(self, contexts: Ints, choices: Ints) -> tuple[Floats, Ints]:
-        """Log-probabilities of each choice after each context, `(contexts, choices)`, and the contexts after them.
+    def _score(self, contexts: Ints, pairs: Ints) -> tuple[Floats, Ints]:
+        """Log-probability of each pair in its context, `(pairs,)`, and the contexts after them, `(pairs, ORDER)`.
 
         Args:
-            contexts: numbers of the n-grams that each row ends with, by length from 0 on, or `NONE`.
-            choices: pairs.
+            contexts: by length from 0 on, numbers of the n-grams that stand before, or `NONE`; `(pairs, ORDER)`.
+            pairs: what comes next.
         """
-        shape = len(contexts), len(choices)
-        after = np.zeros((*shape, ORDER), dtype=np.int64)
-        probability = np.full(shape, 1.0 / (len(self._codes) + 1))
+        kinds = len(self._codes) + 1
+        after = np.full(contexts.shape, NONE)
+        after[:, 0] = 0
+        probability = np.full(len(pairs), 1.0 / kinds)
         for order, table in enumerate(self._tables, 1):
-            history = contexts[:, order - 1, None]
-            key = history * (len(self._codes) + 1) + choices
+            history = contexts[:, order - 1]
+            known = np.flatnonzero(history != NONE)
+            history = history[known]
+            key = history * kinds + pairs[known]
             place = np.minimum(np.searchsorted(table.keys, key), len(table.keys) - 1)
-            found = (table.keys[place] == key) & (history != NONE)
-            weight = np.where(found, table.weight[place], 0.0)
-            rest = np.where(history != NONE, table.rest[np.maximum(history, 0)], 1.0)
-            probability = weight + rest * probability
+            found = table.keys[place] == key
+            probability[known] = table.weight[place] * found + table.rest[history] * probability[known]
             if order < ORDER:
-                after[..., order] = np.where(found, place, NONE)
+                after[known[found], order] = place[found]
         return np.log(probability), after
 
-    def say(self, word: str) -> list[str]:
-        """The likeliest phones of a word; letters that no example has are passed over."""
-        spelled = [self._letters[c] for c in word if c in self._letters]
-        if not spelled:
-            return []
-        edge = np.zeros(1, dtype=np.int64)
-        nothing = np.full((1, ORDER), NONE)
-        nothing[0, 0] = 0
-        contexts = self._step(nothing, edge)[1][0]
-        scores, rows = np.zeros(1), np.zeros((1, 0), dtype=np.int64)
-        for letter in spelled:
-            choices = self._choices[letter]
-            gained, after = self._step(contexts, choices)
-            total = (scores[:, None] + gained).ravel()
-            best = np.argsort(-total, kind="stable")[:WIDTH]
-            scores, contexts = total[best], after.reshape(-1, ORDER)[best]
-            rows = np.concatenate((rows[best // len(choices)], choices[best % len(choices), None]), axis=1)
-        scores = scores + self._step(contexts, edge)[0][:, 0]
-        codes = self._codes[rows[np.argmax(scores)] - 1]
-        phones = np.stack((codes // self._span % self._span, codes % self._span), axis=1).ravel()
-        return [self._phones[p - 1] for p in phones if p]
+    def _search(self, spelled: Ints) -> list[list[str]]:
+        """Phones of words of one length, `(words, letters)`."""
+        # Hypotheses lie word by word, the best first.
+        word = np.arange(len(spelled))
+        contexts = np.full((len(spelled), ORDER), NONE)
+        contexts[:, 0] = 0
+        edge = np.zeros(len(spelled), dtype=np.int64)
+        contexts, scores = self._score(contexts, edge)[1], np.zeros(len(spelled))
+        trace: list[tuple[Ints, Ints]] = []
+        for letter in spelled.T:
+            counts = self._counts[letter[word]]
+            parent = np.repeat(np.arange(len(word)), counts)
+            within = np.arange(len(parent)) - np.repeat(counts.cumsum() - counts, counts)
+            pairs = self._firsts[letter[word]][parent] + within
+            gained, after = self._score(contexts[parent], pairs)
+            total = scores[parent] + gained
+            owner = word[parent]
+            order = np.lexsort((-total, owner))
+            first = np.searchsorted(owner, owner)
+            ranked = total[order]
+            kept = order[(np.arange(len(order)) - first < WIDTH) & (ranked > ranked[first] - THRESHOLD)]
+            trace.append((parent[kept], pairs[kept]))
+            word, contexts, scores = owner[kept], after[kept], total[kept]
+        scores = scores + self._score(contexts, np.zeros(len(word), dtype=np.int64))[0]
+        order = np.lexsort((-scores, word))
+        at = order[np.searchsorted(word, np.arange(len(spelled)))]
+        rows = np.zeros_like(spelled)
+        for column in range(spelled.shape[1] - 1, -1, -1):
+            parent, pairs = trace[column]
+            rows[:, column] = pairs[at]
+            at = parent[at]
+        codes = self._codes[rows - 1]
+        phones = np.stack((codes // self._span % self._span, codes % self._span), axis=2).reshape(len(spelled), -1)
+        return [[self._phones[p - 1] for p in row if p] for row in phones.tolist()]
+
+    def say(self, words: Iterable[str]) -> list[list[str]]:
+        """The likeliest phones of each word; letters that no example has are passed over."""
+        spelled = [[self._letters[c] for c in word if c in self._letters] for word in words]
+        said: list[list[str]] = [[] for _ in spelled]
+        order = sorted((len(letters), number) for number, letters in enumerate(spelled) if letters)
+        for _, same in itertools.groupby(order, key=lambda pair: pair[0]):
+            numbers = [number for _, number in same]
+            for start in range(0, len(numbers), TOGETHER):
+                chunk = numbers[start : start + TOGETHER]
+                found = self._search(np.array([spelled[number] for number in chunk]))
+                for number, phones in zip(chunk, found, strict=True):
+                    said[number] = phones
+        return said

@@ -7,7 +7,7 @@ import hashlib
 import re
 import sys
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from asr.data.g2p import LetterToSound
@@ -77,12 +77,23 @@ def _read_cmudict() -> Iterator[tuple[str, float, tuple[str, ...]]]:
         yield word, 1.0, tuple(phones)
 
 
+def has_stress(phones: Iterable[str]) -> bool:
+    """Whether some phones have digits, all of which are the stress of ARPAbet's vowels and not, say, tones."""
+    digits = [phone for phone in phones if phone[-1].isdigit()]
+    return bool(digits) and all(phone[:-1] in STRESSED and phone[-1] in "012" for phone in digits)
+
+
+def has_phones(path: Path) -> bool:
+    """Whether a file has more on its lines than words. Raises UserError where it cannot be read."""
+    return any(len(line.split()) > 1 for line in _read_lines(path))
+
+
 def _without_stress(words: Pronunciations) -> Pronunciations:
-    """ARPAbet without digits at its vowels; phones of any other set as they are, whose digits may be tones."""
-    digits = {phone for said in words.values() for phones in said for phone in phones if phone[-1].isdigit()}
-    if not all(phone[:-1] in STRESSED and phone[-1] in "012" for phone in digits):
+    """ARPAbet without digits at its vowels; phones of any other set as they are."""
+    phones = {phone for said in words.values() for one in said for phone in one}
+    if not has_stress(phones):
         return words
-    plain = {phone: phone[:-1] for phone in digits}
+    plain = {phone: phone[:-1] for phone in phones if phone[-1].isdigit()}
     return {
         word: list(dict.fromkeys(tuple(plain.get(phone, phone) for phone in phones) for phones in said))
         for word, said in words.items()
@@ -151,12 +162,24 @@ class Lexicon:
     def _find(self, part: str) -> list[tuple[str, ...]] | None:
         return next((self.words[form] for form in (part, part.strip("'"), _bare(part)) if form in self.words), None)
 
-    def _by_rule(self, part: str) -> list[tuple[str, ...]]:
-        if part not in self.generated:
-            if self._rules is None:
-                self._rules = LetterToSound([(word, phones) for word, said in self.words.items() for phones in said])
-            self.generated[part] = tuple(self._rules.say(part) or self._rules.say(_bare(part)))
-        return [self.generated[part]] if self.generated[part] else []
+    def prepare(self, words: Iterable[str]) -> None:
+        """Find by rule how those are said that need it: many at once take a fraction of the time."""
+        forms = {spell(word) for word in words}
+        parts = {part for form in forms if form not in self.words for part in _parts(form)}
+        missing = sorted(part for part in parts if part not in self.generated and self._find(part) is None)
+        if not missing:
+            return
+        if self._rules is None:
+            self._rules = LetterToSound([(word, phones) for word, said in self.words.items() for phones in said])
+        for part, phones, plain in zip(missing, *map(self._rules.say, (missing, map(_bare, missing))), strict=True):
+            self.generated[part] = tuple(phones or plain)
+
+    def _say_part(self, part: str) -> list[tuple[str, ...]]:
+        found = self._find(part)
+        if found is None:
+            self.prepare([part])
+            found = [self.generated[part]] if self.generated[part] else []
+        return found
 
     def lacks(self, word: str) -> bool:
         """Whether all of the word, or a part of it, is said by rule or not at all."""
@@ -169,5 +192,5 @@ class Lexicon:
         word = spell(word)
         if word in self.words:
             return self.words[word]
-        said = [ways for part in _parts(word) if (ways := self._find(part) or self._by_rule(part))]
+        said = [ways for part in _parts(word) if (ways := self._say_part(part))]
         return said[0] if len(said) == 1 else [tuple(phone for ways in said for phone in ways[0])] if said else []

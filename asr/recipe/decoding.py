@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr.config import DecodeConfig
-from asr.data.symbols import read_symbols
 from asr.data.tokens import load_tokenizer, read_normaliser
 from asr.decode.arpa import write_arpa
+from asr.decode.choice import NamedSearch, fuse, search_prefixes
 from asr.decode.corpus import read_sentences, tell_unspelled
 from asr.decode.language_model import NO_LEXICON, ORDERS, token_texts
 from asr.decode.ngram import UNKNOWN, train_ngrams
-from asr.decode.search import NamedSearch, fuse, search_prefixes
 from asr.decode.tuning import choose_weights, find_tuned, fingerprint
 from asr.recipe.experiment import Experiment, Paths, digest
 from asr.text.normaliser import find_normaliser
@@ -66,7 +65,7 @@ def make_lm(names: Sequence[str], tokens: Path, units: str, order: int, out: Pat
     unknown = "" if units == "tokens" else UNKNOWN
     sentences = read_sentences(names, tokenizer, find_normaliser(normaliser), unknown, unspelled)
     if units == "tokens":
-        model = train_ngrams(token_texts(sentences, tokenizer, read_symbols(tokens)), order)
+        model = train_ngrams(token_texts(sentences, tokenizer), order)
     else:
         model = train_ngrams((sentence.split() for sentence in sentences), order)
     write_arpa(out, model)
@@ -116,7 +115,7 @@ def choose_decoding(experiment: Experiment, paths: Paths) -> Decoding:
     return Decoding(decode, f"{decode.decoder}-{digest(matters)}", about, note)
 
 
-def open_search(decoding: Decoding, tokens: Path) -> NamedSearch | None:
+def open_search(decoding: Decoding, tokens: Path, tell: Tell) -> NamedSearch | None:
     """The search beside the greedy one. Raises UserError where it lacks a file or a package."""
     decode = decoding.settings
     if decode.decoder == "greedy":
@@ -125,5 +124,5 @@ def open_search(decoding: Decoding, tokens: Path) -> NamedSearch | None:
         return NamedSearch(decoding.about, decoding.folder, search_prefixes(decode, tokens))
     if decode.lm_weight is None or decode.word_score is None:
         raise ValueError("the weights have not been chosen")
-    search = fuse(decode, Path(decode.lm), tokens).weighted(decode.lm_weight, decode.word_score)
-    return NamedSearch(decoding.about, decoding.folder, search)
+    search = fuse(decode, Path(decode.lm), tokens, tell=tell).weighted(decode.lm_weight, decode.word_score)
+    return NamedSearch(decoding.about, decoding.folder, search, decode.lexicon != NO_LEXICON)

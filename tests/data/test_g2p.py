@@ -38,7 +38,7 @@ def test_the_rules_of_a_small_language_are_learnt() -> None:
     known = make_words(2000, 1)
     rules = LetterToSound([(word, say(word)) for word in known])
     unseen = [word for word in make_words(200, 2) if word not in known]
-    right = sum(rules.say(word) == say(word) for word in unseen)
+    right = sum(found == say(word) for word, found in zip(unseen, rules.say(unseen), strict=True))
     assert right / len(unseen) > 0.95
 
 
@@ -46,14 +46,13 @@ def test_the_same_words_teach_the_same_rules_in_any_order() -> None:
     examples = [(word, say(word)) for word in make_words(300, 1)]
     unseen = make_words(50, 2)
     once, again = LetterToSound(examples), LetterToSound(examples[::-1])
-    assert [once.say(word) for word in unseen] == [again.say(word) for word in unseen]
+    assert once.say(unseen) == again.say(unseen)
 
 
 def test_letters_that_no_example_has_are_passed_over() -> None:
     rules = LetterToSound([(word, say(word)) for word in make_words(300, 1)])
-    assert rules.say("ÖTÖN") == rules.say("TN")
-    assert rules.say("ÖÖ") == []
+    assert rules.say(["ÖTÖN", "ÖÖ", "A"]) == [*rules.say(["TN"]), [], ["AE"]]
 
 
 def test_words_whose_letters_say_too_much_are_no_example() -> None:
-    assert LetterToSound([("W", ["D", "AH", "B", "AH", "L"])]).say("W") == []
+    assert LetterToSound([("W", ["D", "AH", "B", "AH", "L"])]).say(["W"]) == [[]]

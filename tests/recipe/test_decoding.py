@@ -15,7 +15,8 @@ from asr.config import BatchConfig, DecodeConfig, ModelConfig
 from asr.config_file import dump_config, load_config
 from asr.data.audio import AudioReader
 from asr.data.tokens import load_tokenizer
-from asr.decode.search import search_greedily, search_prefixes
+from asr.decode.choice import search_prefixes
+from asr.decode.search import search_greedily
 from asr.errors import UserError
 from asr.model.encoder import Encoder
 from asr.recipe.experiment import Experiment
