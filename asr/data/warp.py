@@ -1,13 +1,15 @@
-"""Vocal tract length perturbation: Jaitly and Hinton, ICML workshop 2013.
+"""Features of speakers who are not there: other vocal tracts, other speeds.
 
-A shorter vocal tract moves all resonances up by one factor. Moving them at random makes few speakers sound
-like many, which is what pseudo-labels of other speakers' audio hang on.
+A shorter vocal tract moves all resonances up by one factor (Jaitly and Hinton, ICML workshop 2013). Moving them at
+random makes few speakers sound like many, which is what pseudo-labels of other speakers' audio hang on. Together with
+another speed it is what speed perturbation of waveforms does (Ko et al., Interspeech 2015), without reading audio anew.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 LOWEST, HIGHEST = 20.0, 8000.0
@@ -44,3 +46,25 @@ def warp_frequency(features: Tensor, largest: float, rng: np.random.Generator) -
     factors = torch.from_numpy(rng.uniform(1 - largest, 1 + largest, len(features))).float()
     matrix = warp_matrix(factors, features.shape[2]).to(features.device, non_blocking=True)
     return torch.bmm(features, matrix.transpose(1, 2))
+
+
+def stretch_time(features: Tensor, frames: Tensor, factor: float, multiple: int) -> tuple[Tensor, Tensor]:
+    """Features that last `factor` times as long, and their real frames, on the CPU.
+
+    Args:
+        features: `(batch, frames, mels)`, zero beyond each end.
+        frames: real frames of each utterance, `(batch,)`, on the CPU.
+        factor: of durations: 1.1 is slower speech.
+        multiple: frames of the batch are padded to one of these, so that few shapes occur.
+    """
+    longest = features.shape[1]
+    # So that every frame of the result lies between two that there were.
+    size = max(2, round(longest * factor))
+    stretched = F.interpolate(features.transpose(1, 2), size=size, mode="linear", align_corners=True).transpose(1, 2)
+    counts = (
+        torch.div(frames * (size - 1), longest - 1, rounding_mode="floor").clamp(max=size) if longest > 1 else frames
+    )
+    width = -(-size // multiple) * multiple
+    stretched = F.pad(stretched, (0, 0, 0, width - size))
+    real = torch.arange(width) < counts[:, None]
+    return stretched * real.to(features.device, non_blocking=True)[:, :, None], counts

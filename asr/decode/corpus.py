@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import sys
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -54,10 +53,8 @@ def _speller(tokenizer: Tokenizer) -> Callable[[str], str | None]:
 
     def spell(word: str) -> str | None:
         for shaped in (shape(word) for shape in shapes):
-            written = tokenizer.decode(tokenizer.encode(shaped))
-            # Tokenizers may write in another case or in compatible characters, but must lose none.
-            one, other = (unicodedata.normalize("NFKC", text).casefold() for text in (written, shaped))
-            if one == other:
+            written = tokenizer.write(shaped)
+            if written is not None:
                 return written
         return None
 

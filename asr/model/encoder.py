@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from asr.config import ModelConfig
-from asr.model.positions import cape_positions, rotary_angles, rotate, sinusoids
+from asr.model.block import Block, TimeAxis
+from asr.model.positions import cape_positions, rotary_angles, sinusoids
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,17 @@ class Regularizer:
     dropout: float
     layerdrop: float
     rng: np.random.Generator
+
+
+class Heard(NamedTuple):
+    """What the encoder makes of a batch."""
+
+    log_probs: Tensor
+    """Of tokens, in fp32, `(batch, encoder frames, tokens)`."""
+    lengths: Tensor
+    """Real encoder frames, `(batch,)`."""
+    intermediate: tuple[Tensor, ...] = ()
+    """Log-probabilities after the blocks of `model.intermediate`; in training only."""
 
 
 class Frontend(nn.Module):
@@ -43,54 +56,18 @@ class Frontend(nn.Module):
         return torch.div(feature_frames + self.stride - 1, self.stride, rounding_mode="floor")
 
 
-class Block(nn.Module):
-    """Self-attention and a feed-forward layer, normalised before (pre) or after (post) each."""
+def halve(x: Tensor, real: Tensor) -> Tensor:
+    """The mean of every two frames, `(batch, frames, width)` to `(batch, ceil(frames / 2), width)`.
 
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        width = config.width
-        self.heads = config.heads
-        self.pre_norm = config.norm == "pre"
-        self.norm_attention = nn.LayerNorm(width)
-        self.norm_feedforward = nn.LayerNorm(width)
-        self.qkv = nn.Linear(width, 3 * width)
-        self.out = nn.Linear(width, width)
-        self.inner = nn.Linear(width, config.feedforward)
-        self.outer = nn.Linear(config.feedforward, width)
+    Frames that are not real, False in `real` `(batch, frames)`, count for nothing.
+    """
+    batch, frames, width = x.shape
+    pairs = F.pad(x * real[:, :, None], (0, 0, 0, frames % 2)).view(batch, -1, 2, width)
+    return pairs.sum(2) / _pairs(real).sum(2).clamp(min=1)[:, :, None].to(x.dtype)
 
-    def _attend(self, x: Tensor, mask: Tensor, angles: Tensor | None) -> Tensor:
-        batch, frames, width = x.shape
-        qkv = self.qkv(x).view(batch, frames, 3, self.heads, width // self.heads)
-        pair, value = qkv[:, :, :2], qkv[:, :, 2].transpose(1, 2)
-        if angles is not None:
-            pair = rotate(pair, angles).to(value.dtype)
-        query, key = pair.permute(2, 0, 3, 1, 4)
-        if x.device.type == "cpu":
-            # The backward pass of bf16 attention takes three times that of fp32 on CPU.
-            with torch.autocast("cpu", enabled=False):
-                query, key, value = query.float(), key.float(), value.float()
-                heard = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        else:
-            heard = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        mixed: Tensor = self.out(heard.transpose(1, 2).reshape(batch, frames, width))
-        return mixed
 
-    def _feed(self, x: Tensor, dropout: float) -> Tensor:
-        fed: Tensor = self.outer(F.dropout(F.relu(self.inner(x)), dropout, dropout > 0))
-        return fed
-
-    def forward(self, x: Tensor, mask: Tensor, angles: Tensor | None, dropout: float, skipped: bool = False) -> Tensor:
-        """`x` is `(batch, frames, width)`; `mask` is True at keys that may be attended, `(batch, 1, 1, frames)`."""
-        if skipped:
-            # Its gradients are 0, not missing: data-parallel training waits for every parameter.
-            return x + 0.0 * torch.stack([p.sum() for p in self.parameters()]).sum().to(x.dtype)
-        for norm, feed in ((self.norm_attention, False), (self.norm_feedforward, True)):
-            entered = norm(x) if self.pre_norm else x
-            change = self._feed(entered, dropout) if feed else self._attend(entered, mask, angles)
-            x = x + F.dropout(change, dropout, dropout > 0)
-            if not self.pre_norm:
-                x = norm(x)
-        return x
+def _pairs(real: Tensor) -> Tensor:
+    return F.pad(real, (0, real.shape[1] % 2)).view(len(real), -1, 2)
 
 
 class Encoder(nn.Module):
@@ -104,21 +81,25 @@ class Encoder(nn.Module):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width) if config.norm == "pre" else nn.Identity()
         self.head = nn.Linear(config.width, tokens)
+        self.slow = config.slow_blocks
+        self.taps = config.intermediate
 
-    def _embed(self, x: Tensor, regularizer: Regularizer | None) -> tuple[Tensor, Tensor | None]:
-        batch, frames, width = x.shape
+    def _embed(self, x: Tensor, regularizer: Regularizer | None) -> Tensor:
         if self.rotary:
-            first = self.blocks[0]
-            heads = first.heads if isinstance(first, Block) else 1
-            return x, rotary_angles(frames, width // heads, x.device)
+            return x
+        batch, frames, width = x.shape
         rng = None if regularizer is None else regularizer.rng
         positions = cape_positions(batch, frames, self.frame_seconds, rng)
-        return x + sinusoids(positions.to(x.device, non_blocking=True), width).to(x.dtype), None
+        return x + sinusoids(positions.to(x.device, non_blocking=True), width).to(x.dtype)
 
-    def forward(
-        self, features: Tensor, frames: Tensor, regularizer: Regularizer | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Log-probabilities in fp32, `(batch, encoder frames, tokens)`, and real encoder frames `(batch,)`.
+    def _axis(self, real: Tensor, width: int) -> TimeAxis:
+        first = self.blocks[0]
+        heads = first.heads if isinstance(first, Block) else 1
+        angles = rotary_angles(real.shape[1], width // heads, real.device) if self.rotary else None
+        return TimeAxis(real, angles)
+
+    def forward(self, features: Tensor, frames: Tensor, regularizer: Regularizer | None = None) -> Heard:
+        """Log-probabilities of tokens, and real frames.
 
         Args:
             features: `(batch, frames, mels)`, zero beyond each utterance's end.
@@ -130,15 +111,25 @@ class Encoder(nn.Module):
         lengths = self.frontend.frames(frames)
         # An utterance without a frame still attends its first one: no row is masked throughout.
         real = torch.arange(x.shape[1], device=x.device) < lengths.clamp(min=1)[:, None]
-        mask = real[:, None, None, :]
-        x, angles = self._embed(x, regularizer)
+        x = self._embed(x, regularizer)
         x = F.dropout(x, dropout, dropout > 0)
         skipped = self._skipped(regularizer)
+        axis, tapped = self._axis(real, x.shape[2]), list[Tensor]()
         for index, block in enumerate(self.blocks):
-            x = block(x, mask, angles, dropout, index in skipped)
+            if index == self.slow.start < self.slow.stop:
+                fast, entered, x = x, axis, halve(x, real)
+                begun, axis = x, self._axis(_pairs(real).any(2), x.shape[2])
+            x = block(x, axis, dropout, index in skipped)
+            if index + 1 == self.slow.stop > self.slow.start:
+                # What the slow blocks have changed, twice: where they change nothing, nothing is lost.
+                x, axis = fast + (x - begun).repeat_interleave(2, 1)[:, : fast.shape[1]], entered
+            if regularizer is not None and index + 1 in self.taps:
+                tapped.append(self._log_probs(x))
+        return Heard(self._log_probs(x), lengths, tuple(tapped))
+
+    def _log_probs(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
-            x = self.norm(x.float())
-            return F.log_softmax(self.head(x), dim=-1), lengths
+            return F.log_softmax(self.head(self.norm(x.float())), dim=-1)
 
     def _skipped(self, regularizer: Regularizer | None) -> Sequence[int]:
         if regularizer is None or regularizer.layerdrop == 0:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr.config import DecodeConfig
+from asr.decode.choice import NamedSearch, fuse, search_prefixes
 from asr.decode.language_model import NO_LEXICON
-from asr.decode.search import NamedSearch, fuse, search_prefixes
 from asr.decode.tuning import choose_weights, find_tuned, fingerprint
 from asr.recipe.experiment import Experiment, Paths, digest
-from asr.recipe.language_model import is_the_users, lm_path
+from asr.recipe.language_model import Tell, is_the_users, lm_path
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def choose_decoding(experiment: Experiment, paths: Paths) -> Decoding:
     return Decoding(decode, f"{decode.decoder}-{digest(matters)}", about, note)
 
 
-def open_search(decoding: Decoding, tokens: Path) -> NamedSearch | None:
+def open_search(decoding: Decoding, tokens: Path, tell: Tell) -> NamedSearch | None:
     """The search beside the greedy one. Raises UserError where it lacks a file or a package."""
     decode = decoding.settings
     if decode.decoder == "greedy":
@@ -65,5 +65,5 @@ def open_search(decoding: Decoding, tokens: Path) -> NamedSearch | None:
         return NamedSearch(decoding.about, decoding.folder, search_prefixes(decode, tokens))
     if decode.lm_weight is None or decode.word_score is None:
         raise ValueError("the weights have not been chosen")
-    search = fuse(decode, Path(decode.lm), tokens).weighted(decode.lm_weight, decode.word_score)
-    return NamedSearch(decoding.about, decoding.folder, search)
+    search = fuse(decode, Path(decode.lm), tokens, tell=tell).weighted(decode.lm_weight, decode.word_score)
+    return NamedSearch(decoding.about, decoding.folder, search, decode.lexicon != NO_LEXICON)

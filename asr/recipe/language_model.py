@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from asr.data.symbols import read_symbols
 from asr.data.tokens import load_tokenizer, read_normaliser
 from asr.decode.arpa import DECIMALS, write_arpa
 from asr.decode.corpus import read_sentences, tell_unspelled
@@ -89,14 +88,13 @@ def make_lm(
     Raises:
         UserError: a text cannot be read, or there is none.
     """
-    tokenizer, symbols = load_tokenizer(tokens), read_symbols(tokens)
-    normaliser = read_normaliser(tokens)
+    tokenizer, normaliser = load_tokenizer(tokens), read_normaliser(tokens)
     unspelled: Counter[str] = Counter()
 
     def read(texts: Sequence[str]) -> Iterable[list[str]]:
         unknown = "" if units == "tokens" else UNKNOWN
         found = read_sentences(texts, tokenizer, find_normaliser(normaliser), unknown, unspelled)
-        return token_texts(found, tokenizer, symbols) if units == "tokens" else map(str.split, found)
+        return token_texts(found, tokenizer) if units == "tokens" else map(str.split, found)
 
     # Read first: a name that is wrong is found before the long part.
     to_measure = {name: list(read([name])) for name in held_out}

@@ -118,7 +118,7 @@ def _evaluate(experiment: Experiment, paths: Paths) -> None:
     decoding = choose_decoding(experiment, paths)
     if decoding.note:
         say(f"{decoding.about}: {decoding.note}")
-    search = open_search(decoding, paths.tokens)
+    search = open_search(decoding, paths.tokens, say)
     evaluate(experiment.config, paths.manifests, paths.tokens, paths.run, search, tell=say)
 
 

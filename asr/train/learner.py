@@ -17,7 +17,7 @@ from asr.data.batching import MicroBatch
 from asr.data.features import LogMel, pad_waveforms
 from asr.data.specaugment import specaugment
 from asr.data.tokens import Tokenizer
-from asr.data.warp import warp_frequency
+from asr.data.warp import stretch_time, warp_frequency
 from asr.decode.greedy import GreedyLabel, pack_best, unpack_best
 from asr.errors import UserError
 from asr.model.encoder import Encoder, Regularizer
@@ -27,7 +27,7 @@ from asr.scaling.plan import Plan
 from asr.train.clock import Clock, learning_rate_share, reached
 from asr.train.feeder import StepBatch, Work
 from asr.train.gain import COPIES_OF_METER, GainMeter, audio_seconds, group_work
-from asr.train.loss import ctc_loss
+from asr.train.loss import ctc_loss, needed_frames
 from asr.train.optimizer import MOMENTS, make_optimizer, set_steps, set_values
 from asr.train.ranks import Ranks
 from asr.train.sharding import joined, shard
@@ -126,8 +126,8 @@ class Learner:
     def label(self, features: Tensor, frames: Tensor) -> Tensor:
         """The teacher's greedy labels of clean features, packed, still on the device."""
         with self.autocast():
-            log_probs, lengths = self.teacher(features, frames)
-        return pack_best(log_probs, lengths)
+            heard = self.teacher(features, frames)
+        return pack_best(heard.log_probs, heard.lengths)
 
     def keep(self, label: GreedyLabel) -> bool:
         pseudo = self.config.pseudo
@@ -163,10 +163,32 @@ class Learner:
             host_frames = self.features.frames(lengths).clamp(max=work.batch.frames)
             if self.config.specaugment.frequency_warp:
                 features = warp_frequency(features, self.config.specaugment.frequency_warp, regularizer.rng)
+            if self.config.specaugment.time_stretch:
+                features, host_frames = self._stretch(features, host_frames, targets, regularizer.rng)
+                frames = host_frames.to(features.device, non_blocking=True)
             features = specaugment(features, host_frames, self.config.specaugment, regularizer.rng)
         with self.autocast():
-            log_probs, lengths = self.parallel(features, frames, regularizer)
-        return ctc_loss(log_probs, lengths, targets)
+            heard = self.parallel(features, frames, regularizer)
+        loss = ctc_loss(heard.log_probs, heard.lengths, targets)
+        share = self.config.model.intermediate_weight
+        if not heard.intermediate:
+            return loss
+        each = [ctc_loss(log_probs, heard.lengths, targets) for log_probs in heard.intermediate]
+        return (1 - share) * loss + share * torch.stack(each).mean()
+
+    def _stretch(
+        self, features: Tensor, frames: Tensor, targets: list[list[int]], rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Another speed for all of a micro-batch; none so fast that a target has too few frames."""
+        largest, stride = self.config.specaugment.time_stretch, self.config.model.stride
+        factor = rng.uniform(1 - largest, 1 + largest)
+        needed = [
+            stride * (needed_frames(ids) + 1) / count
+            for ids, count in zip(targets, frames.tolist(), strict=True)
+            if ids and count
+        ]
+        factor = max(factor, min(1.0, max(needed, default=0.0)))
+        return stretch_time(features, frames, factor, self.config.batch.frame_multiple)
 
     def step(self, batch: StepBatch, clock: Clock) -> StepResult:
         """One optimizer step on this rank's part of a global batch, and one move of the teacher.

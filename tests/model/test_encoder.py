@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from asr.config import ModelConfig
-from asr.model.encoder import Encoder, Regularizer, count_parameters
+from asr.model.encoder import Encoder, Regularizer, count_parameters, halve
 
 SMALL = {"layers": 2, "width": 32, "heads": 2, "feedforward": 64}
 
@@ -17,33 +17,37 @@ def _seed() -> None:
     torch.manual_seed(0)
 
 
+@pytest.mark.parametrize("half_rate", [0, 1])
+@pytest.mark.parametrize("convolution", [0, 5])
 @pytest.mark.parametrize("norm", ["pre", "post"])
 @pytest.mark.parametrize("positions", ["rotary", "cape"])
 def test_an_utterance_alone_and_in_a_padded_batch_has_the_same_log_probabilities(
-    norm: Literal["pre", "post"], positions: Literal["rotary", "cape"]
+    norm: Literal["pre", "post"], positions: Literal["rotary", "cape"], convolution: int, half_rate: int
 ) -> None:
-    model = Encoder(8, 5, ModelConfig(norm=norm, positions=positions, **SMALL)).eval()
-    features = torch.randn(1, 40, 8)
+    config = ModelConfig(norm=norm, positions=positions, convolution=convolution, half_rate=half_rate, **SMALL)
+    model = Encoder(8, 5, config).eval()
+    # 13 encoder frames: the last of them has no other to make a pair with.
+    features = torch.randn(1, 39, 8)
     padded = torch.zeros(2, 96, 8)
-    padded[0, :40], padded[1] = features[0], torch.randn(96, 8)
-    alone, length = model(features, torch.tensor([40]))
-    together, lengths = model(padded, torch.tensor([40, 96]))
+    padded[0, :39], padded[1] = features[0], torch.randn(96, 8)
+    alone, length, _ = model(features, torch.tensor([39]))
+    together, lengths, _ = model(padded, torch.tensor([39, 96]))
     count = int(length[0])
-    assert lengths.tolist() == [count, 32] == [14, 32]
+    assert lengths.tolist() == [count, 32] == [13, 32]
     torch.testing.assert_close(together[0, :count], alone[0, :count], rtol=1e-4, atol=1e-5)
 
 
 def test_log_probabilities_are_fp32_and_sum_to_one_under_bf16() -> None:
     model = Encoder(8, 5, ModelConfig(**SMALL))
     with torch.autocast("cpu", torch.bfloat16):
-        log_probs, _ = model(torch.randn(2, 48, 8), torch.tensor([48, 30]))
+        log_probs, *_ = model(torch.randn(2, 48, 8), torch.tensor([48, 30]))
     assert log_probs.dtype == torch.float32
     torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(2, 16))
 
 
 def test_an_utterance_without_frames_gives_finite_numbers_and_gradients() -> None:
     model = Encoder(8, 5, ModelConfig(**SMALL))
-    log_probs, lengths = model(torch.zeros(2, 48, 8), torch.tensor([0, 48]))
+    log_probs, lengths, _ = model(torch.zeros(2, 48, 8), torch.tensor([0, 48]))
     log_probs.sum().backward()
     assert lengths.tolist() == [0, 16]
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
@@ -52,7 +56,7 @@ def test_an_utterance_without_frames_gives_finite_numbers_and_gradients() -> Non
 def test_a_skipped_block_has_gradients_of_zero_and_changes_nothing() -> None:
     model = Encoder(8, 5, ModelConfig(**SMALL))
     features, frames = torch.randn(1, 48, 8), torch.tensor([48])
-    log_probs, _ = model(features, frames, Regularizer(0.0, 1.0, np.random.default_rng(0)))
+    log_probs, *_ = model(features, frames, Regularizer(0.0, 1.0, np.random.default_rng(0)))
     log_probs.sum().backward()
     for parameter in model.blocks.parameters():
         assert parameter.grad is not None
@@ -78,3 +82,29 @@ def test_the_paper_s_model_has_about_255_million_parameters() -> None:
     config = ModelConfig(layers=36, width=768, heads=4, feedforward=3072)
     with torch.device("meta"):
         assert 250e6 < count_parameters(Encoder(80, 29, config)) < 260e6
+
+
+def test_blocks_of_half_rate_that_change_nothing_lose_nothing() -> None:
+    model = Encoder(8, 5, ModelConfig(half_rate=1, **SMALL))
+    features, frames = torch.randn(1, 48, 8), torch.tensor([48])
+    skipped = Regularizer(0.0, 1.0, np.random.default_rng(0))
+    expected = torch.log_softmax(model.head(model.norm(model.frontend(features))), -1)
+    torch.testing.assert_close(model(features, frames, skipped).log_probs, expected)
+
+
+def test_half_a_rate_is_the_mean_of_two_real_frames() -> None:
+    x = torch.tensor([[[1.0], [3.0], [5.0], [7.0], [9.0]]])
+    real = torch.tensor([[True, True, True, False, False]])
+    assert halve(x, real).flatten().tolist() == [2.0, 5.0, 0.0]
+
+
+def test_intermediate_log_probabilities_are_those_of_the_same_head_and_come_in_training_only() -> None:
+    model = Encoder(8, 5, ModelConfig(intermediate=(1,), **SMALL))
+    features, frames = torch.randn(1, 48, 8), torch.tensor([48])
+    heard = model(features, frames, Regularizer(0.0, 0.0, np.random.default_rng(0)))
+    (early,) = heard.intermediate
+    assert early.shape == heard.log_probs.shape
+    model.blocks[1] = torch.nn.Identity()
+    model.blocks[1].forward = lambda x, *_: x  # type: ignore[method-assign]
+    torch.testing.assert_close(model(features, frames).log_probs, early)
+    assert not model(features, frames).intermediate

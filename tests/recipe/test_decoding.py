@@ -18,8 +18,9 @@ from asr.config_file import dump_config, load_config
 from asr.data.audio import AudioReader
 from asr.data.tokens import load_tokenizer
 from asr.decode.arpa import write_arpa
+from asr.decode.choice import search_prefixes
 from asr.decode.ngram import NgramSettings, train_ngrams
-from asr.decode.search import search_greedily, search_prefixes
+from asr.decode.search import search_greedily
 from asr.errors import UserError
 from asr.model.encoder import Encoder
 from asr.recipe.experiment import Experiment
