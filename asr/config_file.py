@@ -305,6 +305,8 @@ def _check(config: Config, settings: _Settings) -> None:
         raise refuse(
             "scaling.adascale", "false with pseudo.cache_hours or pseudo.denominator: kept, whose groups differ"
         )
+    if config.tokens.kind == "phones" and not config.tokens.lexicon:
+        raise refuse("tokens.lexicon", "a file or cmudict, for tokens.kind = phones")
     if config.optimizer.kind != "adamw" and config.optimizer.proxy_width is not None:
         raise refuse("optimizer.proxy_width", f"empty: its rule is AdamW's, not that of {config.optimizer.kind}")
     if config.decode.beam > MOST_BEAM:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import sys
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import TextIO
 
 from asr.data.manifest import read_manifest
 from asr.data.tokens import Tokenizer
+from asr.decode.compressed import DAMAGE, open_compressed
 from asr.errors import UserError
 from asr.score.transcripts import read_transcripts
 from asr.text.normaliser import fold_accents
@@ -26,15 +25,21 @@ def _lines(name: str, stdin: TextIO) -> Iterator[str]:
     path = Path(name)
     if name == STDIN:
         yield from stdin
+    elif path.is_dir():
+        transcripts = sorted(path.rglob("*.trans.txt"))
+        if not transcripts:
+            raise UserError(f"{path}: no .trans.txt file in or below this folder; name files of text instead")
+        for one in transcripts:
+            yield from read_transcripts(one).values()
     elif path.suffix == ".jsonl":
         yield from (u.text or "" for u in read_manifest(path))
     elif name.endswith(".trans.txt"):
         yield from read_transcripts(path).values()
     else:
         try:
-            with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            with open_compressed(path) as file:
                 yield from io.TextIOWrapper(file, encoding="utf-8")
-        except (OSError, UnicodeDecodeError, EOFError) as error:
+        except DAMAGE as error:
             raise UserError(f"{path}: cannot read text ({error})") from None
 
 
@@ -48,10 +53,8 @@ def _speller(tokenizer: Tokenizer) -> Callable[[str], str | None]:
 
     def spell(word: str) -> str | None:
         for shaped in (shape(word) for shape in shapes):
-            written = tokenizer.decode(tokenizer.encode(shaped))
-            # Tokenizers may write in another case or in compatible characters, but must lose none.
-            one, other = (unicodedata.normalize("NFKC", text).casefold() for text in (written, shaped))
-            if one == other:
+            written = tokenizer.write(shaped)
+            if written is not None:
                 return written
         return None
 
@@ -69,7 +72,8 @@ def read_sentences(
     """Sentences, written as the recognizer writes them.
 
     Args:
-        names: plain text (a sentence a line, gzipped or not), `.trans.txt`, a manifest (`.jsonl`), or `-`.
+        names: plain text (a sentence a line; also .gz, .xz), `.trans.txt` or a folder of them, a manifest (`.jsonl`),
+            or `-`.
         tokenizer: the recognizer's.
         normalise: what the recognizer's own texts went through.
         unknown: written for words that the recognizer has no tokens for.

@@ -20,6 +20,7 @@ from typing import Any
 
 from asr.config import Config
 from asr.config_file import to_dict
+from asr.data.lexicon import fingerprint_lexicon
 
 
 def digest(content: Any) -> str:
@@ -64,7 +65,10 @@ class Experiment:
         return self.home / "manifests" / digest(fingerprint)
 
     def tokens(self, manifests: Path) -> Path:
-        return self.home / "tokens" / digest([to_dict(self.config)["tokens"], manifests.name])
+        """A lexicon counts by its content."""
+        tokens = self.config.tokens
+        lexicon = [fingerprint_lexicon(tokens.lexicon)] if tokens.kind == "phones" else []
+        return self.home / "tokens" / digest([to_dict(self.config)["tokens"], manifests.name, *lexicon])
 
     def run(self, tokens: Path) -> Path:
         """All settings count but those of earlier stages, which `tokens` stands for, and those in the name."""

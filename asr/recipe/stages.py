@@ -119,7 +119,7 @@ def _evaluate(experiment: Experiment, paths: Paths) -> None:
     decoding = choose_decoding(experiment, paths)
     if decoding.note:
         say(f"{decoding.about}: {decoding.note}")
-    search = open_search(decoding, paths.tokens)
+    search = open_search(decoding, paths.tokens, say)
     evaluate(experiment.config, paths.manifests, paths.tokens, paths.run, search, tell=say)
 
 
@@ -180,10 +180,9 @@ def run_stages(experiment: Experiment, first: int, last: int, processes: int = 1
         StageFailed: a training process failed.
     """
     if last >= 4 and experiment.config.decode.decoder == "lm":
-        from asr.decode.language_model import check_decoding
+        from asr.recipe.language_model import check_lm
 
-        # Not only after hours of training.
-        check_decoding(experiment.config.decode)
+        check_lm(experiment, say)
     say(f"stage 0 {NAMES[0]}: {experiment.root}")
     _prepare_data(experiment)
     if last == 0:
@@ -199,7 +198,7 @@ def run_stages(experiment: Experiment, first: int, last: int, processes: int = 1
     fresh = False
     for stage in range(1, last + 1):
         if stage == 4 and experiment.config.decode.decoder == "lm":
-            from asr.recipe.decoding import ensure_lm
+            from asr.recipe.language_model import ensure_lm
 
             ensure_lm(experiment, paths, say)
         done = marker(stage, experiment, paths)

@@ -16,8 +16,8 @@ from asr.data.audio_bar import audio_bar
 from asr.data.features import LogMel
 from asr.data.manifest import Manifest
 from asr.data.tokens import Tokenizer, load_tokenizer
+from asr.decode.choice import GREEDY, NamedSearch
 from asr.decode.decoder import Decoded, Decoder, in_order, references
-from asr.decode.search import NamedSearch, search_greedily
 from asr.errors import UserError
 from asr.model.encoder import Encoder
 from asr.score.interval import FEW_GROUPS, TOO_NARROW
@@ -27,7 +27,6 @@ from asr.train.checkpoint import load_newest
 from asr.train.corpus import read_dev
 
 MODELS = ("student", "teacher")
-GREEDY = NamedSearch("greedy", "", search_greedily)
 
 
 def load_models(config: Config, tokenizer: Tokenizer, run_dir: Path) -> tuple[dict[str, Encoder], int]:

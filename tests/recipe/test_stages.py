@@ -1,16 +1,22 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import io
 import json
 import shutil
+import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import soundfile
+import yaml
+from file_server import FileServer
 
 from asr.cli.main import main
 from asr.recipe.experiment import Experiment
+from data_prep.librispeech import ARCHIVES, Archive
 
 if TYPE_CHECKING:
     from tiny_corpus import TinyCorpus
@@ -100,6 +106,29 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert message in shown.err
     assert shown.err.startswith("kappa-asr: error: ")
     assert shown.err.count("\n") == 1
+
+
+def test_mini_librispeech_is_downloaded_where_it_is_absent(
+    tmp_path: Path, server: FileServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for subset in ("train-clean-5", "dev-clean-2"):
+        content = io.BytesIO()
+        with tarfile.open(fileobj=content, mode="w:gz") as tar:
+            tar.addfile(tarfile.TarInfo(f"LibriSpeech/{subset}/1/2/1-2.trans.txt"))
+        server.files[f"31/{subset}.tar.gz"] = content.getvalue()
+        monkeypatch.setitem(ARCHIVES, subset, Archive(31, hashlib.md5(content.getvalue()).hexdigest()))
+    corpus = {"source": "librispeech", "labeled": ["train-clean-5"], "unlabeled": ["more"], "dev": ["dev-clean-2"]}
+    (tmp_path / "mini-librispeech.yaml").write_text(yaml.safe_dump({"corpus": corpus | {"base_url": server.url}}))
+    root = tmp_path / "data" / "LibriSpeech"
+    command = ["recipe", "--corpus", str(tmp_path / "mini-librispeech.yaml"), "--data-dir", str(tmp_path / "data")]
+    assert main([*command, "--stop-stage", "0"]) == 2
+    assert "more: not there, and no LibriSpeech subset to download" in capsys.readouterr().err
+    assert server.paths == []
+    (root / "more").mkdir(parents=True)
+    for _ in range(2):
+        assert main([*command, "--stop-stage", "0"]) == 0
+    assert server.paths == ["31/train-clean-5.tar.gz", "31/dev-clean-2.tar.gz"]
+    assert sorted(path.name for path in root.iterdir()) == ["dev-clean-2", "more", "train-clean-5"]
 
 
 def test_an_unknown_corpus_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from asr.config import CorpusConfig, NormaliserName, TokenConfig
 from asr.data.manifest import read_manifest
 from asr.data.tokens import build_tokens, load_tokenizer, read_normaliser
 from asr.decode.corpus import read_sentences
-from asr.decode.ngram import UNKNOWN
+from asr.decode.ngram_counts import UNKNOWN
 from asr.errors import UserError
 from asr.score.files import Options, TextFile, score_files
 from asr.score.table import score_texts
