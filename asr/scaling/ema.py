@@ -17,17 +17,24 @@ from asr.scaling.recipe import Buffers, Recipe, Unit
 from asr.scaling.rules import corrected_rate
 
 
-def bare(model: nn.Module) -> nn.Module:
-    """The model without DistributedDataParallel or torch.compile around it."""
-    while True:
+def named_tensors(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Parameters and buffers by the names that they have without DistributedDataParallel or torch.compile."""
+    wrapped: list[str] = []
+    for name, module in model.named_modules():
         # The class of compiled models is slow to import.
-        compiled = getattr(model, "_orig_mod", None)
-        if isinstance(model, nn.parallel.DistributedDataParallel):
-            model = model.module
-        elif isinstance(compiled, nn.Module):
-            model = compiled
-        else:
-            return model
+        inner = "module" if isinstance(module, nn.parallel.DistributedDataParallel) else "_orig_mod"
+        if inner in module._modules:
+            wrapped.append(f"{name}.{inner}." if name else f"{inner}.")
+
+    def bare(name: str) -> str:
+        # The innermost first: what is outside it keeps its length.
+        for prefix in reversed(wrapped):
+            if name.startswith(prefix):
+                name = prefix[: prefix[:-1].rfind(".") + 1] + name[len(prefix) :]
+        return name
+
+    parameters: dict[str, Tensor] = {bare(name): tensor for name, tensor in model.named_parameters()}
+    return parameters, {bare(name): tensor for name, tensor in model.named_buffers()}
 
 
 def _mean_over_ranks(tensors: dict[str, Tensor], ranks: int) -> dict[str, Tensor]:
@@ -105,7 +112,7 @@ class ScaledEMA:
                 '"global" if each will count all of it'
             )
         self._sum = self._ranks > 1 and amounts == "local"
-        self._model = bare(model)
+        self._model = model
         self.averages: dict[str, Tensor] = {name: _shadow(tensor) for name, tensor in self._tensors().items()}
         """By name; parameters, then buffers. `torch.func.functional_call(model, ema.averages, inputs)` uses them."""
         self.counted = 0.0
@@ -117,7 +124,8 @@ class ScaledEMA:
         self._swapped = False
 
     def _tensors(self) -> dict[str, Tensor]:
-        return dict(self._model.named_parameters()) | dict(self._model.named_buffers())
+        parameters, buffers = named_tensors(self._model)
+        return parameters | buffers
 
     def count(self, *, seconds: float | None = None, samples: float | None = None) -> None:
         """Add data to the step that is being made, once per micro-batch.
@@ -146,12 +154,12 @@ class ScaledEMA:
         amount = self._over_ranks(self.counted)
         if amount == 0:
             raise UserError("update without any data counted: give seconds= or samples=, or call count() before")
-        tensors = self._tensors()
-        self._check(tensors)
+        parameters, buffers = named_tensors(self._model)
+        self._check(parameters | buffers)
         rate = self.recipe.rate(amount)
         if self.recipe.correct_start:
             rate, self.weight = corrected_rate(rate, self.weight)
-        self._move(tensors, rate)
+        self._move(parameters, buffers, rate)
         self.counted, self.seen = 0.0, self.seen + amount
 
     def _over_ranks(self, amount: float) -> float:
@@ -178,11 +186,10 @@ class ScaledEMA:
             "after all that"
         )
 
-    def _move(self, tensors: dict[str, Tensor], rate: float) -> None:
-        buffers = dict(self._model.named_buffers())
+    def _move(self, parameters: dict[str, Tensor], buffers: dict[str, Tensor], rate: float) -> None:
         # Each rank's statistics are of its own data, and averages must be the same on all.
         running = {name: buffer for name, buffer in buffers.items() if buffer.is_floating_point()}
-        tensors |= _mean_over_ranks(running, self._ranks)
+        tensors = parameters | buffers | _mean_over_ranks(running, self._ranks)
         copied = {name for name, own in self.averages.items() if not own.is_floating_point()}
         if self.recipe.buffers == "copy":
             copied |= buffers.keys()
@@ -194,8 +201,8 @@ class ScaledEMA:
     @torch.no_grad()
     def copy_to(self, model: nn.Module) -> None:
         """Give the average's weights and buffers to a model of the same names and shapes, in its own precision."""
-        model = bare(model)
-        for name, tensor in (dict(model.named_parameters()) | dict(model.named_buffers())).items():
+        parameters, buffers = named_tensors(model)
+        for name, tensor in (parameters | buffers).items():
             tensor.copy_(self.averages[name])
 
     @contextmanager
