@@ -129,7 +129,8 @@ class BatchConfig:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    kind: Literal["adam", "adamw", "rmsprop", "sgd"] = "adamw"
+    kind: Literal["adam", "adamw", "rmsprop", "sgd", "muon"] = "adamw"
+    """muon: Muon for the encoder's matrices, AdamW for all else: kernels of convolutions, head, vectors."""
     lr: float = 1e-3
     beta1: float = 0.9
     """Adam and AdamW only."""
@@ -137,18 +138,22 @@ class OptimizerConfig:
     """Smoothing of squared gradients; RMSprop's too, where it is called α."""
     eps: float = 1e-8
     momentum: float = 0.9
-    """SGD only; κ leaves it unchanged."""
+    """SGD: κ leaves it unchanged. Muon: momentum^κ; 0.95 is usual."""
     weight_decay: float = 0.0
-    """AdamW: decoupled; others: L2. Never applied to vectors (biases, norm gains)."""
-    max_grad_norm: float | None = 1.0
-    """Gradients are clipped to this norm; empty: not clipped. κ does not change it."""
-    beta_rule: Literal["linear", "power"] = "power"
-    """β → 1 − κ(1 − β), or β^κ, which exists for every κ."""
-    decay_rule: Literal["small-lr", "exact"] = "small-lr"
-    """λ → √κ·λ, or what shrinks a weight exactly as κ base steps do. AdamW only; L2 decay stays."""
+    """AdamW and Muon: decoupled; others: L2. Never applied to vectors (biases, norm gains)."""
+    clip: Literal["fixed", "running", "none"] = "fixed"
+    """fixed: gradients are clipped to `max_grad_norm`, which is no part of any batch-size rule and breaks SGD's where
+    it clips every step; running: to `clip_ratio` times the mean norm of late, which follows the batch size."""
+    max_grad_norm: float = 1.0
+    clip_ratio: float = 2.0
+    beta_rule: Literal["linear", "power", "keep"] = "power"
+    """β → 1 − κ(1 − β), or β^κ, which exists for every κ, or β."""
+    decay_rule: Literal["keep", "small-lr", "exact"] = "keep"
+    """λ → λ, or √κ·λ, with which weights shrink as much over the same audio, or what shrinks them exactly as κ base
+    steps do. AdamW only, where the learning rate follows √κ; L2 decay stays, and so does that of Muon's matrices."""
     proxy_width: int | None = None
-    """Width of the model that lr and weight decay were tuned on: for matrices lr goes with 1/width and weight decay
-    with √width. AdamW only; empty: they were tuned on this one."""
+    """Width of the model that lr and weight decay were tuned on: for matrices whose fan-in grows with the width lr goes
+    with 1/width and weight decay with √width. AdamW only; empty: they were tuned on this one."""
 
 
 @dataclass(frozen=True)

@@ -74,9 +74,7 @@ def test_a_mistake_is_named_with_its_line(text: str, message: str, tmp_path: Pat
 def test_overrides_win_and_their_mistakes_are_named(tmp_path: Path) -> None:
     config = load(tmp_path, "seed: 1", ("seed=7", "optimizer.lr=1e-3", "pseudo.min_mean_log_prob=-0.5"))
     assert (config.seed, config.optimizer.lr, config.pseudo.min_mean_log_prob) == (7, 0.001, -0.5)
-    assert (
-        load(tmp_path, "optimizer:\n  max_grad_norm: 2", ("optimizer.max_grad_norm=",)).optimizer.max_grad_norm is None
-    )
+    assert load(tmp_path, "corpus:\n  labeled_hours: 2", ("corpus.labeled_hours=",)).corpus.labeled_hours is None
     for wrong, message in (
         ("seed", "expected key=value"),
         ("schedule.total_hour=2", "did you mean 'schedule.total_hours'"),

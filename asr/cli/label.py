@@ -55,7 +55,7 @@ def _open(arguments: argparse.Namespace) -> Labeling:
 
     from asr.config import BatchConfig, Config
     from asr.data.features import LogMel
-    from asr.data.tokens import load_tokenizer
+    from asr.data.tokens import load_tokenizer, read_normaliser
     from asr.decode.decoder import Decoder
     from asr.model.encoder import Encoder
     from asr.model.precision import autocast, autocast_type
@@ -77,10 +77,10 @@ def _open(arguments: argparse.Namespace) -> Labeling:
     config = Config(features=trained.features, model=trained.model, batch=batch)
     kind = autocast_type("auto", device)
     decoder = Decoder(config, tokenizer, LogMel(trained.features).to(device), device, lambda: autocast(kind, device))
-    maker = f"model {_model_digest(dict(trained.weights))}, {decode.decoder}"
+    maker = f"model {_model_digest(dict(trained.weights))}, {read_normaliser(trained.tokens)}, {decode.decoder}"
     if decode.decoder != "greedy":
         maker += f" {decode.beam} {Path(decode.lm).name} {decode.lm_weight} {decode.word_score}"
-    return Labeling(model, decoder, tokenizer, maker, search)
+    return Labeling(model, decoder, tokenizer, maker, search, words=decode.decoder == "lm")
 
 
 def _status(folder: Path) -> int:
@@ -124,7 +124,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(f"--shard {arguments.shard} and --shards {arguments.shards} name two numbers of shards")
     manifest = read_manifest(arguments.manifest)
     labeling = _open(arguments)
-    shards = open_task(arguments.out, task_of(manifest, labeling.maker, chosen[1] if chosen else arguments.shards))
+    shards = open_task(arguments.out, task_of(manifest, labeling, chosen[1] if chosen else arguments.shards))
     if chosen and chosen[1] != len(shards):
         raise UserError(f"--shard {arguments.shard}: {len(manifest)} utterances make {len(shards)} shards at most")
     failures: list[str] = []

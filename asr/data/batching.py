@@ -40,15 +40,19 @@ class Grid:
         cells = np.ceil(seconds / (self.frame_seconds * self.multiple) - 1e-9)
         return np.maximum(cells, 1).astype(np.int64) * self.multiple
 
-    def utterances(self, frames: int, owed: float = 0.0) -> int:
+    def utterances(self, frames: int, seconds: float | None = None, owed: float = 0.0) -> int:
         """Utterances in a micro-batch of `frames` frames: as near to `micro_seconds` as the cap allows.
 
-        `owed` is what the micro-batches before have held too little, in seconds: where it comes to an utterance, one is
-        added, and where they have held too much, one is left out.
+        Args:
+            frames: with padding, which counts for the cap.
+            seconds: mean length without padding, which is what counts otherwise; None: there is none.
+            owed: what the micro-batches before have held too little, in seconds. Where it comes to an utterance, one is
+                added, and where they have held too much, one is left out.
         """
-        seconds = frames * self.frame_seconds
+        padded = frames * self.frame_seconds
+        seconds = padded if seconds is None else seconds
         near = round(self.micro_seconds / seconds) + max(-1, min(1, int(owed / seconds)))
-        return max(1, min(near, int(self.max_seconds / seconds + 1e-9)))
+        return max(1, min(near, int(self.max_seconds / padded + 1e-9)))
 
 
 @dataclass(frozen=True)
@@ -91,9 +95,10 @@ def plan_epoch(seconds: FloatArray, grid: Grid, jitter: float, seed: int, epoch:
     start, owed = 0, 0.0
     while start < len(order):
         # Noise lets a longer utterance follow a shorter one: take the length of the longest in reach.
-        reach = grid.utterances(int(frames[start]), owed)
+        reach = grid.utterances(int(frames[start]))
         longest = int(frames[start : start + reach].max())
-        stop = start + grid.utterances(longest, owed)
+        mean = float(seconds[order[start : start + reach]].mean())
+        stop = start + grid.utterances(longest, mean, owed)
         batches.append(MicroBatch(order[start:stop], longest))
         # Whole utterances never make the nominal size: what is missing or too much is made up for later, so that the
         # mean is the nominal size, at every κ.
@@ -157,8 +162,9 @@ def _pieces(
         place = rank if not to_and_fro or (turn % 2 == 0) == forwards else world_size - 1 - rank
         found.append((order[turn * world_size + place], 0, 1))
     parts = world_size // math.gcd(rest, world_size) if rest else 1
-    for piece in range(rank, rest * parts, world_size):
-        found.append((order[rounds * world_size + piece // parts], piece % parts, parts))
+    for turn, piece in enumerate(range(rank, rest * parts, world_size)):
+        # The first parts hold one utterance more where their number does not come out even: not always the same rank's.
+        found.append((order[rounds * world_size + piece // parts], (piece + turn) % parts, parts))
     return found
 
 

@@ -84,13 +84,12 @@ class Encoder(nn.Module):
         self.slow = config.slow_blocks
         self.taps = config.intermediate
 
-    def _embed(self, x: Tensor, regularizer: Regularizer | None) -> Tensor:
+    def _embed(self, x: Tensor, lengths: Tensor, regularizer: Regularizer | None) -> Tensor:
         if self.rotary:
             return x
-        batch, frames, width = x.shape
         rng = None if regularizer is None else regularizer.rng
-        positions = cape_positions(batch, frames, self.frame_seconds, rng)
-        return x + sinusoids(positions.to(x.device, non_blocking=True), width).to(x.dtype)
+        positions = cape_positions(lengths, x.shape[1], self.frame_seconds, rng)
+        return x + sinusoids(positions, x.shape[2]).to(x.dtype)
 
     def _axis(self, real: Tensor, width: int) -> TimeAxis:
         first = self.blocks[0]
@@ -111,7 +110,7 @@ class Encoder(nn.Module):
         lengths = self.frontend.frames(frames)
         # An utterance without a frame still attends its first one: no row is masked throughout.
         real = torch.arange(x.shape[1], device=x.device) < lengths.clamp(min=1)[:, None]
-        x = self._embed(x, regularizer)
+        x = self._embed(x, lengths, regularizer)
         x = F.dropout(x, dropout, dropout > 0)
         skipped = self._skipped(regularizer)
         axis, tapped = self._axis(real, x.shape[2]), list[Tensor]()

@@ -26,24 +26,27 @@ def rotate(heads: Tensor, angles: Tensor) -> Tensor:
     return torch.view_as_real(turned).flatten(-2)
 
 
-CAPE_SHIFT_SECONDS = 60.0
-CAPE_SCALE = 1.0
+CAPE_SHIFT_SECONDS = 30.0
 
 
-def cape_positions(batch: int, frames: int, frame_seconds: float, rng: np.random.Generator | None) -> Tensor:
-    """Positions in seconds, `(batch, frames)`; augmented where `rng` is given (Likhomanenko et al., 2021, §3).
+def cape_positions(lengths: Tensor, frames: int, frame_seconds: float, rng: np.random.Generator | None) -> Tensor:
+    """Positions in seconds, `(batch, frames)`, 0 in the middle of each utterance; moved where `rng` is given.
 
-    Augmentation moves each utterance as a whole, each frame by up to half a frame, and stretches time by a
-    factor of up to exp(CAPE_SCALE) either way.
+    CAPE (Likhomanenko et al., 2021, §3) as its authors have it for speech (apple-aiml-research/ml-pfl4asr,
+    `create_model`): centred over real frames, shifted by up to 30 s, neither stretched nor moved frame by frame.
+
+    Args:
+        lengths: real frames, `(batch,)`.
+        frames: of the batch.
+        frame_seconds: from one to the next.
+        rng: of the shifts.
     """
-    positions = (torch.arange(frames, dtype=torch.float32) * frame_seconds).expand(batch, frames)
+    steps = torch.arange(frames, device=lengths.device, dtype=torch.float32)
+    positions = (steps - (lengths.clamp(min=1)[:, None] - 1) / 2) * frame_seconds
     if rng is None:
         return positions
-    shift = rng.uniform(-CAPE_SHIFT_SECONDS, CAPE_SHIFT_SECONDS, (batch, 1))
-    local = rng.uniform(-frame_seconds / 2, frame_seconds / 2, (batch, frames))
-    scale = np.exp(rng.uniform(-CAPE_SCALE, CAPE_SCALE, (batch, 1)))
-    moved = (positions.numpy() + shift + local) * scale
-    return torch.from_numpy(moved.astype(np.float32))
+    shift = rng.uniform(-CAPE_SHIFT_SECONDS, CAPE_SHIFT_SECONDS, (len(lengths), 1)).astype(np.float32)
+    return positions + torch.from_numpy(shift).to(positions.device, non_blocking=True)
 
 
 def sinusoids(positions: Tensor, width: int) -> Tensor:

@@ -34,8 +34,11 @@ def pack_sampled(log_probs: Tensor, lengths: Tensor, temperature: float, seed: i
 
 
 def respell(tokenizer: Tokenizer, ids: Sequence[int]) -> tuple[int, ...]:
-    """What the tokenizer makes of the text of a path: a path may spell it otherwise, or hold a stray word boundary."""
-    return tuple(tokenizer.encode(tokenizer.decode(ids)))
+    """What the tokenizer makes of the text of a path: a path may spell it otherwise, or hold a stray word boundary.
+
+    Phones are what they are.
+    """
+    return tuple(tokenizer.encode(tokenizer.decode(ids)) if tokenizer.writes_words else ids)
 
 
 def read_labels(packed: Tensor, rows: Sequence[int], tokenizer: Tokenizer, hour: float, maker: str) -> list[Label]:

@@ -13,13 +13,11 @@ from asr.data.manifest import Manifest
 from asr.data.tokens import Tokenizer
 from asr.decode.decoder import Decoder
 from asr.decode.greedy import pack_best
+from asr.decode.search import Search
 from asr.errors import UserError
 from asr.pseudo.label import Label, difference
 from asr.pseudo.labeler import read_labels, respell
 from asr.pseudo.shards import LabelTask, Shard
-
-Search = Callable[[Tensor, Tensor], list[list[int]]]
-"""Token ids of each utterance, from log-probabilities `(batch, frames, tokens)` and real frames `(batch,)`."""
 
 
 def digest_of(manifest: Manifest) -> str:
@@ -30,13 +28,9 @@ def digest_of(manifest: Manifest) -> str:
     return digest.hexdigest()[:16]
 
 
-def task_of(manifest: Manifest, maker: str, shards: int | None) -> LabelTask:
-    """What is to be done; without a number of `shards` as many as make about ten hours each."""
-    if not len(manifest):
-        raise UserError("nothing to label: the manifest has no utterances")
-    seconds = float(manifest.durations.sum())
-    count = shards or max(1, round(seconds / 36_000))
-    return LabelTask(digest_of(manifest), len(manifest), round(seconds, 3), maker, min(count, len(manifest)))
+def digest_of_tokens(tokenizer: Tokenizer) -> str:
+    """Of the inventory that ids count in."""
+    return hashlib.sha256("\n".join(tokenizer.symbols).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -49,16 +43,18 @@ class Labeling:
     maker: str
     search: Search | None = None
     """None: greedy."""
+    words: bool = False
+    """Whether the search finds words where tokens by themselves are none, as phones are."""
 
     def _label(self, log_probs: Tensor, lengths: Tensor, rows: Sequence[int]) -> list[Label]:
         greedy = read_labels(pack_best(log_probs, lengths), rows, self.tokenizer, 0.0, self.maker)
         if self.search is None:
             return [replace(one, text=self.tokenizer.decode(one.tokens)) for one in greedy]
         labels: list[Label] = []
-        for one, ids in zip(greedy, self.search(log_probs, lengths), strict=True):
-            tokens = respell(self.tokenizer, ids)
+        for one, sentence in zip(greedy, self.search(log_probs, lengths), strict=True):
+            tokens = respell(self.tokenizer, sentence.ids)
             agreement = 1 - difference(one.tokens, tokens)
-            labels.append(replace(one, tokens=tokens, text=self.tokenizer.decode(tokens), agreement=agreement))
+            labels.append(replace(one, tokens=tokens, text=sentence.text(self.tokenizer), agreement=agreement))
         return labels
 
     def run(
@@ -95,3 +91,20 @@ class Labeling:
         labels = sorted(heard, key=lambda label: label.row)
         shard.write(labels, [manifest.ids[label.row] for label in labels], reader.errors)
         return len(labels)
+
+
+def task_of(manifest: Manifest, labeling: Labeling, shards: int | None) -> LabelTask:
+    """What is to be done; without a number of `shards` as many as make about ten hours each."""
+    if not len(manifest):
+        raise UserError("nothing to label: the manifest has no utterances")
+    seconds = float(manifest.durations.sum())
+    count = shards or max(1, round(seconds / 36_000))
+    return LabelTask(
+        manifest=digest_of(manifest),
+        utterances=len(manifest),
+        seconds=round(seconds, 3),
+        maker=labeling.maker,
+        tokens=digest_of_tokens(labeling.tokenizer),
+        words=labeling.tokenizer.writes_words or labeling.words,
+        shards=min(count, len(manifest)),
+    )

@@ -35,6 +35,10 @@ class LabelTask:
     seconds: float
     maker: str
     """Model, search and normaliser."""
+    tokens: str
+    """Digest of the inventory that token ids count in."""
+    words: bool
+    """Whether text is words: that of phones, greedily labeled, is phones."""
     shards: int
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from asr.config import PseudoConfig
 from asr.decode.greedy import pack_best
 from asr.pseudo.labeler import pack_sampled
+from asr.scaling.average import move_averages
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -24,13 +25,9 @@ def make_teacher(student: Model) -> Model:
     return teacher.requires_grad_(False)
 
 
-@torch.no_grad()
 def move_teacher(teacher: nn.Module, student: nn.Module, rate: float) -> None:
-    """teacher ← teacher + rate · (student − teacher), rate = 1 − ρ^κ, after the optimizer's step.
-
-    In this form a rate of 1e-5 still moves fp32 weights; ρ·teacher + (1 − ρ)·student loses it to rounding.
-    """
-    torch._foreach_lerp_(list(teacher.parameters()), list(student.parameters()), rate)
+    """teacher ← teacher + rate · (student − teacher), rate = 1 − ρ^κ, after the optimizer's step."""
+    move_averages(list(teacher.parameters()), list(student.parameters()), rate)
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,8 @@ class Encoder(nn.Module):
         else:
             half = x.shape[2] // 2
             rates = torch.exp(-math.log(10000.0) / half * torch.arange(half, device=x.device)) * 30.0
-            angles = (steps.float() * self.frame_seconds)[:, None] * rates
+            centred = steps.float() - (lengths.clamp(min=1)[:, None] - 1) / 2
+            angles = (centred * self.frame_seconds)[:, :, None] * rates
             x = x + torch.cat((angles.sin(), angles.cos()), -1)
         for block in self.blocks:
             x = block(x, mask, turns)

@@ -1,4 +1,4 @@
-"""The teacher's momentum on the clock of audio: how much of it a step leaves, and the correction of its start."""
+"""The teacher's momentum on the clock of audio: how much of it a step leaves."""
 
 from __future__ import annotations
 
@@ -60,20 +60,3 @@ class Momentum:
             return -math.inf
         left = -math.log(2) / share * math.log(young / hours)
         return left + (end - young) / self._step_hours * usual if end > young else left
-
-
-def teacher_rate(decay: float, start_decay: float | None) -> float:
-    """How far a step moves the teacher towards the student: 1 − ρ^r, by default in its corrected form.
-
-    The average of the students after each step, θ₁ … θₜ, with weights that fall by ρ^r a step and sum to 1, has no part
-    of the random start. It moves by (1 − ρ^r) / (1 − ρ^(τ + r)), τ being the base steps so far: Adam's correction of
-    its moments (Kingma and Ba, ICLR 2015, §3) in another form. Its first step is 1.
-
-    Args:
-        decay: ln ρ^r of this step.
-        start_decay: ln ρ^τ of all steps before; None: uncorrected.
-    """
-    if start_decay is None:
-        return -math.expm1(decay)
-    total = decay + start_decay
-    return math.expm1(decay) / math.expm1(total) if total < 0 else 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import dataclasses
 import functools
 import itertools
 import math
@@ -12,14 +13,16 @@ from asr.config import Config, OptimizerConfig
 from asr.errors import UserError
 from asr.scaling.momentum import Momentum
 from asr.scaling.rules import (
+    MuonValues,
     OptimizerValues,
     check_scale,
     scale_adam,
     scale_adamw,
     scale_decay,
+    scale_muon,
     scale_sgd,
-    scale_width,
 )
+from asr.scaling.width import ROLES, Role, width_decay, width_lr
 from asr.schedule import only_jumps, value_at
 
 
@@ -59,7 +62,8 @@ def base_optimizer(o: OptimizerConfig) -> OptimizerValues:
     """The optimizer's values as the settings have them."""
     if o.kind == "sgd":
         return OptimizerValues(o.lr, o.momentum, 0.0, 0.0, o.weight_decay)
-    return OptimizerValues(o.lr, 0.0 if o.kind == "rmsprop" else o.beta1, o.beta2, o.eps, o.weight_decay)
+    muon = MuonValues(o.lr, o.momentum) if o.kind == "muon" else None
+    return OptimizerValues(o.lr, 0.0 if o.kind == "rmsprop" else o.beta1, o.beta2, o.eps, o.weight_decay, muon)
 
 
 def optimizer_at(o: OptimizerConfig, kappa: float) -> OptimizerValues:
@@ -71,6 +75,9 @@ def optimizer_at(o: OptimizerConfig, kappa: float) -> OptimizerValues:
     base = base_optimizer(o)
     if o.kind == "sgd":
         return scale_sgd(base, kappa)
+    if base.muon is not None:
+        scaled = scale_adamw(base, kappa, o.beta_rule, o.decay_rule)
+        return dataclasses.replace(scaled, muon=scale_muon(base.muon, kappa))
     if o.kind == "adamw":
         return scale_adamw(base, kappa, o.beta_rule, o.decay_rule)
     return scale_adam(base, kappa, o.beta_rule)
@@ -132,6 +139,11 @@ class Plan:
     def _check_points(self) -> None:
         scaling, batch_scale = self.config.scaling, self.config.batch_scale
         check_scale(batch_scale)
+        if scaling.adascale and self.config.optimizer.kind == "muon":
+            raise UserError(
+                "scaling.adascale measures noise as Adam or SGD divide it; with optimizer.kind: muon its gain means "
+                "nothing: choose one of them"
+            )
         for _, scale in self.points:
             check_scale(scale)
         if not scaling.progressive:
@@ -197,17 +209,24 @@ class Plan:
             gain *= seconds / (scale * self.config.batch.base_seconds)
         return self.momentum.decay(hours, gain)
 
-    def matrix_decay(self, gain: float, share: float) -> float:
-        """Weight decay of matrices in a step worth `gain` base steps.
+    def matrix_decay(self, gain: float, share: float) -> dict[Role, float]:
+        """Weight decay by role in a step worth `gain` base steps.
 
         Args:
             gain: r, or κ.
             share: of the peak learning rate, by the schedule: the exact rule depends on it.
         """
-        o, base = self.config.optimizer, scale_width(base_optimizer(self.config.optimizer), self.width_ratio)
-        if o.kind != "adamw" or not self.config.scaling.optimizer:
-            return base.weight_decay
-        return scale_decay(base.weight_decay, base.lr * share, gain, o.decay_rule)
+        o, ratio = self.config.optimizer, self.width_ratio
+        decays = {role: width_decay(o.weight_decay, role, ratio) for role in ROLES}
+        if o.kind not in ("adamw", "muon") or not self.config.scaling.optimizer:
+            return decays
+        # Muon's matrices keep theirs: their learning rate grows by κ, not by its root.
+        return {
+            role: decay
+            if role == "hidden" and o.kind == "muon"
+            else scale_decay(decay, width_lr(o.lr, role, ratio) * share, gain, o.decay_rule)
+            for role, decay in decays.items()
+        }
 
     def steps_until(self, hours: float) -> int:
         """Steps until the clock has reached `hours`. Under AdaScale, at its best: every step worth κ."""

@@ -2,20 +2,37 @@
 
 Sources: [EMA] Busbridge et al., "How to Scale Your EMA", NeurIPS 2023. [SDE] Malladi et al., "On the SDEs
 and Scaling Rules for Adaptive Gradient Algorithms", NeurIPS 2022. [Linear] Goyal et al., "Accurate, Large
-Minibatch SGD", 2017. [MPL] Higuchi et al., "Momentum Pseudo-Labeling", Interspeech 2021. [Width] "Robust
-Layerwise Scaling Rules by Proper Weight Decay Tuning", 2025. No torch in here: these are functions of numbers.
+Minibatch SGD", 2017. [MPL] Higuchi et al., "Momentum Pseudo-Labeling", Interspeech 2021. [Muon] measured here,
+docs/muon.md. No torch in here: these are functions of numbers.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from asr.errors import UserError
 
-BetaRule = Literal["linear", "power"]
-DecayRule = Literal["small-lr", "exact"]
+BetaRule = Literal["linear", "power", "keep"]
+"""linear, 1 − κ(1 − β): as in [SDE], assumes κ(1 − β) ≪ 1 and ends at κ = 1/(1 − β). power, β^κ: moments average over
+the same audio at every κ; agrees with linear to first order and never ends. keep: moments average over the same number
+of steps, right where they are shorter than anything that changes."""
+EpsRule = Literal["root", "keep"]
+"""root, ε/√κ: as in [SDE], assumes that noise dominates gradients, so that their root mean square falls by √κ. keep:
+assumes that signal dominates, or that ε is small against the gradients at either κ."""
+DecayRule = Literal["keep", "small-lr", "exact"]
+"""Of decoupled decay. keep: λ stays, and over the same audio weights shrink √κ times less under the square-root rule.
+small-lr, √κ·λ: over the same audio they shrink as much, to first order in ηλ. exact: by the same factor at any ηλ, as
+[EMA, appendix] writes it; disputed, so never taken unasked."""
+
+
+@dataclass(frozen=True)
+class MuonValues:
+    """What Muon is given for matrices, beside AdamW's values for everything else. `lr` is in AdamW's units."""
+
+    lr: float
+    momentum: float
 
 
 @dataclass(frozen=True)
@@ -23,7 +40,7 @@ class OptimizerValues:
     """What an optimizer is given.
 
     `beta1` is SGD's momentum, `beta2` is RMSprop's smoothing constant; SGD has neither `beta2` nor `eps`, RMSprop
-    no `beta1`.
+    no `beta1`. `muon` is there where Muon takes the matrices.
     """
 
     lr: float
@@ -31,6 +48,7 @@ class OptimizerValues:
     beta2: float
     eps: float
     weight_decay: float
+    muon: MuonValues | None = None
 
 
 def check_scale(kappa: float) -> None:
@@ -47,6 +65,26 @@ def ema_rate(momentum: float, kappa: float) -> float:
     if kappa == 1:
         return 1 - momentum
     return 1.0 if momentum == 0 else -math.expm1(kappa * math.log(momentum))
+
+
+def corrected_rate(rate: float, weight: float) -> tuple[float, float]:
+    """Start correction of an average: what to move it by instead of `rate`, and its weight afterwards.
+
+    Averaging from zero and dividing by 1 − Π(1 − rateᵢ), as Adam corrects its moments, forgets what the average began
+    with. In place it is the same to move by rate/weight, the weight being that of all values seen. The first move goes
+    all the way; later ones tend to `rate`. Nothing is ever subtracted from 1, so no digit is lost.
+
+    Args:
+        rate: 1 − ρ^κ of this move.
+        weight: what this function gave last; 0 before the first move.
+
+    >>> corrected_rate(0.001, 0.0)
+    (1.0, 0.001)
+    """
+    if rate == 0:
+        return 0.0, weight
+    weight += rate * (1 - weight)
+    return rate / weight, weight
 
 
 def half_life_hours(momentum: float, base_seconds: float) -> float:
@@ -80,25 +118,26 @@ def largest_linear_scale(values: OptimizerValues) -> float:
 
 
 def scale_beta(beta: float, kappa: float, rule: BetaRule) -> float:
-    """A moment's decay at κ: 1 − κ(1 − β) as in [SDE], or β^κ, which agrees to first order and never ends.
+    """A moment's decay at κ; see `BetaRule`. 0 stays 0.
 
-    0 stays 0. Under the linear rule κ must not be beyond `largest_linear_scale`.
+    Under the linear rule κ must not be beyond `largest_linear_scale`.
     """
-    if beta == 0 or kappa == 1:
+    if beta == 0 or kappa == 1 or rule == "keep":
         return beta
     # 1 − 10·(1 − 0.9) is −2e-16, and stands for 0.
     return math.pow(beta, kappa) if rule == "power" else max(1 - kappa * (1 - beta), 0.0)
 
 
 def scale_decay(decay: float, lr: float, kappa: float, rule: DecayRule) -> float:
-    """Decoupled weight decay λ for lr → √κ·lr, so that κ base steps shrink a weight as one scaled step does.
+    """Decoupled weight decay λ at κ, where lr → √κ·lr; see `DecayRule`.
 
-    small-lr: √κ·λ; exact: (1 − (1 − ηλ)^κ) / (√κ·η), where η is the learning rate of a base step at that time.
+    The exact form is (1 − (1 − ηλ)^κ) / (√κ·η): κ base steps multiply a weight by (1 − ηλ)^κ, a scaled one by
+    1 − √κ·η·λ̂. η is the learning rate of a base step at that time.
 
     Raises:
         UserError: ηλ is 1 or more, so that a base step would turn weights around.
     """
-    if kappa == 1 or decay == 0:
+    if kappa == 1 or decay == 0 or rule == "keep":
         return decay
     if rule == "small-lr" or lr == 0:
         return math.sqrt(kappa) * decay
@@ -110,19 +149,22 @@ def scale_decay(decay: float, lr: float, kappa: float, rule: DecayRule) -> float
     return -math.expm1(kappa * math.log1p(-lr * decay)) / (math.sqrt(kappa) * lr)
 
 
-def scale_adamw(base: OptimizerValues, kappa: float, betas: BetaRule, decay: DecayRule) -> OptimizerValues:
-    """Adam's square-root rule [SDE]: lr·√κ, ε/√κ, both β by `scale_beta`; decoupled λ by `scale_decay`.
+def scale_adamw(
+    base: OptimizerValues, kappa: float, betas: BetaRule, decay: DecayRule, eps: EpsRule = "root"
+) -> OptimizerValues:
+    """Adam's square-root rule [SDE]: `scale_adam`, and decoupled λ by `scale_decay`.
 
     Raises:
         UserError: κ is beyond what the linear β rule allows.
     """
-    scaled = scale_adam(base, kappa, betas)
-    weight_decay = scale_decay(base.weight_decay, base.lr, kappa, decay)
-    return OptimizerValues(scaled.lr, scaled.beta1, scaled.beta2, scaled.eps, weight_decay)
+    scaled = scale_adam(base, kappa, betas, eps)
+    return replace(scaled, weight_decay=scale_decay(base.weight_decay, base.lr, kappa, decay))
 
 
-def scale_adam(base: OptimizerValues, kappa: float, betas: BetaRule) -> OptimizerValues:
-    """Adam's square-root rule [SDE], for Adam and, β₁ being 0, RMSprop. L2 decay is part of the loss and stays.
+def scale_adam(base: OptimizerValues, kappa: float, betas: BetaRule, eps: EpsRule = "root") -> OptimizerValues:
+    """Adam's square-root rule [SDE], for Adam and, β₁ being 0, RMSprop: lr·√κ, both β and ε by their rules.
+
+    L2 decay is part of the loss and stays. Gradients must not be clipped at a fixed norm: see `asr.scaling.clipping`.
 
     Raises:
         UserError: κ is beyond what the linear β rule allows.
@@ -134,24 +176,28 @@ def scale_adam(base: OptimizerValues, kappa: float, betas: BetaRule) -> Optimize
             f"{base.beta2:g}. The largest feasible κ is {largest:g}; use that, or set optimizer.beta_rule to power"
         )
     root = math.sqrt(kappa)
-    return OptimizerValues(
+    return replace(
+        base,
         lr=base.lr * root,
         beta1=scale_beta(base.beta1, kappa, betas),
         beta2=scale_beta(base.beta2, kappa, betas),
-        eps=base.eps / root,
-        weight_decay=base.weight_decay,
+        eps=base.eps / root if eps == "root" else base.eps,
     )
 
 
-def scale_sgd(base: OptimizerValues, kappa: float) -> OptimizerValues:
-    """SGD's linear rule [Linear]: lr·κ; momentum and L2 decay stay."""
-    return OptimizerValues(base.lr * kappa, base.beta1, base.beta2, base.eps, base.weight_decay)
+def scale_muon(base: MuonValues, kappa: float) -> MuonValues:
+    """Muon's linear rule [Muon]: lr·κ, momentum ρ^κ. Decoupled decay stays, as lr·λ then shrinks weights κ times more.
 
-
-def scale_width(values: OptimizerValues, ratio: float) -> OptimizerValues:
-    """Of AdamW's matrices, from values tuned at a width `ratio` times smaller: lr ∝ 1/d, λ ∝ √d [Width].
-
-    Not for vectors.
+    An orthogonalised update is as long at every κ. With ρ^κ the momentum averages the same audio, so that the update
+    has the same direction too; it has to go κ times as far. With momentum left as it is there is no one exponent.
     """
-    decay = values.weight_decay * math.sqrt(ratio)
-    return OptimizerValues(values.lr / ratio, values.beta1, values.beta2, values.eps, decay)
+    momentum = base.momentum if kappa == 1 else math.pow(base.momentum, kappa)
+    return MuonValues(base.lr * kappa, momentum)
+
+
+def scale_sgd(base: OptimizerValues, kappa: float) -> OptimizerValues:
+    """SGD's linear rule [Linear]: lr·κ; momentum and L2 decay stay.
+
+    Gradients must not be clipped at a fixed norm, which undoes the rule: see `asr.scaling.clipping`.
+    """
+    return replace(base, lr=base.lr * kappa)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from asr.config import Config
 from asr.scaling.plan import Cut, Micro, Plan, base_optimizer, steps_until
-from asr.scaling.rules import OptimizerValues, largest_linear_scale, scale_width
+from asr.scaling.rules import MuonValues, OptimizerValues, largest_linear_scale
+from asr.scaling.width import width_lr
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class _Rows:
                 rule if on else "not scaled",
             )
 
-        beta = "β^κ" if o.beta_rule == "power" else "1 − κ(1 − β)"
+        beta = {"power": "β^κ", "linear": "1 − κ(1 − β)", "keep": "unchanged"}[o.beta_rule]
         if o.kind == "sgd":
             row("learning rate", lambda v: v.lr, ".4g", "κ · lr")
             row("momentum", lambda v: v.beta1, "g", "unchanged")
@@ -93,17 +94,29 @@ class _Rows:
                 row("β₁", lambda v: v.beta1, ".6g", beta)
             row("α" if o.kind == "rmsprop" else "β₂", lambda v: v.beta2, ".6g", beta)
             row("ε", lambda v: v.eps, ".3g", "ε / √κ")
-        if o.kind != "adamw":
+        if base.muon is not None:
+
+            def of_muon(value: Callable[[MuonValues], float]) -> Callable[[OptimizerValues], float]:
+                return lambda v: 0.0 if v.muon is None else value(v.muon)
+
+            row("learning rate, Muon's matrices", of_muon(lambda m: m.lr), ".4g", "κ · lr")
+            row("momentum of Muon", of_muon(lambda m: m.momentum), ".6g", "momentum^κ")
+        elif o.kind != "adamw":
             row("weight decay (L2)", lambda v: v.weight_decay, ".4g", "unchanged")
             return
         ratio = plan.width_ratio
         if ratio != 1:
-            row("learning rate, matrices", lambda v: scale_width(v, ratio).lr, ".4g", "√κ · lr · proxy / width")
-        decay = "√κ · λ" if o.decay_rule == "small-lr" else "(1 − (1 − ηλ)^κ) / (√κ·η), at the peak"
+            hidden = "√κ · lr · proxy / width"
+            row("learning rate, matrices", lambda v: width_lr(v.lr, "hidden", ratio), ".4g", hidden)
+        decay = {
+            "keep": "unchanged",
+            "small-lr": "√κ · λ",
+            "exact": "(1 − (1 − ηλ)^κ) / (√κ·η), at the peak",
+        }["keep" if base.muon is not None else o.decay_rule]
         self.add(
             "weight decay",
             f"{o.weight_decay:.4g}",
-            lambda kappa: f"{plan.matrix_decay(kappa, 1.0):.4g}",
+            lambda kappa: f"{plan.matrix_decay(kappa, 1.0)['hidden']:.4g}",
             (decay if on else "not scaled") + (" · √(width / proxy)" if ratio != 1 else ""),
         )
 

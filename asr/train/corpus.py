@@ -19,8 +19,9 @@ from asr.errors import UserError
 from asr.objective.ctc import needed_frames
 from asr.pseudo.filters import LabelFilter, dropped_for
 from asr.pseudo.label import Label
+from asr.pseudo.offline import digest_of_tokens
 from asr.pseudo.pseudo_labels import tokens_per_second
-from asr.pseudo.shards import read_labels_folder
+from asr.pseudo.shards import read_labels_folder, read_task
 from asr.pseudo.store import LabelStore
 from asr.score.transcripts import read_transcripts
 
@@ -66,7 +67,14 @@ def _from_folder(folder: Path, manifest: Manifest, tokenizer: Tokenizer) -> dict
     own = {i: found[i] for i in (manifest.ids[row] for row in range(len(manifest))) if i in found}
     if not own:
         raise UserError(f"pseudo.labels = {folder}: has labels of no utterance of this corpus")
-    return {i: replace(label, tokens=tuple(tokenizer.encode(label.text))) for i, label in own.items()}
+    task = read_task(folder)
+    if task.words:
+        return {i: replace(label, tokens=tuple(tokenizer.encode(label.text))) for i, label in own.items()}
+    if task.tokens != digest_of_tokens(tokenizer):
+        raise UserError(
+            f"pseudo.labels = {folder}: holds phones of another inventory; label with --decoder lm, for words"
+        )
+    return own
 
 
 def _filtered(

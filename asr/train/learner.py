@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -23,8 +24,9 @@ from asr.pseudo.pseudo_labels import PseudoLabels, Tally
 from asr.pseudo.store import LabelStore
 from asr.pseudo.strategy import LABELED, draws
 from asr.pseudo.teacher import Answer, Asking, make_teacher, move_teacher
-from asr.scaling.momentum import teacher_rate
+from asr.scaling.clipping import RunningClip
 from asr.scaling.plan import Plan
+from asr.scaling.rules import corrected_rate
 from asr.schedule import value_at
 from asr.train.augment import augment
 from asr.train.clock import Clock, learning_rate_share
@@ -47,6 +49,7 @@ class StepResult:
     moved: bool = False
     """False where loss or gradient were not finite: nothing was changed."""
     tally: Tally = field(default_factory=Tally)
+    clipped: bool = False
     gain: float = 1.0
     """Base steps that this one is worth: κ, or what AdaScale measured."""
     learning_rate: float = 0.0
@@ -79,8 +82,9 @@ class Learner:
         frame_seconds = config.features.shift_ms / 1000
         self.student = Encoder(config.features.mels, tokens, config.model, frame_seconds).to(ranks.device)
         self.teacher = make_teacher(self.student)
-        self.start_decay = 0.0
-        """ln of the random start's weight in the teacher, were it not corrected."""
+        self.students_weight = 0.0
+        """Of all students so far in a teacher that is not corrected, the rest being its start's."""
+        self.clip = RunningClip(config.optimizer.clip_ratio)
         self.features = LogMel(config.features).to(ranks.device)
         self.sharded = config.train.engine == "fsdp" and ranks.world_size > 1
         if self.sharded:
@@ -271,23 +275,25 @@ class Learner:
         share = learning_rate_share(self.config.schedule, clock.hours, clock.hours_after(result.gain))
         result.learning_rate = values.optimizer.lr * share
         decay = self.plan.teacher_decay(clock.hours, result.gain, batch.cut.scale, batch.seconds)
-        corrected = self.config.teacher.start == "corrected"
-        result.teacher_rate = teacher_rate(decay, self.start_decay if corrected else None)
+        result.teacher_rate, students_weight = -math.expm1(decay), self.students_weight
+        if self.config.teacher.start == "corrected":
+            result.teacher_rate, students_weight = corrected_rate(result.teacher_rate, students_weight)
         matrix_decay = self.plan.matrix_decay(result.gain, share)
         set_values(self.optimizer, values.optimizer, share, self.plan.width_ratio, matrix_decay)
         # Where every step's β is the same the optimizer's own count is right.
         if self.plan.in_units and self.config.scaling.optimizer:
             set_steps(self.optimizer, clock.base_steps / result.gain)
         self.scaler.unscale_(self.optimizer)
-        bound = self.config.optimizer.max_grad_norm
+        optimizer = self.config.optimizer
+        bound = {"fixed": optimizer.max_grad_norm, "running": self.clip.bound, "none": math.inf}[optimizer.clip]
         # Gradients are the same on every rank by now, and so is their norm, and what follows from it.
-        norm = joined(nn.utils.clip_grad_norm_(self.student.parameters(), float("inf") if bound is None else bound))
+        norm = joined(nn.utils.clip_grad_norm_(self.student.parameters(), bound))
         labeled, unlabeled, result.grad_norm = torch.cat((losses, norm.double()[None])).tolist()
         result.loss_labeled, result.loss_unlabeled = labeled, unlabeled
-        result.moved = bool(np.isfinite(result.grad_norm))
+        result.moved, result.clipped = math.isfinite(result.grad_norm), result.grad_norm > bound
         if result.moved:
             self.scaler.step(self.optimizer)
             move_teacher(self.teacher, self.student, result.teacher_rate)
-            # What is below this is 0 in any arithmetic.
-            self.start_decay = max(self.start_decay + decay, -1000.0)
+            self.students_weight = students_weight
+            self.clip.add(result.grad_norm, result.gain)
         self.scaler.update()

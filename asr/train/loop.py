@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from asr.errors import UserError
 from asr.pseudo.label import Label
 from asr.pseudo.store import labels_of
 from asr.scaling.adascale import Smoothed
+from asr.scaling.clipping import RunningClip
 from asr.scaling.plan import Plan
 from asr.score.wer import ErrorCounts, count_errors
 from asr.train.checkpoint import (
@@ -115,7 +116,8 @@ class Loop:
         load_whole(learner.teacher, checkpoint.tensors["teacher"])
         restore_optimizer(learner.optimizer, checkpoint.tensors["optimizer"])
         learner.scaler.load_state_dict(content["scaler"])
-        learner.start_decay = float(content["start_decay"])
+        learner.students_weight = float(content["students_weight"])
+        learner.clip = RunningClip(**content["clip"])
         pseudo, columns = content["pseudo"], checkpoint.tensors.get("labels", {})
         labels = labels_of({name: tensor.numpy() for name, tensor in columns.items()}, pseudo["makers"])
         learner.pseudo.restore(pseudo, list(labels) if columns else [])
@@ -164,7 +166,8 @@ class Loop:
             tensors["labels"] = {name: torch.from_numpy(column) for name, column in columns.items()}
         state: dict[str, Any] = self.state.content(totals) | {
             "scaler": learner.scaler.state_dict(),
-            "start_decay": learner.start_decay,
+            "students_weight": learner.students_weight,
+            "clip": asdict(learner.clip),
             "pseudo": learner.pseudo.state() | {"makers": makers},
             "noise": None if learner.meter is None else astuple(learner.meter.smoothed),
         }

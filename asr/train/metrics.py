@@ -51,6 +51,7 @@ class Totals:
     label_words: float = 0.0
     grad_norm: float = 0.0
     steps: float = 0.0
+    clipped: float = 0.0
     skipped: float = 0.0
 
     def add(self, result: StepResult, errors: ErrorCounts) -> None:
@@ -74,6 +75,7 @@ class Totals:
         self.label_words += errors.reference_length
         self.grad_norm += result.grad_norm if result.moved else 0.0
         self.steps += 1
+        self.clipped += result.moved and result.clipped
         self.skipped += not result.moved
 
     def values(self) -> list[float]:
@@ -96,6 +98,7 @@ class Totals:
             "loss_labeled": _share(self.loss_labeled, self.utterances_labeled),
             "loss_unlabeled": _share(self.loss_unlabeled, self.utterances_unlabeled),
             "grad_norm": _share(self.grad_norm, self.steps - self.skipped),
+            "clipped_steps": _share(self.clipped, self.steps - self.skipped),
             "label_wer": _share(self.label_errors, self.label_words),
             "labels_kept": _share(self.labels_kept, used),
             "labels_empty": _share(self.labels_empty, self.labels_made),

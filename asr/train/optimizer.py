@@ -2,34 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from asr.config import OptimizerConfig
-from asr.scaling.rules import OptimizerValues, scale_width
+from asr.scaling.rules import OptimizerValues
+from asr.scaling.width import ROLES, Role, width_lr
+from asr.train.muon import MuonWithAdamW
 
-MOMENTS = {"adam": 2, "adamw": 2, "rmsprop": 1, "sgd": 1}
-"""Numbers that an optimizer keeps per parameter."""
+MOMENTS = {"adam": 2, "adamw": 2, "rmsprop": 1, "sgd": 1, "muon": 2}
+"""Numbers that an optimizer keeps per parameter, at most."""
+
+
+def role_of(name: str, parameter: Tensor) -> Role:
+    """Of an encoder's parameter; see `Role`. A depthwise kernel sees one channel, however many there are."""
+    if parameter.ndim <= 1:
+        return "vector"
+    if name.startswith("frontend.") or ".depthwise." in name:
+        return "input"
+    return "output" if name.startswith("head.") else "hidden"
 
 
 def make_optimizer(
     model: nn.Module, config: OptimizerConfig, values: OptimizerValues, fused: bool
 ) -> torch.optim.Optimizer:
-    """In two groups, matrices and vectors: `set_values` treats them differently."""
-    groups = [
-        {"params": [p for p in model.parameters() if p.ndim > 1]},
-        {"params": [p for p in model.parameters() if p.ndim <= 1]},
-    ]
+    """With a group for each role that the model has: `set_values` treats them differently."""
+    named = [(role_of(name, p), p) for name, p in model.named_parameters()]
+    # In the order in which an encoder has them, so that optimizer states saved when there were two groups fit.
+    groups: list[dict[str, Any]] = [{"role": r, "params": [p for own, p in named if own == r]} for r in ROLES]
+    groups = [group for group in groups if group["params"]]
     if config.kind == "sgd":
         return torch.optim.SGD(groups, lr=values.lr, momentum=values.beta1, fused=fused)
     if config.kind == "rmsprop":
         return torch.optim.RMSprop(groups, lr=values.lr, alpha=values.beta2, eps=values.eps, foreach=True)
+    if values.muon is not None:
+        groups = [group | {"muon": group["role"] == "hidden"} for group in groups]
+        return MuonWithAdamW(groups, values, values.muon, fused)
     kind = torch.optim.AdamW if config.kind == "adamw" else torch.optim.Adam
     return kind(groups, lr=values.lr, betas=(values.beta1, values.beta2), eps=values.eps, fused=fused)
 
 
 def set_values(
-    optimizer: torch.optim.Optimizer, values: OptimizerValues, share: float, width_ratio: float, matrix_decay: float
+    optimizer: torch.optim.Optimizer,
+    values: OptimizerValues,
+    share: float,
+    width_ratio: float,
+    decay: Mapping[Role, float],
 ) -> None:
     """Give the optimizer a step's values.
 
@@ -40,12 +61,14 @@ def set_values(
         values: at the step's κ.
         share: of the peak learning rate, by the schedule.
         width_ratio: the model's width over that which the values were tuned at.
-        matrix_decay: weight decay of matrices.
+        decay: weight decay by role.
     """
-    matrices, vectors = optimizer.param_groups
-    matrices["lr"], vectors["lr"] = scale_width(values, width_ratio).lr * share, values.lr * share
-    matrices["weight_decay"], vectors["weight_decay"] = matrix_decay, 0.0
     for group in optimizer.param_groups:
+        group["lr"] = width_lr(values.lr, group["role"], width_ratio) * share
+        group["weight_decay"] = decay[group["role"]]
+        if values.muon is not None and group["muon"]:
+            group["lr"], group["momentum"] = values.muon.lr * share, values.muon.momentum
+            continue
         if "betas" in group:
             group["betas"] = (values.beta1, values.beta2)
         elif "alpha" in group:

@@ -57,7 +57,8 @@ def _largest(plan: Plan, feeder: Feeder, labeled: bool) -> list[MicroBatch]:
         for longest in np.unique(frames).tolist():
             end = int(np.searchsorted(frames, longest, side="right"))
             # One more than usual, to make up for what others have held too little.
-            count = grid.utterances(longest, longest * grid.frame_seconds)
+            shortest = max(1, longest - 2 * grid.multiple) * grid.frame_seconds
+            count = grid.utterances(longest, shortest, shortest)
             found.append(MicroBatch(order[max(0, end - count) : end], longest))
     if not found:
         return []

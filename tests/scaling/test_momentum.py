@@ -5,18 +5,20 @@ import math
 import pytest
 
 from asr.config import TeacherConfig
-from asr.scaling.momentum import Momentum, teacher_rate
+from asr.scaling.momentum import Momentum
+from asr.scaling.rules import corrected_rate
 
 STUDENTS = [1.0, 3.0, -2.0, 5.0, 4.0, 0.5, 2.0, 7.0]
 
 
 def walk(momentum: Momentum, kappa: int, corrected: bool, start: float = 100.0) -> float:
     """A teacher of one number after the students, of which each stands still for κ base steps."""
-    teacher, start_decay, hours = start, 0.0, 0.0
+    teacher, weight, hours = start, 0.0, 0.0
     for student in STUDENTS[kappa - 1 :: kappa]:
-        decay = momentum.decay(hours, kappa)
-        teacher += teacher_rate(decay, start_decay if corrected else None) * (student - teacher)
-        start_decay += decay
+        rate = -math.expm1(momentum.decay(hours, kappa))
+        if corrected:
+            rate, weight = corrected_rate(rate, weight)
+        teacher += rate * (student - teacher)
         hours += kappa / 60
     return teacher
 
@@ -53,7 +55,7 @@ def test_a_half_life_that_is_a_share_of_the_audio_leaves_the_same_at_every_kappa
 
 def test_a_young_teacher_has_nothing_of_before_the_first_step() -> None:
     momentum = Momentum(TeacherConfig(half_life_hours=2.0, half_life_share=0.1, start="initial"), 60.0)
-    assert teacher_rate(momentum.decay(0.0, 1.0), None) == 1.0
+    assert -math.expm1(momentum.decay(0.0, 1.0)) == 1.0
 
 
 def test_momentum_and_half_life_may_change_on_the_clock_of_audio() -> None:
@@ -66,4 +68,4 @@ def test_momentum_and_half_life_may_change_on_the_clock_of_audio() -> None:
 
 def test_without_momentum_the_teacher_is_the_student() -> None:
     none = Momentum(TeacherConfig(momentum=0.0), 60.0)
-    assert teacher_rate(none.decay(0.0, 1.0), None) == teacher_rate(none.decay(3.0, 1.0), -math.inf) == 1.0
+    assert -math.expm1(none.decay(0.0, 1.0)) == -math.expm1(none.decay(3.0, 1.0)) == 1.0

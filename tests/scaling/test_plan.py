@@ -160,9 +160,10 @@ def test_the_exact_decay_follows_the_schedule_and_the_width() -> None:
         plan = Plan(dataclasses.replace(BASE, optimizer=proxy, batch_scale=4.0))
         lr = plan.values(4.0).optimizer.lr * share / ratio
         one = 1 - 0.1 * share / ratio * 0.5 * math.sqrt(ratio)
-        assert math.isclose(1 - lr * plan.matrix_decay(4.0, share), one**4, rel_tol=1e-12)
+        assert math.isclose(1 - lr * plan.matrix_decay(4.0, share)["hidden"], one**4, rel_tol=1e-12)
     small = dataclasses.replace(proxy, decay_rule="small-lr")
-    assert Plan(dataclasses.replace(BASE, optimizer=small)).matrix_decay(4.0, 0.5) == 2 * 0.5 * math.sqrt(2)
+    decay = Plan(dataclasses.replace(BASE, optimizer=small)).matrix_decay(4.0, 0.5)
+    assert decay == {"input": 1.0, "hidden": math.sqrt(2), "output": math.sqrt(2), "vector": 0.0}
 
 
 @pytest.mark.parametrize("scale", [1.5, 2.5, 0.75])
@@ -180,17 +181,21 @@ def test_a_kappa_that_alike_micro_batches_cannot_make_is_refused() -> None:
         Plan(with_scaling(progressive=((0.0, 1.0), (1.0, 1.2345))))
 
 
-@pytest.mark.parametrize("kind", ["sgd", "adam", "adamw", "rmsprop"])
+@pytest.mark.parametrize("kind", ["sgd", "adam", "adamw", "rmsprop", "muon"])
 def test_the_table_has_a_row_for_each_value_that_kappa_changes(kind: str) -> None:
-    optimizer = dataclasses.replace(BASE.optimizer, kind=kind, weight_decay=0.1)
+    optimizer = dataclasses.replace(BASE.optimizer, kind=kind, weight_decay=0.1, decay_rule="small-lr")
     rows = {row.name: row for row in table(Plan(dataclasses.replace(BASE, optimizer=optimizer, batch_scale=4.0)))}
     assert rows["learning rate"].scaled == ("0.004" if kind == "sgd" else "0.002")
     assert ("β₁" in rows, "α" in rows, "momentum" in rows) == (
-        kind.startswith("adam"),
+        kind.startswith("adam") or kind == "muon",
         kind == "rmsprop",
         kind == "sgd",
     )
-    if kind == "adamw":
+    if kind == "muon":
+        assert rows["learning rate, Muon's matrices"].scaled == "0.004"
+        assert rows["momentum of Muon"].scaled == f"{0.9**4:.6g}"
+        assert rows["weight decay"].scaled == "0.1"
+    elif kind == "adamw":
         assert (rows["weight decay"].base, rows["weight decay"].scaled) == ("0.1", "0.2")
     else:
         assert rows["weight decay (L2)"].base == rows["weight decay (L2)"].scaled == "0.1"

@@ -15,6 +15,7 @@ from test_ranks import STEP_HOURS, even  # type: ignore[import-not-found]
 from asr.config import Config
 from asr.errors import UserError
 from asr.scaling.plan import Plan
+from asr.scaling.width import ROLES
 from asr.train.checkpoint import load_newest
 from asr.train.gain import GainMeter
 from asr.train.optimizer import make_optimizer, set_steps, set_values
@@ -163,17 +164,19 @@ def test_at_kappa_1_every_rule_leaves_every_bit(
         assert all(torch.equal(tensor, two.tensors[kind][name]) for name, tensor in tensors.items())
 
 
-@pytest.mark.parametrize("kind", ["adam", "adamw", "rmsprop", "sgd"])
+@pytest.mark.parametrize("kind", ["adam", "adamw", "rmsprop", "sgd", "muon"])
 def test_an_optimizer_takes_each_step_s_values(kind: str) -> None:
     model = torch.nn.Linear(4, 4)
     config = dataclasses.replace(Config().optimizer, kind=kind, weight_decay=0.1)
     plan = Plan(dataclasses.replace(Config(), optimizer=config))
     optimizer = make_optimizer(model, config, plan.values(1.0).optimizer, fused=True)
     values = plan.values(4.0).optimizer
-    set_values(optimizer, values, 0.5, 2.0, 0.3)
+    set_values(optimizer, values, 0.5, 2.0, {"hidden": 0.3, "vector": 0.0})
     matrices, vectors = optimizer.param_groups
-    assert (matrices["lr"], vectors["lr"]) == (values.lr * 0.25, values.lr * 0.5)
+    lr = values.lr * 0.25 if values.muon is None else values.muon.lr * 0.5
+    assert (matrices["lr"], vectors["lr"]) == (lr, values.lr * 0.5)
     assert (matrices["weight_decay"], vectors["weight_decay"]) == (0.3, 0.0)
+    assert values.muon is None or matrices["momentum"] == config.momentum**4.0
     if kind.startswith("adam"):
         assert matrices["betas"] == (values.beta1, values.beta2)
     if kind == "rmsprop":
@@ -196,7 +199,7 @@ def test_adam_corrects_bias_by_the_audio_that_its_moments_have_seen() -> None:
     base_steps = 0.0
     for kappa in [1.0] * 8 + [8.0, 2.0, 1.0]:
         values = plan.values(kappa).optimizer
-        set_values(optimizer, values, 1.0, 1.0, 0.0)
+        set_values(optimizer, values, 1.0, 1.0, dict.fromkeys(ROLES, 0.0))
         set_steps(optimizer, base_steps / kappa)
         before = weight[0, 0].item()
         weight.grad = torch.ones_like(weight)

@@ -1,0 +1,84 @@
+"""A callback for the Trainer of Hugging Face Transformers."""
+
+# ruff: noqa: ARG002 (the arguments are those of the Trainer's hooks)
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.hooks import RemovableHandle
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from asr.errors import UserError
+from asr.scaling.ema import ScaledEMA
+
+FILE = "scaled_ema.pt"
+
+
+class EMACallback(TrainerCallback):  # type: ignore[misc]
+    """Moves a `ScaledEMA` once per optimizer step, however many batches are accumulated, by what they held.
+
+        EMACallback(
+            lambda model: ScaledEMA(model, half_life_samples=1e6, amounts="local"),
+            amount=lambda inputs: len(inputs["input_values"]),
+        )
+
+    The Trainer evaluates the model's own weights; for the average, `with callback.ema.swapped(): trainer.evaluate()`.
+    Checkpoints get the average as `scaled_ema.pt`. Not for sharded models.
+    """
+
+    def __init__(self, make: Callable[[nn.Module], ScaledEMA], amount: Callable[[dict[str, Any]], float]) -> None:
+        """
+        Args:
+            make: called once the model is on its device.
+            amount: of data in the model's keyword arguments, in the unit of the recipe: of this process's batch under
+                amounts="local".
+        """
+        self._make, self._amount = make, amount
+        self._ema: ScaledEMA | None = None
+        self._hook: RemovableHandle | None = None
+
+    @property
+    def ema(self) -> ScaledEMA:
+        """The average. Raises UserError before training starts."""
+        if self._ema is None:
+            raise UserError("there is no average before training starts")
+        return self._ema
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **_: Any
+    ) -> None:
+        self._ema = self._make(model)
+        if state.global_step:
+            path = self._file(args, state)
+            if path.is_file():
+                self._ema.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+            else:
+                warnings.warn(f"{path}: not found; training goes on with a new average", stacklevel=2)
+        # Callbacks are not told what is in a batch.
+        self._hook = model.register_forward_pre_hook(self._count, with_kwargs=True)
+
+    def _count(self, model: nn.Module, positional: tuple[Any, ...], inputs: dict[str, Any]) -> None:
+        if model.training:
+            self.ema.count(**{self.ema.recipe.unit: self._amount(inputs)})
+
+    def on_optimizer_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self.ema.update()
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if state.is_world_process_zero:
+            torch.save(self.ema.state_dict(), self._file(args, state))
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if self._hook is not None:
+            self._hook.remove()
+
+    def _file(self, args: TrainingArguments, state: TrainerState) -> Path:
+        return Path(args.output_dir or ".") / f"checkpoint-{state.global_step}" / FILE

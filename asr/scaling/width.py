@@ -1,0 +1,31 @@
+"""From values tuned on a narrow model to those of a wide one, by the role that a parameter has.
+
+Source: [Width] "Robust Layerwise Scaling Rules by Proper Weight Decay Tuning", 2025, abstract: with AdamW, lr ∝ 1/d and
+λ ∝ √d for matrices, lr as it is and no decay for vectors. Which matrices grow with the width d is [μP]: Yang et al.,
+"Tensor Programs V", 2022, table 3, for Adam.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, get_args
+
+Role = Literal["input", "hidden", "output", "vector"]
+"""input: a matrix or kernel whose fan-in stays as the width grows, such as an embedding or the first convolution;
+output: one whose fan-out stays, such as the head; hidden: all other matrices; vector: biases, gains of norms."""
+ROLES: tuple[Role, ...] = get_args(Role)
+
+
+def width_lr(lr: float, role: Role, ratio: float) -> float:
+    """Learning rate of a model `ratio` times wider than the one `lr` was tuned on.
+
+    A step changes what a layer puts out by about lr times its fan-in: where that grows, lr falls.
+    """
+    return lr / ratio if role in ("hidden", "output") else lr
+
+
+def width_decay(decay: float, role: Role, ratio: float) -> float:
+    """Decoupled weight decay, likewise; with `width_lr` it keeps the largest singular value of hidden matrices."""
+    if role == "vector":
+        return 0.0
+    return decay * math.sqrt(ratio) if role in ("hidden", "output") else decay
