@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from asr.audio.pauses import choose_cuts, relative_loudness
 from asr.data.audio import SAMPLE_RATE, Samples
 from asr.data.features import LogMel, pad_waveforms
 from asr.data.symbols import read_symbols
@@ -17,7 +18,6 @@ from asr.data.tokens import load_tokenizer
 from asr.decode.search import Search
 from asr.errors import UserError
 from asr.model.encoder import Encoder
-from asr.recognizer.pauses import choose_cuts, relative_loudness
 from asr.recognizer.trained import TrainedModel
 from asr.recognizer.windows import Segment, join_windows, place_windows
 from asr.recognizer.words import Peak, Word, best_peaks, force_peaks, group_words, spell_word

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from asr.recognizer.pauses import PAUSE_LOUDNESS, choose_cuts, relative_loudness
+from asr.audio.pauses import PAUSE_LOUDNESS, choose_cuts, relative_loudness
 
 
 def cost(loudness: np.ndarray[tuple[int], np.dtype[np.float64]], frames: tuple[int, ...]) -> float:
