@@ -21,7 +21,9 @@ class CorpusConfig:
     unlabeled: tuple[str, ...] = ("train-unlabeled",)
     """Subset folders whose audio alone is used. Transcripts found there only measure label quality."""
     dev: tuple[str, ...] = ("dev-clean", "dev-other")
-    """Subset folders that are scored."""
+    """Subset folders that are scored, while training goes on too: checkpoints are chosen by them."""
+    test: tuple[str, ...] = ()
+    """Subset folders that are scored in stage 4 only. Training never looks at them."""
     labeled_speakers: tuple[str, ...] = ()
     """Keep the transcripts of these speakers only; empty: of all. The rest joins the unlabeled audio."""
     labeled_hours: float | None = None
@@ -30,7 +32,9 @@ class CorpusConfig:
     min_seconds: float = 0.3
     """Shorter training utterances are left out."""
     max_seconds: float = 36.0
-    """Longer training utterances are left out."""
+    """Longer labeled utterances are left out; longer recordings without text are cut at pauses."""
+    channel: str = "mix"
+    """Of audio with several channels. mix: their mean; each: every channel is a speaker; or a number from 1."""
     base_url: str = "https://www.openslr.org/resources/12"
     """Where LibriSpeech's archives are downloaded from."""
 

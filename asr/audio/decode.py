@@ -42,9 +42,12 @@ IN_PLACE = ("FLAC", "WAV", "WAVEX")
 
 
 def _quantise(samples: Floats) -> Samples:
+    scaled = samples * np.float32(32768)
     # A float file may hold NaN, and exceed full scale.
-    scaled = np.nan_to_num(samples * np.float32(32768)).round().clip(-32768, 32767)
-    quantised: Samples = scaled.astype(np.int16)
+    if not np.isfinite(np.dot(scaled, scaled)):
+        np.nan_to_num(scaled, copy=False)
+    np.rint(scaled, out=scaled)
+    quantised: Samples = scaled.clip(-32768, 32767, out=scaled).astype(np.int16)
     return quantised
 
 
@@ -118,11 +121,17 @@ def count_channels(name: Path | str, data: memoryview) -> int:
     return max(_open(name, stream, []).channels for stream in _streams(name, data))
 
 
-def _is_in_place(streams: list[Stream], sound: Sound, samples: int) -> bool:
+def _lies_plain(streams: list[Stream], sound: Sound) -> bool:
+    """Whether a header, if it is true, speaks of audio that can be read where it lies."""
     kind, _, subtype = sound.format.partition(" ")
-    known = sound.seconds is not None and round(sound.seconds * sound.rate) == samples
     plain = kind in IN_PLACE and subtype.startswith("PCM_") and (sound.rate, sound.channels) == (SAMPLE_RATE, 1)
-    return known and plain and len(streams) == 1 and streams[0].as_is
+    return plain and len(streams) == 1 and streams[0].as_is and sound.seconds is not None
+
+
+def is_plain(name: Path | str, data: memoryview) -> bool:
+    """Whether a file may be `in_place` once it is decoded. Raises Unreadable where it cannot be."""
+    streams = _streams(name, data)
+    return _lies_plain(streams, _open(name, streams[0], []))
 
 
 def _decode_streams(
@@ -137,7 +146,7 @@ def _decode_streams(
         frames, samples, broken = _run(sound, mixer, take)
         decoded.samples += samples
         decoded.channels = max(decoded.channels, sound.channels)
-        decoded.in_place = _is_in_place(streams, sound, samples)
+        decoded.in_place = _lies_plain(streams, sound) and round((sound.seconds or 0) * SAMPLE_RATE) == samples
         rates.add(sound.rate)
         fault = _missing(stream, sound, frames, broken)
         decoded.faults += [fault] if fault else []
