@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from asr.config import CorpusConfig
-from asr.data.manifest import Utterance, write_manifest
+from asr.data.manifest import Utterance, read_manifest, write_manifest
 from asr.errors import UserError
 from asr.score.transcripts import write_transcripts
 from data_prep.audio_cache import VERSION
@@ -94,22 +94,18 @@ def _write_summary(out_dir: Path, summaries: Sequence[SubsetSummary]) -> None:
     _write_text(out_dir / "rejected.jsonl", "".join(lines))
 
 
-def _check_apart(tests: Sequence[Subset], training: Sequence[Subset]) -> None:
-    """Raises UserError where a test subset has audio that is trained on."""
-    trained = {u.audio_filepath: subset.name for subset in training for u in subset.utterances}
-    for test in tests:
-        for u in test.utterances:
-            if u.audio_filepath in trained:
-                raise UserError(
-                    f"test subset {test.name!r}: the audio of {u.id!r} is in {trained[u.audio_filepath]!r} too, "
-                    f"which is trained on ({u.audio_filepath}); take it out of one of them"
-                )
+def _check_usable(subsets: Sequence[Subset], role: str, out_dir: Path) -> None:
+    """Raises UserError where there is nothing to score."""
+    for subset in subsets:
+        if not subset.utterances:
+            rejected = out_dir / "rejected.jsonl"
+            raise UserError(f"{role} subset {subset.name!r} has no usable utterance; see {rejected}")
 
 
 def build_manifests(
     corpus: CorpusConfig, root: Path, cache_dir: Path, out_dir: Path, progress: Progress | None = None
 ) -> list[SubsetSummary]:
-    """Write `labeled.jsonl`, `unlabeled.jsonl`, `dev/<subset>.jsonl` and `test/<subset>.jsonl` below `out_dir`.
+    """Write `labeled.jsonl`, `unlabeled.jsonl` and `dev/<subset>.jsonl` below `out_dir`.
 
     Unlabeled rows never carry text; what is known of it goes to `references/unlabeled.trans.txt`, to measure
     label quality with. Everything left out is listed in `rejected.jsonl`.
@@ -122,7 +118,7 @@ def build_manifests(
         progress: told how far it is.
 
     Raises:
-        UserError: a subset is missing, nothing labeled is left, or a test subset's audio is trained on.
+        UserError: a subset is missing, or nothing labeled is left.
     """
     fits = _length_check(corpus)
 
@@ -133,15 +129,11 @@ def build_manifests(
     # A subset may be named in both parts: what is transcribed counts once.
     transcribed = [utterance for subset in labeled for utterance in subset.utterances]
     unlabeled = [subset.without(fits).apart_from(transcribed) for subset in read(corpus.unlabeled, cut=True)]
-    scored = {
-        role: [subset.without(_needs_text) for subset in read(names)]
-        for role, names in (("dev", corpus.dev), ("test", corpus.test))
-    }
-    _check_apart(scored["test"], [*labeled, *unlabeled])
+    dev = [subset.without(_needs_text) for subset in read(corpus.dev)]
     told = _join(labeled)
     kept, hidden = split_labeled(told, corpus.labeled_speakers, corpus.labeled_hours, corpus.split_seed)
     summaries = [_summarize(s, "labeled") for s in labeled] + [_summarize(s, "unlabeled") for s in unlabeled]
-    summaries += [_summarize(s, role) for role, subsets in scored.items() for s in subsets]
+    summaries += [_summarize(s, "dev") for s in dev]
     if hidden:
         summaries.append(_summarize(Subset("text kept", kept), "labeled"))
         summaries.append(_summarize(Subset("text hidden", hidden), "unlabeled"))
@@ -151,19 +143,52 @@ def build_manifests(
             f"no labeled utterance is left of {', '.join(corpus.labeled)} in {root}; "
             f"{out_dir / 'rejected.jsonl'} says why\n{format_summary(summaries)}"
         )
-    for role, subsets in scored.items():
-        for subset in subsets:
-            if not subset.utterances:
-                rejected = out_dir / "rejected.jsonl"
-                raise UserError(f"{role} subset {subset.name!r} has no usable utterance; see {rejected}")
+    _check_usable(dev, "dev", out_dir)
     audio_only = _join([Subset("hidden", hidden), *unlabeled])
     write_manifest(out_dir / "labeled.jsonl", kept)
     write_manifest(out_dir / "unlabeled.jsonl", (dataclasses.replace(u, text=None) for u in audio_only))
     references = {u.id: u.text for u in audio_only if u.text}
     write_transcripts(out_dir / "references" / "unlabeled.trans.txt", references)
-    for role, subsets in scored.items():
-        for subset in subsets:
-            write_manifest(out_dir / role / f"{subset.name}.jsonl", subset.utterances)
+    for subset in dev:
+        write_manifest(out_dir / "dev" / f"{subset.name}.jsonl", subset.utterances)
+    return summaries
+
+
+def build_test_manifests(
+    corpus: CorpusConfig,
+    root: Path,
+    cache_dir: Path,
+    trained: Path,
+    out_dir: Path,
+    progress: Progress | None = None,
+) -> list[SubsetSummary]:
+    """Write `<subset>.jsonl` of every test subset below `out_dir`.
+
+    Args:
+        corpus: names the subsets.
+        root: folder that holds them.
+        cache_dir: where audio that must be decoded first goes.
+        trained: what `build_manifests` wrote.
+        out_dir: folder to write to.
+        progress: told how far it is.
+
+    Raises:
+        UserError: a subset is missing or has nothing to score, or its audio is trained on.
+    """
+    tests = [read_subset(root, name, corpus, cache_dir, False, progress).without(_needs_text) for name in corpus.test]
+    summaries = [_summarize(s, "test") for s in tests]
+    _write_summary(out_dir, summaries)
+    _check_usable(tests, "test", out_dir)
+    audio = {u.audio_filepath: u.id for subset in tests for u in subset.utterances}
+    for kind in ("labeled", "unlabeled"):
+        for u in read_manifest(trained / f"{kind}.jsonl"):
+            if u.audio_filepath in audio:
+                raise UserError(
+                    f"corpus.test: the audio of {audio[u.audio_filepath]!r} is trained on, as {kind} {u.id!r} "
+                    f"({u.audio_filepath}); take it out of one of them"
+                )
+    for subset in tests:
+        write_manifest(out_dir / f"{subset.name}.jsonl", subset.utterances)
     return summaries
 
 
@@ -188,19 +213,29 @@ def format_summary(summaries: Sequence[SubsetSummary]) -> str:
     return "\n".join(lines)
 
 
+def _fingerprint(settings: dict[str, object], names: Iterable[str], root: Path) -> str:
+    digest = hashlib.sha256(json.dumps([VERSION, settings, str(root.absolute())], sort_keys=True).encode())
+    for name in dict.fromkeys(names):
+        files, _ = find_files(find_subset(root, name))
+        for file in files:
+            digest.update(f"{name}\0{file.path}\0{file.size}\0{file.mtime_ns}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
 def fingerprint(corpus: CorpusConfig, root: Path) -> str:
     """A digest of the settings and of every file's path, size and time: equal while nothing changed.
 
-    It opens no audio. A newer way of decoding also makes it differ.
+    It opens no audio. A newer way of decoding also makes it differ; test subsets do not.
 
     Raises:
         UserError: a subset is missing.
     """
     settings = dataclasses.asdict(corpus)
-    del settings["base_url"], settings["source"]
-    digest = hashlib.sha256(json.dumps([VERSION, settings, str(root.absolute())], sort_keys=True).encode())
-    for name in dict.fromkeys((*corpus.labeled, *corpus.unlabeled, *corpus.dev, *corpus.test)):
-        files, _ = find_files(find_subset(root, name))
-        for file in files:
-            digest.update(f"{name}\0{file.path}\0{file.size}\0{file.mtime_ns}\n".encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
+    for known in ("base_url", "source", "test"):
+        del settings[known]
+    return _fingerprint(settings, (*corpus.labeled, *corpus.unlabeled, *corpus.dev), root)
+
+
+def fingerprint_tests(corpus: CorpusConfig, root: Path) -> str:
+    """The same of the test subsets."""
+    return _fingerprint({"test": corpus.test, "channel": corpus.channel}, corpus.test, root)

@@ -16,7 +16,7 @@ from asr.data.audio import read_samples
 from asr.data.manifest import read_manifest
 from asr.errors import UserError
 from data_prep.folder import scan
-from data_prep.manifests import build_manifests, format_summary
+from data_prep.manifests import build_manifests, build_test_manifests, fingerprint, fingerprint_tests, format_summary
 
 CORPUS = CorpusConfig(source="local", labeled=("train",), unlabeled=(), dev=("train",))
 RATE = 16_000
@@ -172,12 +172,17 @@ def test_test_subsets_have_manifests_of_their_own_and_no_audio_that_is_trained_o
         (root / subset).mkdir(exist_ok=True)
         soundfile.write(root / subset / f"{subset}.wav", tone(), RATE)
         (root / subset / "a.trans.txt").write_text(f"{subset} A\n")
-    out, table = build(root, dataclasses.replace(CORPUS, test=("test",)))
-    assert [u.id for u in read_manifest(out / "test" / "test.jsonl")] == ["test"]
-    assert [line.split()[:2] for line in table.splitlines()[1:4]] == [
-        ["train", "labeled"],
-        ["train", "dev"],
-        ["test", "test"],
-    ]
-    with pytest.raises(UserError, match=r"test subset 'test': the audio of 'test' is in 'test' too, which is trained"):
-        build(root, dataclasses.replace(CORPUS, test=("test",), unlabeled=("test",)))
+    corpus = dataclasses.replace(CORPUS, test=("test",))
+    out, _ = build(root, corpus)
+    tests = root.parent / "tests"
+    table = format_summary(build_test_manifests(corpus, root, root.parent / "cache", out, tests))
+    assert [u.id for u in read_manifest(tests / "test.jsonl")] == ["test"]
+    assert table.splitlines()[1].split()[:2] == ["test", "test"]
+    # A test subset more makes no other manifests, and so no other run; a new file in it makes another test.
+    assert fingerprint(corpus, root) == fingerprint(CORPUS, root)
+    before = fingerprint_tests(corpus, root)
+    out, _ = build(root, dataclasses.replace(corpus, unlabeled=("test",)))
+    with pytest.raises(UserError, match=r"corpus.test: the audio of 'test' is trained on, as unlabeled 'test'"):
+        build_test_manifests(corpus, root, root.parent / "cache", out, tests)
+    soundfile.write(root / "test" / "b.wav", tone(), RATE)
+    assert fingerprint_tests(corpus, root) != before
