@@ -12,8 +12,9 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class CorpusConfig:
-    source: Literal["mini", "librispeech", "local"] = "mini"
-    """mini: generated here; librispeech: downloaded where absent; local: must be on disk already."""
+    source: Literal["mini", "librispeech", "local", "manifest"] = "mini"
+    """mini: generated here; librispeech: downloaded where absent; local: folders of audio on disk; manifest: what
+    NeMo, Kaldi, Lhotse, a table or a Hugging Face dataset lists. Subsets are manifests then, and not folders."""
     root: str = ""
     """Folder that holds the subsets; empty: `mini`, `LibriSpeech` or the experiment's name in the data folder."""
     labeled: tuple[str, ...] = ("train-labeled",)

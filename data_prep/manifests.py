@@ -15,10 +15,9 @@ from asr.data.manifest import Utterance, read_manifest, write_manifest
 from asr.errors import UserError
 from asr.score.transcripts import write_transcripts
 from data_prep.audio_cache import VERSION
-from data_prep.folder import find_files
 from data_prep.source import Rejection
 from data_prep.split import split_labeled
-from data_prep.subset import Progress, Subset, find_subset, read_subset
+from data_prep.subset import Progress, Subset, read_subset, stamp_subset
 
 SHOWN = 3
 """Rejected files that are named on screen, of each reason."""
@@ -213,12 +212,12 @@ def format_summary(summaries: Sequence[SubsetSummary]) -> str:
     return "\n".join(lines)
 
 
-def _fingerprint(settings: dict[str, object], names: Iterable[str], root: Path) -> str:
-    digest = hashlib.sha256(json.dumps([VERSION, settings, str(root.absolute())], sort_keys=True).encode())
+def _fingerprint(settings: dict[str, object], names: Iterable[str], root: Path, source: str) -> str:
+    content = [VERSION, settings, str(root.absolute()), source == "manifest"]
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     for name in dict.fromkeys(names):
-        files, _ = find_files(find_subset(root, name))
-        for file in files:
-            digest.update(f"{name}\0{file.path}\0{file.size}\0{file.mtime_ns}\n".encode("utf-8", "surrogateescape"))
+        for stamp in stamp_subset(root, name, source):
+            digest.update(stamp.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
@@ -233,9 +232,9 @@ def fingerprint(corpus: CorpusConfig, root: Path) -> str:
     settings = dataclasses.asdict(corpus)
     for known in ("base_url", "source", "test"):
         del settings[known]
-    return _fingerprint(settings, (*corpus.labeled, *corpus.unlabeled, *corpus.dev), root)
+    return _fingerprint(settings, (*corpus.labeled, *corpus.unlabeled, *corpus.dev), root, corpus.source)
 
 
 def fingerprint_tests(corpus: CorpusConfig, root: Path) -> str:
     """The same of the test subsets."""
-    return _fingerprint({"test": corpus.test, "channel": corpus.channel}, corpus.test, root)
+    return _fingerprint({"test": corpus.test, "channel": corpus.channel}, corpus.test, root, corpus.source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -16,7 +17,8 @@ from asr.errors import UserError
 from data_prep.audio_cache import Ready, prepare_audio
 from data_prep.content import read_content
 from data_prep.cutting import cut_at_pauses
-from data_prep.folder import scan
+from data_prep.folder import find_files, scan
+from data_prep.formats.listing import list_manifest
 from data_prep.source import Listing, Rejection, Source
 
 Progress = Callable[[str], None]
@@ -59,25 +61,51 @@ class Subset:
         return dataclasses.replace(self, utterances=kept, rejections=rejections)
 
 
-def find_subset(root: Path, name: str) -> Path:
-    """Raises UserError where it is not there."""
-    path = root / name
-    if not path.is_dir():
-        above = path.parent if Path(name).is_absolute() else root
+def _find_folder(root: Path, name: str) -> Path:
+    folder = root / name
+    if not folder.is_dir():
+        above = folder.parent if Path(name).is_absolute() else root
         found = sorted(p.name for p in above.iterdir() if p.is_dir()) if above.is_dir() else []
         there = f"it has {', '.join(found[:12])}" if found else "it does not exist or has no folders"
         raise UserError(f"subset {name!r} is not in {above} ({there}); set corpus.root, or name other subsets")
-    return path
+    return folder
 
 
-def list_subset(root: Path, name: str) -> tuple[Path, Listing]:
+def list_subset(root: Path, name: str, source: str) -> tuple[Path, Listing]:
     """What a subset holds, without any audio opened, and the folder that its paths are relative to.
 
+    Args:
+        root: folder that holds the subsets.
+        name: of the subset, below `root` or absolute.
+        source: as `corpus.source`: manifest, or a folder of audio.
+
     Raises:
-        UserError: it is not there.
+        UserError: it is not there, or a manifest is not as it should be.
     """
-    folder = find_subset(root, name)
+    if source == "manifest":
+        return root, list_manifest(root / name)
+    folder = _find_folder(root, name)
     return folder, scan(folder)
+
+
+def stamp_subset(root: Path, name: str, source: str) -> Iterator[str]:
+    """A line for each file of a subset that changes whenever the file does. No audio is opened.
+
+    Raises:
+        UserError: as `list_subset`.
+    """
+    if source != "manifest":
+        for file in find_files(_find_folder(root, name))[0]:
+            yield f"{name}\0{file.path}\0{file.size}\0{file.mtime_ns}\n"
+        return
+    listing = list_manifest(root / name)
+    for path in dict.fromkeys([*map(str, listing.files), *(item.path for item in listing.sources)]):
+        try:
+            status = os.stat(path)  # noqa: PTH116 (once an utterance)
+            yield f"{name}\0{path}\0{status.st_size}\0{status.st_mtime_ns}\n"
+        except OSError:
+            # What is not there is told when it is read.
+            yield f"{name}\0{path}\n"
 
 
 def _by_channel(folder: Path, sources: Iterable[Source], channel: str) -> Iterator[Source | Rejection]:
@@ -146,7 +174,7 @@ def read_subset(
     Raises:
         UserError: it is not there, or the cache cannot be written.
     """
-    folder, listing = list_subset(root, name)
+    folder, listing = list_subset(root, name, corpus.source)
     rejections, sources = list(listing.rejections), list[Source]()
     for item in _by_channel(folder, listing.sources, corpus.channel):
         if isinstance(item, Source):
@@ -173,4 +201,4 @@ def read_subset(
         )
         for ready in found
     ]
-    return Subset(folder.name, utterances, rejections, +notes)
+    return Subset(Path(name).name, utterances, rejections, +notes)

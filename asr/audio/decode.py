@@ -121,6 +121,41 @@ def count_channels(name: Path | str, data: memoryview) -> int:
     return max(_open(name, stream, []).channels for stream in _streams(name, data))
 
 
+@dataclass(frozen=True)
+class Measured:
+    """A file of one stream: samples a second, samples of each channel, and channels."""
+
+    rate: int
+    frames: int
+    channels: int
+
+    @property
+    def seconds(self) -> float:
+        return self.frames / self.rate
+
+
+def measure(name: Path | str, data: memoryview) -> Measured:
+    """The true length of a file, for those who will decode it by other means.
+
+    Raises:
+        Unreadable: it cannot be decoded, not all of it, or it is several recordings.
+    """
+    streams = _streams(name, data)
+    if len(streams) > 1:
+        raise Unreadable(name, "several recordings in one file", f"{len(streams)}; write them to a file each")
+    faults: list[Fault] = []
+    sound = _open(name, streams[0], faults)
+    frames, broken = 0, ""
+    try:
+        frames = sum(map(len, sound.blocks))
+    except Broken as error:
+        broken = str(error)
+    fault = _missing(streams[0], sound, frames, broken)
+    for found in [*faults, *([fault] if fault else [])]:
+        raise Unreadable(name, found.reason, found.detail)
+    return Measured(sound.rate, frames, sound.channels)
+
+
 def _lies_plain(streams: list[Stream], sound: Sound) -> bool:
     """Whether a header, if it is true, speaks of audio that can be read where it lies."""
     kind, _, subtype = sound.format.partition(" ")

@@ -42,6 +42,9 @@ def _prepare_data(experiment: Experiment) -> None:
 
         download(root, names, corpus.base_url, progress=say)
         return
+    if corpus.source == "manifest":
+        # A manifest that is missing is named as soon as it is read, which is at once.
+        return
     missing = [name for name in names if not (root / name).is_dir()]
     if missing:
         found = (
