@@ -17,8 +17,9 @@ NormaliserName = Literal["upper", "cased", "librispeech", "lowercase", "none", "
 
 @dataclass(frozen=True)
 class CorpusConfig:
-    source: Literal["mini", "librispeech", "local"] = "mini"
-    """mini: generated here; librispeech: downloaded where absent; local: must be on disk already."""
+    source: Literal["mini", "librispeech", "local", "manifest"] = "mini"
+    """mini: generated here; librispeech: downloaded where absent; local: folders of audio on disk; manifest: what
+    NeMo, Kaldi, Lhotse, a table or a Hugging Face dataset lists. Subsets are manifests then, and not folders."""
     root: str = ""
     """Folder that holds the subsets; empty: `mini`, `LibriSpeech` or the experiment's name in the data folder."""
     labeled: tuple[str, ...] = ("train-labeled",)
@@ -26,7 +27,9 @@ class CorpusConfig:
     unlabeled: tuple[str, ...] = ("train-unlabeled",)
     """Subset folders whose audio alone is used. Transcripts found there only measure label quality."""
     dev: tuple[str, ...] = ("dev-clean", "dev-other")
-    """Subset folders that are scored."""
+    """Subset folders that are scored, while training goes on too: checkpoints are chosen by them."""
+    test: tuple[str, ...] = ()
+    """Subset folders that are scored in stage 4 only. Training never looks at them."""
     normaliser: NormaliserName = "upper"
     """What all texts go through on their way into manifests, and so into training, scores and language models."""
     labeled_speakers: tuple[str, ...] = ()
@@ -37,7 +40,9 @@ class CorpusConfig:
     min_seconds: float = 0.3
     """Shorter training utterances are left out."""
     max_seconds: float = 36.0
-    """Longer training utterances are left out."""
+    """Longer labeled utterances are left out; longer recordings without text are cut at pauses."""
+    channel: str = "mix"
+    """Of audio with several channels. mix: their mean; each: every channel is a speaker; or a number from 1."""
     base_url: str = "https://www.openslr.org/resources"
     """Where OpenSLR's files, such as 12/dev-clean.tar.gz, are downloaded from; a mirror, for instance."""
 

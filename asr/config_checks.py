@@ -113,9 +113,13 @@ def check(config: Config, where: Mapping[str, str]) -> None:
         raise refuse("decode.beam", f"at most {MOST_BEAM}, as memory grows with its square")
     if config.seed >= 2**63:
         raise refuse("seed", "less than 2**63")
-    dev = [Path(subset).name for subset in config.corpus.dev]
-    if len(set(dev)) < len(dev):
+    scored = [Path(subset).name for subset in (*config.corpus.dev, *config.corpus.test)]
+    if len(set(scored)) < len(scored):
         # Their manifests and scores are files of these names.
-        raise refuse("corpus.dev", "folders whose last parts differ")
+        both = "corpus.dev" if not config.corpus.test else "corpus.test"
+        raise refuse(both, "folders whose last parts differ, from those of corpus.dev too")
+    channel = config.corpus.channel
+    if channel not in ("mix", "each") and not (channel.isascii() and channel.isdecimal() and int(channel) > 0):
+        raise refuse("corpus.channel", "mix, each or a number from 1")
     if Path(config.name).name != config.name or config.name in ("", ".", ".."):
         raise refuse("name", "a plain folder name")

@@ -3,6 +3,7 @@
     data_dir/<corpus>/                        audio as it came, or generated
     exp_dir/<name>/audio/                     what was not 16 kHz FLAC or WAV, decoded once
     exp_dir/<name>/manifests/<digest>/        rows of audio and text
+    exp_dir/<name>/tests/<digest>/            rows of the test subsets, which nothing else depends on
     exp_dir/<name>/tokens/<digest>/
     exp_dir/<name>/lm/<digest>/               language model of the labeled text, where one is needed
     exp_dir/<name>/runs/k<κ>-s<seed>-<digest>/
@@ -33,6 +34,7 @@ class Paths:
     """What the stages read and write, once the corpus is on disk."""
 
     manifests: Path
+    tests: Path
     tokens: Path
     run: Path
 
@@ -63,6 +65,10 @@ class Experiment:
     def manifests(self, fingerprint: str) -> Path:
         """`fingerprint` stands for the corpus's settings and files."""
         return self.home / "manifests" / digest(fingerprint)
+
+    def tests(self, fingerprint: str) -> Path:
+        """Apart from the manifests, whose name goes into that of the run: a test subset more is no other run."""
+        return self.home / "tests" / digest(fingerprint)
 
     def tokens(self, manifests: Path) -> Path:
         """A lexicon counts by its content."""

@@ -132,7 +132,7 @@ def align_files(
     broken: list[str] = []
     for file, text in zip(files, texts, strict=True):
         try:
-            audio = read_audio(file.path)
+            audio = read_audio(file.path, file.channel)
         except UserError as error:
             broken.append(str(error))
             continue

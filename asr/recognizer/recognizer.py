@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from asr.audio.pauses import choose_cuts, frame_power, relative_loudness
 from asr.data.audio import SAMPLE_RATE, Samples
 from asr.data.features import LogMel, pad_waveforms
 from asr.data.tokens import load_tokenizer
 from asr.decode.search import Search, Sentence
 from asr.errors import UserError
 from asr.model.encoder import Encoder
-from asr.recognizer.pauses import choose_cuts, relative_loudness
 from asr.recognizer.trained import TrainedModel
 from asr.recognizer.windows import Segment, join_windows, place_windows
 from asr.recognizer.words import Peak, Word, best_peaks, force_peaks, name_words, time_word, write_words
@@ -116,7 +116,7 @@ class Recognizer:
         shortest, longest, overlap = self._frames
         if len(samples) <= max(self._whole, longest * self._grid):
             return [(0, len(samples))]
-        cuts = choose_cuts(relative_loudness(samples, self._grid), shortest, longest)
+        cuts = choose_cuts(relative_loudness(frame_power(samples, self._grid), self._grid), shortest, longest)
         tail = self._features.fft - self._features.shift
         return place_windows(len(samples), cuts, overlap, self._grid, tail)
 

@@ -32,6 +32,12 @@ def read_dev(manifests: Path, config: Config) -> dict[str, Manifest]:
     return {name: read_manifest(manifests / "dev" / f"{name}.jsonl") for name in names}
 
 
+def read_tests(tests: Path, config: Config) -> dict[str, Manifest]:
+    """The test subsets by name, in the order of the settings. For stage 4 only."""
+    names = [Path(name).name for name in config.corpus.test]
+    return {name: read_manifest(tests / f"{name}.jsonl") for name in names}
+
+
 def _read_references(manifests: Path) -> dict[str, str]:
     path = manifests / "references" / "unlabeled.trans.txt"
     return read_transcripts(path) if path.exists() else {}

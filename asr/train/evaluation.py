@@ -24,7 +24,7 @@ from asr.score.interval import FEW_GROUPS, TOO_NARROW
 from asr.score.table import format_scores, score_texts
 from asr.score.transcripts import write_transcripts
 from asr.train.checkpoint import load_newest
-from asr.train.corpus import read_dev
+from asr.train.corpus import read_dev, read_tests
 
 MODELS = ("student", "teacher")
 
@@ -92,8 +92,9 @@ def evaluate(
     run_dir: Path,
     search: NamedSearch | None = None,
     tell: Callable[[str], object] = lambda _: None,
+    tests: Path | None = None,
 ) -> str:
-    """Decode the dev subsets with the run's newest checkpoint, and score; returns the table as text.
+    """Decode the dev and test subsets with the run's newest checkpoint, and score; returns the table as text.
 
     Writes `evaluation/scores.json`, references, and hypotheses in LibriSpeech's `.trans.txt` form.
 
@@ -104,6 +105,7 @@ def evaluate(
         run_dir: the run.
         search: what decodes beside the greedy search, over the same log-probabilities.
         tell: gets a line for each subset.
+        tests: holds the test subsets, where the settings name any.
 
     Raises:
         UserError: the run has no checkpoint.
@@ -117,7 +119,8 @@ def evaluate(
     texts = {"normaliser": config.corpus.normaliser}
     scores: list[dict[str, Any]] = []
     try:
-        for subset, manifest in read_dev(manifests, config).items():
+        subsets = read_dev(manifests, config) | ({} if tests is None else read_tests(tests, config))
+        for subset, manifest in subsets.items():
             with audio_bar(float(manifest.durations.sum()), subset) as bar:
                 found = decoder.decode(models, {s.name: s.run for s in searches}, manifest, reader, progress=bar.update)
             tell(f"{subset}: {manifest.hours:.2f} h, × real time: {_speeds(manifest, found)}")

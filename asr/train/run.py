@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import math
 import shutil
@@ -17,6 +16,7 @@ from asr.config import Config
 from asr.config_file import dump_config
 from asr.data.audio import AudioReader
 from asr.errors import UserError
+from asr.lock import hold
 from asr.pseudo.pseudo_labels import PseudoLabels
 from asr.scaling.plan import Plan
 from asr.scaling.table import format_table, write_table
@@ -41,11 +41,10 @@ def _tell_left_out(ids: list[str], kind: str) -> None:
 @contextmanager
 def _alone_in(run_dir: Path) -> Iterator[None]:
     """Hold the run's folder: two processes that write checkpoints to it would ruin each other's."""
-    run_dir.mkdir(parents=True, exist_ok=True)
-    with (run_dir / ".lock").open("w") as lock:
+    with ExitStack() as held:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            held.enter_context(hold(run_dir / ".lock", wait=False))
+        except BlockingIOError:
             raise UserError(f"{run_dir}: another process is training here; wait for it, or stop it first") from None
         yield
 

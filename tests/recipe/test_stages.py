@@ -87,6 +87,31 @@ def test_decoded_audio_that_was_deleted_is_decoded_again(
     assert "stage 1 manifests: done already" in capsys.readouterr().out
 
 
+def test_a_test_subset_is_scored_in_stage_4_and_makes_no_other_run(
+    recipe: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*recipe, "--stop-stage", "4"]) == 0
+    shutil.copytree(tmp_path / "data" / "tiny" / "dev", tmp_path / "data" / "tiny" / "eval")
+    capsys.readouterr()
+    assert main([*recipe, "--stop-stage", "4", "--set", "corpus.test=[eval]"]) == 0
+    shown = capsys.readouterr().out
+    assert "stage 3 train: done already" in shown
+    (run,) = (tmp_path / "exp" / "tiny" / "runs").iterdir()
+    scores = json.loads((run / "evaluation" / "scores.json").read_text())
+    assert [(s["model"], s["subset"]) for s in scores] == [
+        (model, subset) for subset in ("dev", "eval") for model in ("student", "teacher")
+    ]
+    assert scores[0]["wer"] == scores[2]["wer"]
+    # Nothing of it in what training reads.
+    manifests = next((tmp_path / "exp" / "tiny" / "manifests").iterdir())
+    assert not [path for path in manifests.rglob("*.jsonl") if "/eval/" in path.read_text()]
+    assert "eval" not in (run / "metrics.jsonl").read_text()
+    assert main([*recipe, "--stop-stage", "4", "--set", "corpus.test=[eval]"]) == 0
+    assert "stage 4 evaluate: done already" in capsys.readouterr().out
+    assert main([*recipe, "--stop-stage", "1", "--set", "corpus.test=[train]"]) == 2
+    assert "is trained on, as labeled" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from asr.audio.pauses import Cut
 from asr.data.characters import ALPHABET
-from asr.recognizer.pauses import Cut
 from asr.recognizer.windows import join_windows, place_windows
 from asr.recognizer.words import best_peaks, time_word, write_words
 
