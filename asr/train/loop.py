@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from asr.config import Config
 from asr.data.audio import AudioReader
 from asr.decode.decoder import Decoder, in_order, references
+from asr.decode.measure import Measure
 from asr.errors import UserError
 from asr.scaling.adascale import Smoothed
 from asr.scaling.plan import Plan
-from asr.score.wer import ErrorCounts, count_errors
 from asr.train.checkpoint import (
     Checkpoint,
     flatten_optimizer,
@@ -84,6 +84,7 @@ class Loop:
         self.data, self.ranks, self.reader, self.run_dir = data, ranks, reader, run_dir
         self.stops = stops
         self.decoder = Decoder(config, data.tokenizer, learner.features, ranks.device, learner.autocast)
+        self.measure = Measure(data.tokenizer)
         self.clock = Clock(config.batch.base_seconds)
         self.positions = Positions()
         self.totals = Totals()
@@ -230,7 +231,7 @@ class Loop:
         after = clock.hours
         self.positions = batch.positions
         texts = [(row, self.data.tokenizer.decode(ids)) for row, ids in result.labels]
-        self.totals.add(result, label_errors(texts, self.data.label_references))
+        self.totals.add(result, label_errors(texts, self.data.label_references, self.measure))
         self._mind_skips(batch, result)
         self.progress.step(batch.seconds)
         last = self.done
@@ -279,7 +280,7 @@ class Loop:
             "batch_scale": batch.cut.scale,
             "gain": result.gain,
             "lr": result.learning_rate,
-            **totals.line(self.ranks.world_size),
+            **totals.line(self.ranks.world_size, self.measure.rate),
             "momentum": 1 - result.teacher_rate,
         }
         if self.ranks.main:
@@ -303,12 +304,8 @@ class Loop:
             parts = self.ranks.gather(part)
             for name in models:
                 texts = in_order([p[name] for p in parts], len(manifest))
-                words, characters = (
-                    sum(count_errors(references(manifest), texts, unit), ErrorCounts()).rate
-                    for unit in ("word", "char")
-                )
-                line.setdefault(name, {})[subset] = {"wer": words, "cer": characters}
-            rates.append(line["teacher"][subset]["wer"])
+                line.setdefault(name, {})[subset] = self.measure.rates(references(manifest), texts)
+            rates.append(line["teacher"][subset][self.measure.rate])
         self.dev_wer = sum(rates) / len(rates) if rates else None
         if self.ranks.main:
             self.metrics.write(line)

@@ -13,7 +13,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from asr.score.wer import ErrorCounts, count_errors
+from asr.decode.measure import Measure
+from asr.score.rates import RateName
+from asr.score.wer import ErrorCounts
 from asr.train.learner import StepResult
 
 
@@ -55,11 +57,12 @@ class Totals:
     def of(cls, values: Sequence[float]) -> Totals:
         return cls(**dict(zip((f.name for f in fields(cls)), values, strict=True)))
 
-    def line(self, ranks: int) -> dict[str, Any]:
+    def line(self, ranks: int, rate: RateName) -> dict[str, Any]:
         """The quantities of a log line; None where there is nothing to divide by.
 
         Args:
             ranks: how many ranks' totals were added up; steps and gradient norms are the same on each.
+            rate: what errors of labels are counted in.
         """
 
         def share(part: float, whole: float) -> float | None:
@@ -69,18 +72,17 @@ class Totals:
             "loss_labeled": share(self.loss_labeled, self.utterances_labeled),
             "loss_unlabeled": share(self.loss_unlabeled, self.utterances_unlabeled),
             "grad_norm": share(self.grad_norm, self.steps - self.skipped),
-            "label_wer": share(self.label_errors, self.label_words),
+            f"label_{rate}": share(self.label_errors, self.label_words),
             "labels_kept": share(self.labels_kept, self.labels_made),
             "labels_empty": share(self.labels_empty, self.labels_made),
             "skipped_steps": round(self.skipped / ranks),
         }
 
 
-def label_errors(labels: Sequence[tuple[int, str]], references: Mapping[int, str]) -> ErrorCounts:
-    """Word errors of pseudo-labels, by row, against true texts where there are any."""
+def label_errors(labels: Sequence[tuple[int, str]], references: Mapping[int, str], measure: Measure) -> ErrorCounts:
+    """Errors of pseudo-labels, by row, against true texts where there are any."""
     known = [(references[row], text) for row, text in labels if row in references]
-    counts = count_errors([r for r, _ in known], [t for _, t in known], "word")
-    return sum(counts, ErrorCounts())
+    return measure.errors([r for r, _ in known], [t for _, t in known])
 
 
 def _logged_by(line: str, step: int) -> bool:
