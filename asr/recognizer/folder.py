@@ -46,7 +46,8 @@ def settings_of(trained: TrainedModel) -> dict[str, Any]:
         "format": FORMAT,
         "sample_rate": SAMPLE_RATE,
         "features": dataclasses.asdict(trained.features),
-        "model": dataclasses.asdict(trained.model),
+        # Where its own training began is a path of that machine.
+        "model": dataclasses.asdict(dataclasses.replace(trained.model, init="")),
         "utterance_seconds": trained.utterance_seconds,
         "normaliser": read_normaliser(trained.tokens),
         "origin": trained.origin,

@@ -68,6 +68,18 @@ class Frontend(nn.Module):
         return F.glu(self.conv(features.transpose(1, 2)).transpose(1, 2), dim=-1)
 
 
+class Convolution(nn.Module):
+    def __init__(self, width: int, kernel: int) -> None:
+        super().__init__()
+        self.gates, self.out, self.norm = nn.Linear(width, 2 * width), nn.Linear(width, width), nn.LayerNorm(width)
+        self.depthwise = nn.Conv1d(width, width, kernel, padding=kernel // 2, groups=width)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        x = F.glu(self.gates(x), dim=-1) * mask[:, 0, 0, :, None]
+        mixed: Tensor = self.out(F.silu(self.norm(self.depthwise(x.transpose(1, 2)).transpose(1, 2))))
+        return mixed
+
+
 class Block(nn.Module):
     def __init__(self, settings: dict[str, Any]) -> None:
         super().__init__()
@@ -76,6 +88,9 @@ class Block(nn.Module):
         self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.inner = nn.Linear(width, settings["feedforward"])
         self.outer = nn.Linear(settings["feedforward"], width)
+        kernel = settings.get("convolution", 0)
+        self.norm_convolution = nn.LayerNorm(width) if kernel else None
+        self.convolution = Convolution(width, kernel) if kernel else None
 
     def _attend(self, x: Tensor, mask: Tensor, turns: tuple[Tensor, Tensor] | None) -> Tensor:
         batch, frames, width = x.shape
@@ -90,9 +105,13 @@ class Block(nn.Module):
     def forward(self, x: Tensor, mask: Tensor, turns: tuple[Tensor, Tensor] | None) -> Tensor:
         if self.pre_norm:
             x = x + self._attend(self.norm_attention(x), mask, turns)
+            if self.convolution is not None and self.norm_convolution is not None:
+                x = x + self.convolution(self.norm_convolution(x), mask)
             fed: Tensor = x + self.outer(F.relu(self.inner(self.norm_feedforward(x))))
             return fed
         x = self.norm_attention(x + self._attend(x, mask, turns))
+        if self.convolution is not None and self.norm_convolution is not None:
+            x = self.norm_convolution(x + self.convolution(x, mask))
         normed: Tensor = self.norm_feedforward(x + self.outer(F.relu(self.inner(x))))
         return normed
 
@@ -102,6 +121,13 @@ def rotate(heads: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     even, odd = heads[..., 0::2], heads[..., 1::2]
     turned: Tensor = torch.stack((even * cosine - odd * sine, even * sine + odd * cosine), -1).flatten(-2)
     return turned
+
+
+def pairs(x: Tensor) -> Tensor:
+    """Every two frames of `(batch, frames, width)`, the last one with zeros where it is alone."""
+    batch, frames, width = x.shape
+    even: Tensor = F.pad(x, (0, 0, 0, 1))[:, : (frames + 1) // 2 * 2].reshape(batch, -1, 2, width)
+    return even
 
 
 class Encoder(nn.Module):
@@ -114,24 +140,40 @@ class Encoder(nn.Module):
         self.blocks = nn.ModuleList(Block(settings) for _ in range(settings["layers"]))
         self.norm = nn.LayerNorm(width) if settings["norm"] == "pre" else nn.Identity()
         self.head = nn.Linear(width, tokens)
+        # Blocks in the middle run at half the frame rate.
+        layers, slow = settings["layers"], settings.get("half_rate", 0)
+        self.first, self.stop = (layers - slow + 1) // 2, (layers - slow + 1) // 2 + slow
+
+    def _turns(self, steps: Tensor) -> tuple[Tensor, Tensor] | None:
+        if not self.rotary:
+            return None
+        even = torch.arange(0, self.head_width, 2, device=steps.device, dtype=torch.float32)
+        angles = steps.float()[:, None] * 10000.0 ** (-even / self.head_width)
+        return angles.cos(), angles.sin()
 
     def forward(self, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         x = self.frontend(features)
         lengths = torch.div(frames + self.stride - 1, self.stride, rounding_mode="floor")
         steps = torch.arange(x.shape[1], device=x.device)
         mask = (steps < lengths.clamp(min=1)[:, None])[:, None, None, :]
-        turns = None
-        if self.rotary:
-            even = torch.arange(0, self.head_width, 2, device=x.device, dtype=torch.float32)
-            angles = steps.float()[:, None] * 10000.0 ** (-even / self.head_width)
-            turns = angles.cos(), angles.sin()
-        else:
+        turns = self._turns(steps)
+        if not self.rotary:
             half = x.shape[2] // 2
             rates = torch.exp(-math.log(10000.0) / half * torch.arange(half, device=x.device)) * 30.0
             centred = steps.float() - (lengths.clamp(min=1)[:, None] - 1) / 2
             angles = (centred * self.frame_seconds)[:, :, None] * rates
             x = x + torch.cat((angles.sin(), angles.cos()), -1)
-        for block in self.blocks:
+        for block in self.blocks[: self.first]:
+            x = block(x, mask, turns)
+        if self.first < self.stop:
+            real = mask[:, 0, 0, :, None].to(x.dtype)
+            slow = pairs(x * real).sum(2) / pairs(real).sum(2).clamp(min=1)
+            begun, slow_mask = slow, (pairs(real).sum(2) > 0)[:, None, None, :, 0]
+            slow_turns = self._turns(torch.arange(slow.shape[1], device=x.device))
+            for block in self.blocks[self.first : self.stop]:
+                slow = block(slow, slow_mask, slow_turns)
+            x = x + (slow - begun).repeat_interleave(2, dim=1)[:, : x.shape[1]]
+        for block in self.blocks[self.stop :]:
             x = block(x, mask, turns)
         return F.log_softmax(self.head(self.norm(x)), dim=-1), lengths
 

@@ -25,8 +25,13 @@ def equal(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> bool:
 
 @pytest.mark.parametrize(
     "model",
-    [SMALL, dataclasses.replace(SMALL, norm="post", positions="cape", stride=4, kernel=5)],
-    ids=["rotary", "cape"],
+    [
+        SMALL,
+        dataclasses.replace(SMALL, norm="post", positions="cape", stride=4, kernel=5),
+        dataclasses.replace(SMALL, layers=4, convolution=5, half_rate=2, intermediate=(3,)),
+        dataclasses.replace(SMALL, norm="post", positions="cape", layers=3, convolution=3, half_rate=1),
+    ],
+    ids=["rotary", "cape", "convolutions at two rates", "both, normalised after"],
 )
 def test_the_loader_computes_what_was_trained(model: ModelConfig, tmp_path: Path) -> None:
     trained = find_trained(make_run(tmp_path / "run", model))
@@ -98,7 +103,7 @@ def test_a_damaged_folder_is_a_user_error(small_run: Path, tmp_path: Path) -> No
 def test_onnx_runtime_computes_what_was_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("onnxruntime", reason="the extra `onnx` is not installed")
     pytest.importorskip("onnxscript", reason="the extra `onnx` is not installed")
-    trained = find_trained(make_run(tmp_path / "run", dataclasses.replace(SMALL, layers=1)))
+    trained = find_trained(make_run(tmp_path / "run", dataclasses.replace(SMALL, convolution=3, half_rate=1)))
     difference = write_folder(trained, tmp_path / "out", onnx=True)
     assert difference is not None
     assert difference <= onnx_model.TOLERANCE
