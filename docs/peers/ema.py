@@ -1,13 +1,13 @@
 """What the EMA of each tool does; makes the table of docs/peers/ema.md: `python docs/peers/ema.py`.
 
-Every row comes from running the installed package; a tool that is not installed gets none. Needs torch and, for the
-others, what `PACKAGES` names; Composer and NeMo were installed without their dependencies.
+Every row comes from running the installed package; a tool that is not installed gets none, which is said.
 """
+
+# ruff: noqa: ARG002 (the arguments are those of other people's hooks)
 
 from __future__ import annotations
 
 import copy
-import importlib.util
 import logging
 import sys
 import tempfile
@@ -15,172 +15,15 @@ import warnings
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
+from ema_tools import BATCH, TOOLS, Average, Composer, Lightning, NeMo, nemo
 from torch import Tensor, nn
 
-BATCH, DECAY, OTHER = 8, 0.99, 0.9
-SETTLED = 10_000
-"""Updates after which the warm-ups of these tools are over, for a decay of 0.99."""
-
-
-class Average:
-    """One tool's average of one model, made as its documentation has it. Made anew with the same model to resume."""
-
-    package = "torch"
-
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        self.model = model
-        self.average = torch.optim.swa_utils.AveragedModel(
-            model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(decay)
-        )
-
-    def update(self, batch: int) -> None:
-        self.average.update_parameters(self.model)
-
-    def tensors(self) -> dict[str, Tensor]:
-        return dict(self.average.module.named_parameters()) | dict(self.average.module.named_buffers())
-
-    def state(self) -> Any:
-        return self.average.state_dict()
-
-    def load(self, state: Any) -> None:
-        self.average.load_state_dict(state)
-
-
-class Lightning(Average):
-    package = "lightning"
-
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        from lightning.pytorch.callbacks import EMAWeightAveraging
-
-        self.model, self.callback = model, EMAWeightAveraging(decay=decay)
-        # What its setup() makes.
-        self.average = torch.optim.swa_utils.AveragedModel(
-            model, use_buffers=self.callback._use_buffers, **self.callback._kwargs
-        )
-
-
-class Timm(Average):
-    package = "timm"
-
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        from timm.utils import ModelEmaV3
-
-        self.model, self.average = model, ModelEmaV3(model, decay=decay)
-
-    def update(self, batch: int) -> None:
-        self.average.update(self.model)
-
-
-class EmaPytorch(Average):
-    package = "ema-pytorch"
-
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        from ema_pytorch import EMA
-
-        self.model, self.average = model, EMA(model, beta=decay)
-
-    def update(self, batch: int) -> None:
-        self.average.update()
-
-    def tensors(self) -> dict[str, Tensor]:
-        return dict(self.average.ema_model.named_parameters()) | dict(self.average.ema_model.named_buffers())
-
-
-class Diffusers(Average):
-    package = "diffusers"
-
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        from diffusers.training_utils import EMAModel
-
-        self.model, self.average = model, EMAModel(model.parameters(), decay=decay)
-
-    def update(self, batch: int) -> None:
-        self.average.step(self.model.parameters())
-
-    def tensors(self) -> dict[str, Tensor]:
-        return dict(zip(dict(self.model.named_parameters()), self.average.shadow_params, strict=True))
-
-
-class SpeechBrain(Average):
-    """Its one average, that of SGMSE+ (integrations/models/sgmse_plus.py), is torch_ema's with defaults."""
-
-    package = "torch-ema"
-
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        from torch_ema import ExponentialMovingAverage
-
-        self.model, self.average = model, ExponentialMovingAverage(model.parameters(), decay=decay)
-
-    def update(self, batch: int) -> None:
-        self.average.update(self.model.parameters())
-
-    tensors = Diffusers.tensors
-
-
-class Composer(Average):
-    package = "mosaicml"
-
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        from composer.algorithms import EMA
-        from composer.core import Event
-
-        half_life = round(torch.log(torch.tensor(0.5)).item() / torch.log(torch.tensor(decay)).item())
-        self.model, self.average, self.end = model, EMA(half_life=f"{half_life}ba"), Event.BATCH_END
-        self._apply(Event.INIT)
-
-    def _apply(self, event: Any) -> None:
-        self.average.apply(event, SimpleNamespace(model=self.model), None)
-
-    def update(self, batch: int) -> None:
-        self._apply(self.end)
-
-    def tensors(self) -> dict[str, Tensor]:
-        return dict(self.average.ema_model.named_parameters()) | dict(self.average.ema_model.named_buffers())
-
-
-class NeMo(Average):
-    package = "nemo-toolkit"
-
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        self.model = model
-        self.average = nemo().EMAOptimizer(torch.optim.SGD(model.parameters(), lr=0.0), torch.device("cpu"), decay)
-
-    def update(self, batch: int) -> None:
-        self.average.step()
-        self.average.join()
-
-    def tensors(self) -> dict[str, Tensor]:
-        return dict(zip(dict(self.model.named_parameters()), self.average.ema_params, strict=False))
-
-
-class Ours(Average):
-    package = "kappa-asr"
-
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        from asr.scaling import ScaledEMA
-
-        self.model, self.average = model, ScaledEMA(model, momentum=decay, base_batch=BATCH)
-
-    def update(self, batch: int) -> None:
-        self.average.update(samples=batch)
-
-    def tensors(self) -> dict[str, Tensor]:
-        return self.average.averages
-
-
-def nemo() -> Any:
-    """NeMo's file on its own: the toolkit around it is not needed, and not there."""
-    if "nemo_ema" not in sys.modules:
-        (path,) = [f for f in metadata.files("nemo-toolkit") or [] if str(f).endswith("common/callbacks/ema.py")]
-        spec = importlib.util.spec_from_file_location("nemo_ema", path.locate())
-        assert spec is not None and spec.loader is not None  # noqa: PT018
-        sys.modules["nemo_ema"] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules["nemo_ema"])
-    return sys.modules["nemo_ema"]
+DECAY, OTHER = 0.99, 0.9
+SETTLED, SETTLED_LONG = 2_000, 10_000
+"""Updates after which the warm-ups of these tools are over, for a decay of 0.99 and, but for ema-pytorch's, of 0.999."""
 
 
 def constant(value: float, kind: torch.dtype = torch.float32) -> nn.Module:
@@ -189,9 +32,9 @@ def constant(value: float, kind: torch.dtype = torch.float32) -> nn.Module:
     return model
 
 
-def settled(tool: type[Average], model: nn.Module, decay: float) -> Average:
+def settled(tool: type[Average], model: nn.Module, decay: float, updates: int = SETTLED) -> Average:
     average = tool(model, decay)
-    for _ in range(SETTLED):
+    for _ in range(updates):
         average.update(BATCH)
     return average
 
@@ -250,7 +93,7 @@ def buffers(tool: type[Average]) -> str:
 def bf16(tool: type[Average]) -> str:
     """Decay 0.999, 2,000 updates after a jump from 1 to 2: 0.86 of the way is right."""
     model = constant(1.0, torch.bfloat16)
-    average = settled(tool, model, 0.999)
+    average = settled(tool, model, 0.999, SETTLED_LONG)
     nn.init.constant_(model.weight, 2.0)
     for _ in range(2000):
         average.update(BATCH)
@@ -290,21 +133,10 @@ def by_lightning(callback: Any, counted: Counted) -> str:
         def configure_optimizers(self) -> torch.optim.Optimizer:
             return torch.optim.SGD(self.parameters(), lr=0.1)
 
-    quiet = {
-        "logger": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-        "enable_checkpointing": False,
-    }
+    quiet = dict.fromkeys(("logger", "enable_progress_bar", "enable_model_summary", "enable_checkpointing"), False)
+    given = {"accelerator": "cpu", "max_epochs": 1, "accumulate_grad_batches": 4, "callbacks": [callback]}
     with tempfile.TemporaryDirectory() as folder, counted:
-        trainer = lightning.Trainer(
-            accelerator="cpu",
-            max_epochs=1,
-            accumulate_grad_batches=4,
-            callbacks=[callback],
-            default_root_dir=folder,
-            **quiet,
-        )
+        trainer = lightning.Trainer(default_root_dir=folder, **given, **quiet)
         trainer.fit(Module(), torch.utils.data.DataLoader(torch.ones(64, 1), batch_size=8))
         return f"{counted.calls / trainer.global_step:g} (its Trainer)"
 
@@ -358,19 +190,6 @@ def moves(tool: type[Average]) -> str:
         average.update(4 * BATCH)
         moved, before = moved + (weight(average) != before), weight(average)
     return f"{moved / 20:g} per call"
-
-
-TOOLS = {
-    "torch swa_utils": Average,
-    "Lightning": Lightning,
-    "timm": Timm,
-    "ema-pytorch": EmaPytorch,
-    "diffusers": Diffusers,
-    "Composer": Composer,
-    "NeMo": NeMo,
-    "SpeechBrain": SpeechBrain,
-    "ours": Ours,
-}
 
 
 def rows() -> Iterator[list[str]]:
