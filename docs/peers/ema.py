@@ -75,7 +75,7 @@ def buffers(tool: type[Average]) -> str:
     model = nn.BatchNorm1d(1)
     average = settled(tool, model, DECAY)
     nn.init.constant_(model.running_mean, 1.0)
-    nn.init.constant_(model.num_batches_tracked, 50)
+    nn.init.constant_(model.num_batches_tracked, 5000)
     nn.init.constant_(model.weight, 3.0)
     while weight(average) == 1:
         average.update(BATCH)
@@ -87,7 +87,7 @@ def buffers(tool: type[Average]) -> str:
         share = found[name].double().item() / whole
         return "copied" if share == 1 else "left" if share == 0 else "averaged"
 
-    return f"floats {fate('running_mean', 1)}, integers {fate('num_batches_tracked', 50)}"
+    return f"floats {fate('running_mean', 1)}, integers {fate('num_batches_tracked', 5000)}"
 
 
 def bf16(tool: type[Average]) -> str:

@@ -120,8 +120,8 @@ class Composer(Average):
         from composer.algorithms import EMA
         from composer.core import Event
 
-        half_life = round(torch.log(torch.tensor(0.5)).item() / torch.log(torch.tensor(decay)).item())
-        self.model, self.average, self.end = model, EMA(half_life=f"{half_life}ba"), Event.BATCH_END
+        average = EMA(half_life=None, smoothing=decay, update_interval="1ba")
+        self.model, self.average, self.end = model, average, Event.BATCH_END
         self._apply(Event.INIT)
 
     def _apply(self, event: Any) -> None:
