@@ -52,20 +52,44 @@ environment() {
   key=$(sha256sum "$here/pyproject.toml" | cut -c1-12)
   home=$cache/env-$key
   mkdir -p "$cache"
-  # One process makes it, others wait.
-  exec 9>"$cache/lock"
-  command -v flock >/dev/null && flock 9
   if [[ ! -f $home/complete ]]; then
-    echo "run.sh: making an environment in $home; this takes a few minutes" >&2
-    # An environment is gigabytes: those of earlier versions, and half-made ones, go first.
-    rm -rf "$cache"/env-*
-    "$base" -m venv "$home" >&2 || die "$base cannot make an environment, see above (on Debian: apt install python3-venv)"
-    "$home/bin/python" -m pip install --quiet --disable-pip-version-check -e "${here}[mini,dev]" >&2 ||
-      die "installing failed, see above; run the same command again once that is put right"
-    touch "$home/complete"
+    make_environment "$cache" "$home" "$base"
   fi
-  exec 9>&-
   echo "$home/bin/python"
+}
+
+# Makes $2 in $1 with the interpreter $3, unless another process has done so by then.
+make_environment() {
+  local cache=$1 home=$2 base=$3 old
+  # One process makes it, others wait. Without flock, or on a file system that has no locks, nobody waits.
+  exec 9>"$cache/lock"
+  local locked=
+  if command -v flock >/dev/null; then
+    if flock 9; then
+      locked=yes
+    else
+      echo "run.sh: $cache cannot be locked; start no second run.sh before this one has made its environment" >&2
+    fi
+  fi
+  if [[ -f $home/complete ]]; then
+    exec 9>&-
+    return
+  fi
+  if [[ -e $home ]]; then
+    # Whoever makes one holds the lock, so this one was left half made.
+    [[ -n $locked ]] || die "$home is half made: delete it, unless another run.sh is making it just now"
+    rm -rf "$home"
+  fi
+  # They may be in use, by a training that takes weeks.
+  for old in "$cache"/env-*; do
+    [[ ! -d $old ]] || echo "run.sh: $old is of another version; delete it once nothing runs in it" >&2
+  done
+  echo "run.sh: making an environment in $home; this takes a few minutes" >&2
+  "$base" -m venv "$home" >&2 || die "$base cannot make an environment, see above (on Debian: apt install python3-venv)"
+  "$home/bin/python" -m pip install --quiet --disable-pip-version-check -e "${here}[mini,dev]" >&2 ||
+    die "installing failed, see above; run the same command again once that is put right"
+  touch "$home/complete"
+  exec 9>&-
 }
 
 for argument in "$@"; do

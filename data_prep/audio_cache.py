@@ -1,8 +1,8 @@
 """Audio as training reads it: 16 kHz mono FLAC or WAV, found in place or decoded once into a cache.
 
-Opus, Ogg and MP3 decode tens of times slower than FLAC, and other rates would have to be resampled every
-epoch; so each such file is decoded once, in parallel. A cached file is named by its source's path, size and
-time, so a source that changed is decoded anew; one that is damaged is replaced.
+Opus, Ogg and MP3 decode tens of times slower than FLAC, other rates would have to be resampled every epoch, and lengths
+in headers are not to be believed. So each file is decoded once, in parallel, to its end. A cached file is named by its
+source's path, size and time, so a source that changed is decoded anew; one that is damaged is replaced.
 """
 
 from __future__ import annotations
@@ -12,24 +12,29 @@ import io
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
-import numpy as np
 import soundfile
-import soxr
 
-from asr.data.audio import SAMPLE_RATE, Samples
+from asr.audio.decode import Decoded, Take, decode, is_plain
+from asr.audio.stream import Unreadable
+from asr.data.audio import SAMPLE_RATE
 from asr.errors import UserError
-from data_prep.folder import Rejection, Source, printable
+from data_prep.content import read_content
+from data_prep.ledger import Known, Ledger
+from data_prep.source import Rejection, Source, printable
 
-VERSION = 2
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+VERSION = 3
 """Part of the names in the cache. To be raised when decoding changes, so that no older copy is taken."""
 
-IN_PLACE = ("FLAC", "WAV", "WAVEX")
-
-_LARGEST_RIFF = 0x7FFF0000
-"""Bytes. Writers that cannot know the length in advance declare this much or more."""
+NEAR_SECONDS = 0.1
+"""Decoders differ by so much in what they make of an encoder's padding, and toolkits round lengths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,44 +44,60 @@ class Ready:
     source: Source
     path: Path
     duration: float
+    offset: float = 0.0
+    notes: tuple[str, ...] = ()
 
 
-def _target(path: Path, cache: Path) -> Path:
-    status = path.stat()
-    key = f"{VERSION}\0{path.absolute()}\0{status.st_size}\0{status.st_mtime_ns}"
-    name = hashlib.sha256(key.encode()).hexdigest()[:20]
-    return cache / name[:2] / f"{name}.flac"
+class _Aside(io.FileIO):
+    """A file to be renamed once it is whole. libsndfile cannot say why writing failed, so the error is kept."""
+
+    error: OSError | None = None
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        left = memoryview(data)
+        count = left.nbytes
+        try:
+            # A disk that is nearly full takes a part.
+            while left.nbytes and self.error is None:
+                left = left[super().write(left) :]
+        except OSError as error:
+            self.error = error
+        return count
 
 
-def _decode(file: soundfile.SoundFile) -> Samples:
-    """All of a file as 16 kHz 16-bit samples.
-
-    By way of floats, since libsndfile reads Ogg that exceeds full scale as integers that wrap round, and
-    float WAV as zeros.
-    """
-    samples = file.read(dtype="float32")
-    if file.samplerate != SAMPLE_RATE:
-        samples = soxr.resample(samples, file.samplerate, SAMPLE_RATE, "HQ")
-    # A float file may hold NaN.
-    scaled = np.nan_to_num(samples * np.float32(32768)).round().clip(-32768, 32767)
-    decoded: Samples = scaled.astype(np.int16)
-    return decoded
+def _cannot_keep(folder: Path, error: OSError) -> UserError:
+    return UserError(
+        f"{folder}: cannot keep decoded audio ({error.strerror}); make room or allow writing, and run "
+        "again: what is decoded already is kept"
+    )
 
 
-def _store(samples: Samples, target: Path) -> None:
-    """Write FLAC aside, then rename it."""
-    content = io.BytesIO()
-    soundfile.write(content, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+def _store(source: Source, content: memoryview, target: Path) -> Decoded:
+    """Decode into a FLAC file, written aside and then renamed."""
     aside = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(content.getbuffer())
-        aside.replace(target)
+        with ExitStack() as opened, _Aside(aside, "w") as raw:
+
+            def begin() -> Take:
+                opened.close()
+                raw.truncate(0)
+                raw.seek(0)
+                flac = soundfile.SoundFile(raw, "w", SAMPLE_RATE, 1, "PCM_16", format="FLAC")
+                return cast(Take, opened.enter_context(flac).write)
+
+            decoded = decode(source.name, content, begin, source.channel)
+            opened.close()
+            if raw.error is not None:
+                raise raw.error
+        if not decoded.faults:
+            aside.replace(target)
+        return decoded
     except OSError as error:
-        raise UserError(
-            f"{target.parent}: cannot keep decoded audio ({error.strerror}); make room or allow writing, and run "
-            "again: what is decoded already is kept"
-        ) from None
+        raise _cannot_keep(target.parent, error) from None
+    finally:
+        with suppress(OSError):
+            aside.unlink()
 
 
 def _cached_samples(target: Path) -> int:
@@ -87,80 +108,93 @@ def _cached_samples(target: Path) -> int:
         return 0
 
 
-def _is_cut_short(file: soundfile.SoundFile, path: Path) -> bool:
-    """Whether the file ends before its header says, as an interrupted copy does.
+def _key(path: Path, source: Source) -> str:
+    status = path.stat()
+    parts = [VERSION, path.absolute(), status.st_size, status.st_mtime_ns, source.member, source.part, source.channel]
+    return hashlib.sha256("\0".join(map(str, parts)).encode("utf-8", "surrogateescape")).hexdigest()[:20]
 
-    libsndfile counts the samples of a WAV from what is there, so its header is read here.
+
+def _decode(source: Source, content: memoryview, target: Path) -> Known:
+    """Decode all of a file, into the cache where it cannot stay where it is.
+
+    Raises:
+        Unreadable: it cannot be decoded, or not all of it.
     """
-    if file.format in ("WAV", "WAVEX"):
-        with path.open("rb") as raw:
-            head = raw.read(12)
-        declared = int.from_bytes(head[4:8], "little") + 8
-        return head[:4] == b"RIFF" and path.stat().st_size < declared < _LARGEST_RIFF
-    if file.format != "FLAC":
-        return False
-    try:
-        file.seek(file.frames - 1)
-        complete = len(file.read(1, dtype="int16")) == 1
-        file.seek(0)
-    except soundfile.SoundFileError:
-        return True
-    return not complete
+    plain = source.part is None and is_plain(source.name, content)
+    decoded = decode(source.name, content, lambda: lambda _: None, source.channel) if plain else None
+    if decoded is None or not (decoded.in_place or decoded.faults):
+        plain, decoded = False, _store(source, content, target)
+    if decoded.faults:
+        raise Unreadable(source.name, decoded.faults[0].reason, decoded.faults[0].detail)
+    return Known(decoded.samples, plain, tuple(decoded.notes))
 
 
-def _prepare(folder: Path, source: Source, cache: Path) -> Ready | Rejection:
+def _prepare(folder: Path, source: Source, cache: Path, ledger: Ledger) -> tuple[Path, Known] | Rejection:
+    """Where a source's audio lies, 16 kHz and mono; the whole of it, of whatever part the source is."""
     path = folder / source.path
-    samples: Samples | None = None
     try:
-        if path.stat().st_size == 0:
-            return Rejection(source.path, "empty file")
-        with soundfile.SoundFile(path) as file:
-            if file.channels != 1:
-                return Rejection(source.path, "not mono", f"{file.channels} channels")
-            if file.frames == 0:
-                return Rejection(source.path, "no audio in it")
-            if file.frames > 1 << 60:
-                return Rejection(source.path, "length unknown", "its header lacks it; encode it again")
-            if _is_cut_short(file, path):
-                return Rejection(source.path, "truncated", "ends before its header says")
-            if file.format in IN_PLACE and file.subtype.startswith("PCM_") and file.samplerate == SAMPLE_RATE:
-                return Ready(source, path, file.frames / SAMPLE_RATE)
-            target = _target(path, cache)
-            count = _cached_samples(target)
-            if not count:
-                samples = _decode(file)
-                count = len(samples)
-    except (soundfile.SoundFileError, OSError) as error:
-        found = " ".join(str(error).split()).replace(str(path), "").strip(" :'")
-        return Rejection(source.path, "unreadable", printable(found))
-    if not count:
-        return Rejection(source.path, "no audio in it")
-    if samples is not None:
-        _store(samples, target)
-    return Ready(source, target, count / SAMPLE_RATE)
+        key = _key(path, source)
+        target = cache / key[:2] / f"{key}.flac"
+        known = ledger.find(key)
+        if known is None or not (known.in_place or _cached_samples(target) == known.samples):
+            known = _decode(source, read_content(folder, source), target)
+            try:
+                ledger.add(key, known)
+            except OSError as error:
+                raise _cannot_keep(cache, error) from None
+    except Unreadable as error:
+        return Rejection(source.name, error.reason, printable(error.detail))
+    except OSError as error:
+        return Rejection(source.name, "unreadable", error.strerror or "")
+    return path if known.in_place else target, known
+
+
+def _cut_out(source: Source, path: Path, known: Known) -> Ready | Rejection:
+    """A source's part of its audio, on the grid of samples."""
+    seconds = known.samples / SAMPLE_RATE
+    if source.claim is not None and abs(source.claim - seconds) > NEAR_SECONDS:
+        detail = f"{source.claim:.2f} s are declared, {seconds:.2f} s are there"
+        return Rejection(source.name, "length differs", detail)
+    end = seconds if source.seconds is None else source.offset + source.seconds
+    if end > seconds + NEAR_SECONDS or source.offset >= seconds:
+        detail = f"{source.id}: {source.offset:.2f} to {end:.2f} s of {seconds:.2f} s"
+        return Rejection(source.name, "lies beyond the end of its audio", detail)
+    first, stop = round(source.offset * SAMPLE_RATE), min(round(end * SAMPLE_RATE), known.samples)
+    if stop <= first:
+        return Rejection(source.name, "no audio in it", f"{source.id}: {source.offset:.2f} to {end:.2f} s")
+    return Ready(source, path, (stop - first) / SAMPLE_RATE, first / SAMPLE_RATE, known.notes)
 
 
 def prepare_audio(
     folder: Path, sources: Sequence[Source], cache: Path, progress: Callable[[str], None] | None = None
 ) -> list[Ready | Rejection]:
-    """Read every header, decode what must be decoded; one result per source, in order.
+    """Decode every file to its end, once; one result per source, in order.
 
     Args:
-        folder: what the sources' paths are relative to.
-        sources: audio files.
+        folder: what the sources' paths are relative to, where they are.
+        sources: utterances; several may lie in one file.
         cache: where decoded copies go; made where it is missing.
         progress: told, now and then, how far it is.
 
     Raises:
         UserError: the cache cannot be written.
     """
-    results: list[Ready | Rejection] = []
+    ledger = Ledger(cache)
+    files: dict[tuple[str, str, int | None], Source] = {}
+    for source in sources:
+        files.setdefault((source.path, source.member, source.channel), source)
+    prepared: dict[tuple[str, str, int | None], tuple[Path, Known] | Rejection] = {}
     told = 0
     # libsndfile and soxr release the interpreter, so threads use all cores.
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for result in pool.map(lambda source: _prepare(folder, source, cache), sources):
-            results.append(result)
-            if progress and len(results) - told >= 1000:
-                told = len(results)
-                progress(f"{folder.name}: {told:,} of {len(sources):,} files read")
+        found = pool.map(lambda source: _prepare(folder, source, cache, ledger), files.values())
+        for file, result in zip(files, found, strict=True):
+            prepared[file] = result
+            if progress and len(prepared) - told >= 1000:
+                told = len(prepared)
+                progress(f"{folder.name}: {told:,} of {len(files):,} files read")
+    results: list[Ready | Rejection] = []
+    for source in sources:
+        result = prepared[source.path, source.member, source.channel]
+        results.append(result if isinstance(result, Rejection) else _cut_out(source, *result))
     return results

@@ -14,24 +14,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from asr.audio.suffixes import AUDIO_SUFFIXES
 from asr.errors import UserError
 from asr.score.transcripts import read_transcripts
+from data_prep.source import Listing, Rejection, Source, canonical, path_id, printable
 
-AUDIO_SUFFIXES = (".flac", ".wav", ".ogg", ".opus", ".mp3")
 TRANSCRIPT_SUFFIX = ".trans.txt"
 _LIBRISPEECH_ID = re.compile(r"(\d+)-\d+-\d+", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """A file that is not used. `reason` is one of few phrases, to be counted; `detail` says what was found."""
-
-    path: str
-    reason: str
-    detail: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.reason}" + (f" ({self.detail})" if self.detail else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,30 +30,6 @@ class FoundFile:
     path: str
     size: int
     mtime_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One audio file: `path` is relative to the subset folder; `text` is as found, None without transcript."""
-
-    id: str
-    speaker: str
-    path: str
-    text: str | None
-
-
-@dataclass(frozen=True)
-class ScannedSubset:
-    folder: Path
-    sources: tuple[Source, ...]
-    """In the order of their paths, ids unique."""
-    rejections: tuple[Rejection, ...]
-
-
-def printable(path: str) -> str:
-    """`path` for messages and JSON: bytes that are no UTF-8, and control characters, as escapes."""
-    readable = path.encode("utf-8", "backslashreplace").decode()
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in readable)
 
 
 def find_files(folder: Path) -> tuple[list[FoundFile], list[Rejection]]:
@@ -79,6 +44,7 @@ def find_files(folder: Path) -> tuple[list[FoundFile], list[Rejection]]:
     found: list[FoundFile] = []
     rejections: list[Rejection] = []
     home = os.path.join(os.path.realpath(folder), "")  # noqa: PTH118 (280,000 Path objects take seconds)
+    others: dict[str, tuple[int, str]] = {}
     pending = [""]
     while pending:
         below = pending.pop()
@@ -95,7 +61,8 @@ def find_files(folder: Path) -> tuple[list[FoundFile], list[Rejection]]:
             if entry.name.startswith("."):
                 continue
             try:
-                wanted = path.lower().endswith((*AUDIO_SUFFIXES, TRANSCRIPT_SUFFIX))
+                suffix = os.path.splitext(entry.name)[1]  # noqa: PTH122
+                wanted = suffix.lower() in AUDIO_SUFFIXES or path.lower().endswith(TRANSCRIPT_SUFFIX)
                 if entry.is_dir(follow_symlinks=False):
                     pending.append(path + "/")
                     continue
@@ -107,6 +74,8 @@ def find_files(folder: Path) -> tuple[list[FoundFile], list[Rejection]]:
                         rejections.append(Rejection(printable(path), "link out of the subset folder"))
                         continue
                 if not wanted:
+                    count, example = others.get(suffix, (0, path))
+                    others[suffix] = count + 1, min(example, path)
                     continue
                 status = entry.stat()
             except OSError as error:
@@ -117,6 +86,9 @@ def find_files(folder: Path) -> tuple[list[FoundFile], list[Rejection]]:
                 rejections.append(Rejection(printable(path), "unreadable", "not a regular file"))
             else:
                 found.append(FoundFile(path, status.st_size, status.st_mtime_ns))
+    for suffix, (count, example) in sorted(others.items()):
+        detail = f"{count:,} files, such as {printable(example)}"
+        rejections.append(Rejection(printable(f"*{suffix}"), "not taken for audio", detail))
     return sorted(found, key=lambda file: file.path), rejections
 
 
@@ -135,16 +107,18 @@ class _Transcripts:
             yield Rejection(path, "malformed transcript", printable(str(error)))
             return
         for key, text in lines.items():
-            _, earlier = self._texts.setdefault((folder, key), (text, path))
-            if earlier != path:
-                detail = f"{printable(key)} is also in {earlier}, which is used"
+            place = folder, canonical(key)
+            if place in self._texts:
+                detail = f"{printable(key)} is also in {self._texts[place][1]}, which is used"
                 yield Rejection(path, "repeated transcript", detail)
+            else:
+                self._texts[place] = text, path
 
     def find(self, path: str, keys: Iterable[str]) -> str | None:
         folder = path
         while folder:
             folder = folder.rpartition("/")[0]
-            for key in keys:
+            for key in map(canonical, keys):
                 if (folder, key) in self._texts:
                     self._used.add((folder, key))
                     return self._texts[folder, key][0]
@@ -166,12 +140,6 @@ def _librispeech_speaker(path: str) -> str | None:
     return match[1] if match else None
 
 
-def _path_id(path: str) -> str:
-    # An id is one word of a transcript line, so blanks and control characters cannot stay in it.
-    name = str(PurePosixPath(path).with_suffix("")).replace("/", "-")
-    return "".join("_" if c.isspace() or not c.isprintable() else c for c in name)
-
-
 def _audio_sources(paths: list[str], transcripts: _Transcripts) -> Iterable[Source | Rejection]:
     speakers = {path: _librispeech_speaker(path) for path in paths}
     stems = Counter(PurePosixPath(path).stem for path, speaker in speakers.items() if speaker is not None)
@@ -179,7 +147,7 @@ def _audio_sources(paths: list[str], transcripts: _Transcripts) -> Iterable[Sour
     repeats: Counter[str] = Counter()
     kept: dict[str, str] = {}
     for path, speaker in speakers.items():
-        bare = str(PurePosixPath(path).with_suffix(""))
+        bare = canonical(str(PurePosixPath(path).with_suffix("")))
         if bare in kept:
             yield Rejection(path, "repeated recording", f"{kept[bare]} has the same name and is used")
             continue
@@ -187,7 +155,7 @@ def _audio_sources(paths: list[str], transcripts: _Transcripts) -> Iterable[Sour
         stem = PurePosixPath(path).stem
         name = stem
         if speaker is None or stems[stem] > 1:
-            base = name = _path_id(path)
+            base = name = path_id(path)
             while name in taken:
                 repeats[base] += 1
                 name = f"{base}-{repeats[base] + 1}"
@@ -197,7 +165,7 @@ def _audio_sources(paths: list[str], transcripts: _Transcripts) -> Iterable[Sour
         yield Source(name, speaker, path, transcripts.find(path, (stem, name)))
 
 
-def scan(folder: Path) -> ScannedSubset:
+def scan(folder: Path) -> Listing:
     """Find the audio and the transcripts of one subset, without opening any audio.
 
     A file in LibriSpeech's naming keeps its stem as id, and its speaker is the id's first part. Elsewhere
@@ -208,6 +176,7 @@ def scan(folder: Path) -> ScannedSubset:
         UserError: `folder` cannot be listed.
     """
     files, rejections = find_files(folder)
+    listing = Listing(rejections=rejections)
     paths: list[str] = []
     transcripts = _Transcripts()
     for file in files:
@@ -220,11 +189,10 @@ def scan(folder: Path) -> ScannedSubset:
             rejections.extend(transcripts.add(folder, file.path))
         else:
             paths.append(file.path)
-    sources: list[Source] = []
     for item in _audio_sources(paths, transcripts):
         if isinstance(item, Source):
-            sources.append(item)
+            listing.sources.append(item)
         else:
             rejections.append(item)
     rejections.extend(transcripts.unused())
-    return ScannedSubset(folder, tuple(sources), tuple(rejections))
+    return listing

@@ -5,23 +5,23 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from asr.config import CorpusConfig
-from asr.data.manifest import Utterance, write_manifest
+from asr.data.manifest import Utterance, read_manifest, write_manifest
 from asr.errors import UserError
 from asr.score.transcripts import write_transcripts
-from data_prep.audio_cache import VERSION, Ready, prepare_audio
-from data_prep.folder import Rejection, find_files, scan
+from asr.text.normaliser import VERSION as TEXT_VERSION
+from data_prep.audio_cache import VERSION
+from data_prep.source import Rejection
 from data_prep.split import split_labeled
+from data_prep.subset import Progress, Subset, read_subset, stamp_subset
 
 SHOWN = 3
 """Rejected files that are named on screen, of each reason."""
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -32,61 +32,15 @@ class SubsetSummary:
     hours: float
     speakers: int
     rejections: tuple[Rejection, ...] = ()
+    notes: dict[str, int] = field(default_factory=dict)
+    """What was done to audio, and to how many files or utterances."""
 
 
-@dataclass(frozen=True)
-class _Subset:
-    name: str
-    utterances: list[Utterance]
-    rejections: list[Rejection]
-
-    def summarize(self, role: str) -> SubsetSummary:
-        hours = sum(u.duration for u in self.utterances) / 3600
-        speakers = len({u.speaker for u in self.utterances})
-        return SubsetSummary(self.name, role, len(self.utterances), hours, speakers, tuple(self.rejections))
-
-    def apart_from(self, others: Iterable[Utterance]) -> _Subset:
-        """The utterances whose audio the others do not use."""
-        used = {u.audio_filepath for u in others}
-        return _Subset(self.name, [u for u in self.utterances if u.audio_filepath not in used], self.rejections)
-
-    def without(self, reject: Callable[[Utterance], Rejection | None]) -> _Subset:
-        """The utterances that `reject` lets pass; the others join the rejections."""
-        kept: list[Utterance] = []
-        rejections = list(self.rejections)
-        for utterance in self.utterances:
-            reason = reject(utterance)
-            if reason is None:
-                kept.append(utterance)
-            else:
-                rejections.append(reason)
-        return _Subset(self.name, kept, rejections)
-
-
-def _folder(root: Path, name: str) -> Path:
-    folder = root / name
-    if not folder.is_dir():
-        above = folder.parent if Path(name).is_absolute() else root
-        found = sorted(p.name for p in above.iterdir() if p.is_dir()) if above.is_dir() else []
-        there = f"it has {', '.join(found[:12])}" if found else "it does not exist or has no folders"
-        raise UserError(f"subset {name!r} is not in {above} ({there}); set corpus.root, or name other subsets")
-    return folder
-
-
-def _read_subset(root: Path, name: str, cache: Path, progress: Progress | None) -> _Subset:
-    folder = _folder(root, name)
-    found = scan(folder)
-    rejections = list(found.rejections)
-    utterances: list[Utterance] = []
-    for result in prepare_audio(folder, found.sources, cache, progress):
-        if isinstance(result, Ready):
-            source = result.source
-            text = None if source.text is None else " ".join(source.text.upper().split())
-            path = str(result.path.absolute())
-            utterances.append(Utterance(source.id, path, result.duration, 0.0, source.speaker, text))
-        else:
-            rejections.append(result)
-    return _Subset(folder.name, utterances, rejections)
+def _summarize(subset: Subset, role: str) -> SubsetSummary:
+    hours = sum(u.duration for u in subset.utterances) / 3600
+    speakers = len({u.speaker for u in subset.utterances})
+    notes = dict(subset.notes)
+    return SubsetSummary(subset.name, role, len(subset.utterances), hours, speakers, tuple(subset.rejections), notes)
 
 
 def _needs_text(utterance: Utterance) -> Rejection | None:
@@ -100,13 +54,15 @@ def _length_check(corpus: CorpusConfig) -> Callable[[Utterance], Rejection | Non
         if utterance.duration < corpus.min_seconds:
             return Rejection(utterance.id, f"shorter than corpus.min_seconds = {corpus.min_seconds:g}")
         if utterance.duration > corpus.max_seconds:
-            return Rejection(utterance.id, f"longer than corpus.max_seconds = {corpus.max_seconds:g}")
+            reason = f"longer than corpus.max_seconds = {corpus.max_seconds:g}"
+            remedy = "say when each of its utterances is said, as a manifest's offset and duration do; or raise that"
+            return Rejection(utterance.id, reason, f"{utterance.duration:.1f} s; {remedy}")
         return None
 
     return check
 
 
-def _join(subsets: Iterable[_Subset]) -> list[Utterance]:
+def _join(subsets: Iterable[Subset]) -> list[Utterance]:
     """All utterances under ids that are unique among them: one that was taken gets its subset's name in front."""
     taken: set[str] = set()
     joined: list[Utterance] = []
@@ -138,6 +94,14 @@ def _write_summary(out_dir: Path, summaries: Sequence[SubsetSummary]) -> None:
     _write_text(out_dir / "rejected.jsonl", "".join(lines))
 
 
+def _check_usable(subsets: Sequence[Subset], role: str, out_dir: Path) -> None:
+    """Raises UserError where there is nothing to score."""
+    for subset in subsets:
+        if not subset.utterances:
+            rejected = out_dir / "rejected.jsonl"
+            raise UserError(f"{role} subset {subset.name!r} has no usable utterance; see {rejected}")
+
+
 def build_manifests(
     corpus: CorpusConfig, root: Path, cache_dir: Path, out_dir: Path, progress: Progress | None = None
 ) -> list[SubsetSummary]:
@@ -158,31 +122,29 @@ def build_manifests(
     """
     fits = _length_check(corpus)
 
-    def training(names: Sequence[str]) -> list[_Subset]:
-        return [_read_subset(root, name, cache_dir, progress).without(fits) for name in dict.fromkeys(names)]
+    def read(names: Sequence[str], cut: bool = False) -> list[Subset]:
+        return [read_subset(root, name, corpus, cache_dir, cut, progress) for name in dict.fromkeys(names)]
 
-    labeled = [subset.without(_needs_text) for subset in training(corpus.labeled)]
+    labeled = [subset.without(fits).without(_needs_text) for subset in read(corpus.labeled)]
     # A subset may be named in both parts: what is transcribed counts once.
     transcribed = [utterance for subset in labeled for utterance in subset.utterances]
-    unlabeled = [subset.apart_from(transcribed) for subset in training(corpus.unlabeled)]
-    dev = [_read_subset(root, name, cache_dir, progress).without(_needs_text) for name in corpus.dev]
+    unlabeled = [subset.without(fits).apart_from(transcribed) for subset in read(corpus.unlabeled, cut=True)]
+    dev = [subset.without(_needs_text) for subset in read(corpus.dev)]
     told = _join(labeled)
     kept, hidden = split_labeled(told, corpus.labeled_speakers, corpus.labeled_hours, corpus.split_seed)
-    summaries = [s.summarize("labeled") for s in labeled] + [s.summarize("unlabeled") for s in unlabeled]
-    summaries += [s.summarize("dev") for s in dev]
+    summaries = [_summarize(s, "labeled") for s in labeled] + [_summarize(s, "unlabeled") for s in unlabeled]
+    summaries += [_summarize(s, "dev") for s in dev]
     if hidden:
-        summaries.append(_Subset("text kept", kept, []).summarize("labeled"))
-        summaries.append(_Subset("text hidden", hidden, []).summarize("unlabeled"))
+        summaries.append(_summarize(Subset("text kept", kept), "labeled"))
+        summaries.append(_summarize(Subset("text hidden", hidden), "unlabeled"))
     _write_summary(out_dir, summaries)
     if not kept:
         raise UserError(
             f"no labeled utterance is left of {', '.join(corpus.labeled)} in {root}; "
             f"{out_dir / 'rejected.jsonl'} says why\n{format_summary(summaries)}"
         )
-    for subset in dev:
-        if not subset.utterances:
-            raise UserError(f"dev subset {subset.name!r} has no usable utterance; see {out_dir / 'rejected.jsonl'}")
-    audio_only = _join([_Subset("hidden", hidden, []), *unlabeled])
+    _check_usable(dev, "dev", out_dir)
+    audio_only = _join([Subset("hidden", hidden), *unlabeled])
     write_manifest(out_dir / "labeled.jsonl", kept)
     write_manifest(out_dir / "unlabeled.jsonl", (dataclasses.replace(u, text=None) for u in audio_only))
     references = {u.id: u.text for u in audio_only if u.text}
@@ -192,12 +154,52 @@ def build_manifests(
     return summaries
 
 
+def build_test_manifests(
+    corpus: CorpusConfig,
+    root: Path,
+    cache_dir: Path,
+    trained: Path,
+    out_dir: Path,
+    progress: Progress | None = None,
+) -> list[SubsetSummary]:
+    """Write `<subset>.jsonl` of every test subset below `out_dir`.
+
+    Args:
+        corpus: names the subsets.
+        root: folder that holds them.
+        cache_dir: where audio that must be decoded first goes.
+        trained: what `build_manifests` wrote.
+        out_dir: folder to write to.
+        progress: told how far it is.
+
+    Raises:
+        UserError: a subset is missing or has nothing to score, or its audio is trained on.
+    """
+    tests = [read_subset(root, name, corpus, cache_dir, False, progress).without(_needs_text) for name in corpus.test]
+    summaries = [_summarize(s, "test") for s in tests]
+    _write_summary(out_dir, summaries)
+    _check_usable(tests, "test", out_dir)
+    audio = {u.audio_filepath: u.id for subset in tests for u in subset.utterances}
+    for kind in ("labeled", "unlabeled"):
+        for u in read_manifest(trained / f"{kind}.jsonl"):
+            if u.audio_filepath in audio:
+                raise UserError(
+                    f"corpus.test: the audio of {audio[u.audio_filepath]!r} is trained on, as {kind} {u.id!r} "
+                    f"({u.audio_filepath}); take it out of one of them"
+                )
+    for subset in tests:
+        write_manifest(out_dir / f"{subset.name}.jsonl", subset.utterances)
+    return summaries
+
+
 def format_summary(summaries: Sequence[SubsetSummary]) -> str:
     """A table of the subsets, and what was left out by reason with a few examples each."""
     lines = [f"{'subset':<20} {'part':<10} {'utterances':>10} {'hours':>8} {'speakers':>8} {'left out':>8}"]
     for s in summaries:
         counts = f"{s.utterances:>10,} {s.hours:>8.2f} {s.speakers:>8,} {len(s.rejections):>8,}"
         lines.append(f"{s.name:<20} {s.role:<10} {counts}")
+    notes = sum((Counter(summary.notes) for summary in summaries), Counter[str]())
+    lines += [f"note, {note}: {count:,}" for note, count in notes.most_common()]
     by_reason: dict[str, list[Rejection]] = defaultdict(list)
     for summary in summaries:
         for rejection in summary.rejections:
@@ -211,19 +213,30 @@ def format_summary(summaries: Sequence[SubsetSummary]) -> str:
     return "\n".join(lines)
 
 
+def _fingerprint(settings: Mapping[str, object], names: Iterable[str], root: Path, source: str) -> str:
+    content = [VERSION, TEXT_VERSION, settings, str(root.absolute()), source == "manifest"]
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
+    for name in dict.fromkeys(names):
+        for stamp in stamp_subset(root, name, source):
+            digest.update(stamp.encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
 def fingerprint(corpus: CorpusConfig, root: Path) -> str:
     """A digest of the settings and of every file's path, size and time: equal while nothing changed.
 
-    It opens no file. A newer way of decoding also makes it differ.
+    It opens no audio. A newer way of decoding or of cleaning text also makes it differ; test subsets do not.
 
     Raises:
         UserError: a subset is missing.
     """
     settings = dataclasses.asdict(corpus)
-    del settings["base_url"], settings["source"]
-    digest = hashlib.sha256(json.dumps([VERSION, settings, str(root.absolute())], sort_keys=True).encode())
-    for name in dict.fromkeys((*corpus.labeled, *corpus.unlabeled, *corpus.dev)):
-        files, _ = find_files(_folder(root, name))
-        for file in files:
-            digest.update(f"{name}\0{file.path}\0{file.size}\0{file.mtime_ns}\n".encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
+    for known in ("base_url", "source", "test"):
+        del settings[known]
+    return _fingerprint(settings, (*corpus.labeled, *corpus.unlabeled, *corpus.dev), root, corpus.source)
+
+
+def fingerprint_tests(corpus: CorpusConfig, root: Path) -> str:
+    """The same of the test subsets."""
+    settings = {"test": corpus.test, "channel": corpus.channel, "normaliser": corpus.normaliser}
+    return _fingerprint(settings, corpus.test, root, corpus.source)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from pathlib import Path
 
 from asr.errors import UserError
+from asr.lock import hold
 from data_prep.espeak import locate
 from data_prep.speakers import SUBSETS, Speaker, all_speakers
 
@@ -70,15 +69,6 @@ def _remove(folder: Path, marker: str) -> None:
     (folder / marker).unlink(missing_ok=True)
     if folder.exists():
         folder.rmdir()
-
-
-@contextmanager
-def _exclusive(path: Path) -> Iterator[int]:
-    """Hold the lock file `path`; yields its descriptor. A child that inherits it holds the lock as well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield file.fileno()
 
 
 def _run_shard(speaker: Speaker, root: Path, lock: int) -> None:
@@ -140,7 +130,7 @@ def generate(root: Path, processes: int | None = None, progress: Callable[[str],
     locate()
     partial = root.with_name(f"{root.name}.partial")
     unfinished = f"{MARKER}.partial"
-    with _exclusive(root.with_name(f".{root.name}.lock")) as lock:
+    with hold(root.with_name(f".{root.name}.lock"), wait=True) as lock:
         if _is_current(root, content):
             return
         _check_replaceable(partial, unfinished)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import soundfile
 import torch
 import yaml
+from file_server import FileServer, serve
 from hypothesis import settings
 from tiny_corpus import TinyCorpus, write_tiny_corpus
 
@@ -29,6 +31,13 @@ def speech_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real speech at {folder}; set ASR_TEST_DATA")
     return folder
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
+    monkeypatch.setattr("data_prep.download.PAUSE", 0.0)
+    with serve() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -60,6 +60,9 @@ def test_settings_that_come_with_the_project_load_and_come_back_as_they_went(pat
         ("corpus:\n  labeled_hours: -1", "corpus.labeled_hours must be more than 0"),
         ("schedule:\n  decay_start_hours: -1", "schedule.decay_start_hours must be at least 0"),
         ("corpus:\n  dev: [a/dev, b/dev]", "line 2: corpus.dev must be folders whose last parts differ"),
+        ("corpus:\n  dev: [dev]\n  test: [b/dev]", "line 3: corpus.test must be folders whose last parts differ"),
+        ("corpus:\n  channel: left", "line 2: corpus.channel must be mix, each or a number from 1; found 'left'"),
+        ("corpus:\n  channel: 0", "line 2: corpus.channel must be mix, each or a number from 1; found '0'"),
         ("seed: 1:30", "seed must be a whole number; found '1:30'"),
         (f"seed: {2**63}", "seed must be less than"),
         ("decode:\n  beam: 100000", "line 2: decode.beam must be at most 1000, as memory grows"),
@@ -74,9 +77,7 @@ def test_a_mistake_is_named_with_its_line(text: str, message: str, tmp_path: Pat
 def test_overrides_win_and_their_mistakes_are_named(tmp_path: Path) -> None:
     config = load(tmp_path, "seed: 1", ("seed=7", "optimizer.lr=1e-3", "pseudo.min_mean_log_prob=-0.5"))
     assert (config.seed, config.optimizer.lr, config.pseudo.min_mean_log_prob) == (7, 0.001, -0.5)
-    assert (
-        load(tmp_path, "optimizer:\n  max_grad_norm: 2", ("optimizer.max_grad_norm=",)).optimizer.max_grad_norm is None
-    )
+    assert load(tmp_path, "corpus:\n  labeled_hours: 2", ("corpus.labeled_hours=",)).corpus.labeled_hours is None
     for wrong, message in (
         ("seed", "expected key=value"),
         ("schedule.total_hour=2", "did you mean 'schedule.total_hours'"),

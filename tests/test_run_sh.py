@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -59,19 +60,62 @@ def calls(machine: dict[str, str]) -> list[str]:
     return lines
 
 
-def test_an_environment_is_made_once_and_older_ones_go(machine: dict[str, str], tmp_path: Path) -> None:
+def environments(machine: dict[str, str]) -> list[Path]:
+    return sorted(Path(machine["XDG_CACHE_HOME"]).glob("kappa-asr/env-*"))
+
+
+def test_an_environment_is_made_once_and_older_ones_stay_and_are_named(machine: dict[str, str], tmp_path: Path) -> None:
     old = tmp_path / "cache" / "kappa-asr" / "env-0123456789ab"
-    old.mkdir(parents=True)
-    assert run(machine, "--stage", "3").returncode == 0
+    (old / "bin").mkdir(parents=True)
+    (old / "complete").touch()
+    done = run(machine, "--stage", "3")
+    assert done.returncode == 0
+    assert f"{old} is of another version; delete it once nothing runs in it" in done.stderr
     first = calls(machine)
     assert any(call.endswith(f"-e {ROOT}[mini,dev]") for call in first)
     assert first[-1] == "-m asr recipe --stage 3"
-    assert not old.exists()
+    # A training may be running in it.
+    assert (old / "complete").exists()
     assert run(machine, "--test", "-k", "x").returncode == 0
     assert calls(machine)[-1] == "-m pytest -k x"
-    assert run(machine).returncode == 0
+    done = run(machine)
+    assert (done.returncode, done.stderr) == (0, "")
     assert not [call for call in calls(machine) if "pip" in call or "venv" in call]
-    assert len(list(old.parent.glob("env-*"))) == 1
+    assert len(environments(machine)) == 2
+
+
+def without_flock(machine: dict[str, str], tmp_path: Path, script: str | None) -> dict[str, str]:
+    """A machine whose flock does what `script` says, or that has none."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("bash", "sha256sum", "cut", "mkdir", "rm", "touch", "dirname", "cat", "cp"):
+        found = shutil.which(name)
+        assert found
+        (tools / name).symlink_to(found)
+    if script is not None:
+        (tools / "flock").write_text(f"#!/bin/bash\n{script}\n")
+        (tools / "flock").chmod(0o755)
+    return machine | {"PATH": str(tools)}
+
+
+@pytest.mark.parametrize("script", [None, "echo flock: 9: No locks available >&2; exit 71"])
+def test_where_locks_are_lacking_an_environment_is_made_and_a_half_made_one_is_left_to_the_user(
+    machine: dict[str, str], tmp_path: Path, script: str | None
+) -> None:
+    lacking = without_flock(machine, tmp_path, script)
+    done = run(lacking)
+    assert done.returncode == 0
+    assert ("cannot be locked" in done.stderr) == (script is not None)
+    assert calls(machine)[-1] == "-m asr recipe"
+    (made,) = environments(machine)
+    # Another process may be making it.
+    (made / "complete").unlink()
+    done = run(lacking)
+    assert done.returncode == 2
+    assert "is half made: delete it, unless another run.sh is making it just now" in done.stderr
+    assert made.exists()
+    assert run(machine).returncode == 0
+    assert (made / "complete").exists()
 
 
 def test_an_installation_that_failed_is_done_again(machine: dict[str, str]) -> None:

@@ -6,7 +6,16 @@ import argparse
 import sys
 from pathlib import Path
 
-from asr.cli.transcribe import add_model_arguments, add_window_arguments, open_bar, open_model, say, write
+from asr.cli.transcribe import (
+    add_audio_arguments,
+    add_model_arguments,
+    add_window_arguments,
+    find_files,
+    open_bar,
+    open_model,
+    say,
+    write,
+)
 from asr.errors import UserError
 
 FORMATS = ("TextGrid", "ctm", "json")
@@ -14,7 +23,7 @@ FORMATS = ("TextGrid", "ctm", "json")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
-    parser.add_argument("audio", nargs="+", metavar="AUDIO", help="files, folders, or - for paths on standard input")
+    add_audio_arguments(parser)
     text = parser.add_mutually_exclusive_group(required=True)
     text.add_argument("--text", help="what is said in the one file")
     text.add_argument(
@@ -29,10 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from asr.data.audio_bar import advance
     from asr.recognizer.alignment import align_files, texts_of
-    from asr.recognizer.audio import check_names, find_audio
+    from asr.recognizer.audio import check_names
     from asr.recognizer.output import ALIGNMENT_FORMATS, write_result
 
-    files = find_audio(arguments.audio, sys.stdin)
+    files = find_files(arguments)
     if arguments.out is not None:
         check_names(files)
     elif len(files) > 1 and arguments.format == "TextGrid":

@@ -15,7 +15,9 @@ from asr.cli import (
     align,
     average,
     export,
+    label,
     lm,
+    manifest,
     parabola,
     plan,
     profile,
@@ -35,6 +37,7 @@ VERBS = (
     plan,
     profile,
     train,
+    manifest,
     lm,
     tune,
     score,
@@ -46,6 +49,7 @@ VERBS = (
     export,
     transcribe,
     align,
+    label,
 )
 
 USER_ERROR = 2

@@ -24,13 +24,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _per_device(plan: Plan, world_size: int) -> dict[str, object]:
     from asr.train.memory import estimate_memory
+    from asr.train.used_time import used_time
 
     cut = plan.at(plan.config.schedule.total_hours)
     memory = estimate_memory(plan)
     hours = plan.config.schedule.total_hours
     counts = [sum(micro.count for micro in cut.micros(started)) for started in (False, True)]
     rounds = [math.ceil(count / world_size) for count in counts]
-    busy = [count / (world_size * turns) for count, turns in zip(counts, rounds, strict=True)]
+    busy = [used_time(plan.config, plan, world_size, started) for started in (False, True)]
     return {
         "world_size": world_size,
         "steps": plan.steps,
@@ -57,8 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
     at_best = "at least " if plan.adascale else ""
     lines = {
         f"on each of {arguments.world_size} devices": "",
-        "micro-batches per step, warm-up": f"{device['accumulation_warmup']}, {device['busy_warmup']:.0%} at work",
-        "micro-batches per step, then": f"{device['accumulation']}, {device['busy']:.0%} at work",
+        "micro-batches per step, warm-up": f"{device['accumulation_warmup']}, {device['busy_warmup']:.1%} of time used",
+        "micro-batches per step, then": f"{device['accumulation']}, {device['busy']:.1%} of time used",
         "audio": f"{device['audio_hours_per_device']:.4g} h in {at_best}{device['steps']:,} steps",
         "student, gradient, optimizer, teacher": f"{device['state_gib']:.3g} GiB ({device['parameters']:,} parameters)",
         "activations": f"at most {device['activations_fp32_gib']:.3g} GiB (fp32; in bf16 little more than half)",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import math
 import os
@@ -12,26 +13,37 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr.errors import UserError
-from asr.score.formats import FIELDS, FORMATS, HYPOTHESIS_TEXT, Fields
-from asr.score.normaliser import NORMALISERS
+from asr.score.formats import FORMATS
+from asr.score.lines import FIELDS, HYPOTHESIS_TEXT, Fields
+from asr.text.normaliser import NORMALISERS
 
 if TYPE_CHECKING:
     from asr.score.files import Options, TextFile
 
 ABOVE_THRESHOLD = 1
+READABLE = (None, "none", "lowercase")
+"""Normalisers that leave sclite's marks in words."""
+SCLITE = {
+    "words": "parted by ASCII white space, others belong to them; A to Z are a to z, in words and in ids",
+    "marks": "in trn, stm and ctm a \\ is left out, and so are ;… and a * at the end of a word; @ is nothing",
+    "costs": "4 for a substitution, 3 for a deletion or an insertion",
+    "otherwise": "on purpose: references without a hypothesis, two utterances of one id, braces without a partner and",
+    "": "empty alternatives are errors; a last line without a line end is scored; words may be of any length",
+}
 NO_HYPOTHESIS = "a reference has no hypothesis: stop, score it as if nothing was heard, or leave it out of all"
 
 
 def _epilog() -> str:
     parts = [
-        ("formats", FORMATS),
-        ("normalisers", NORMALISERS),
-        ("speakers", {"": "from the file, or the id up to its first '-' (trn: also '_')"}),
-        ("exit code", {"0": "scored", "1": "--fail-above is passed", "2": "something to put right"}),
+        ("formats", FORMATS.items()),
+        ("normalisers", NORMALISERS.items()),
+        ("alignment sclite", SCLITE.items()),
+        ("speakers", [("", "from the file, or the id up to its first '-' (trn: also '_')")]),
+        ("exit code", [("0", "scored"), ("1", "--fail-above is passed"), ("2", "something to put right")]),
     ]
     lines: list[str] = []
     for title, entries in parts:
-        lines += ["", f"{title}:", *(f"  {name:<16} {text}".rstrip() for name, text in entries.items())]
+        lines += ["", f"{title}:", *(f"  {name:<16} {text}".rstrip() for name, text in entries)]
     return "\n".join(lines[1:])
 
 
@@ -75,14 +87,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_input_arguments(parser)
     group = parser.add_argument_group("scoring")
     group.add_argument(
-        "--normaliser", "--normalizer", choices=list(NORMALISERS), help="default: librispeech for its form, else none"
+        "--normaliser",
+        "--normalizer",
+        choices=list(NORMALISERS),
+        help="default: upper for LibriSpeech's form, else none",
     )
     group.add_argument(
         "--alignment",
         choices=("levenshtein", "sclite"),
         default="levenshtein",
-        help="fewest errors, as jiwer counts; or sclite's costs 4, 3, 3",
+        help="fewest errors, as jiwer counts; or as NIST's sclite does, see below (default: levenshtein)",
     )
+    group.add_argument("--fragments", "-F", action="store_true", help="sclite's -F: fr- is right for from, -om too")
+    group.add_argument("--optional", "-D", action="store_true", help="sclite's -D: (uh) is right, said or not")
     group.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
     group.add_argument("--resamples", type=int, default=1000, metavar="N", help="of the bootstrap (default: 1000)")
     group.add_argument("--fail-above", type=float, metavar="WER", help="exit code 1 if any WER is above, in per cent")
@@ -118,7 +135,7 @@ def _files(arguments: argparse.Namespace) -> tuple[TextFile, list[TextFile]]:
     )
     heard_id = named(arguments.hyp_id_field, fields.id)
     heard_text = named(arguments.hyp_text_field or arguments.text_field, HYPOTHESIS_TEXT)
-    heard = Fields(heard_id, heard_text, fields.speaker, fields.subset)
+    heard = Fields(heard_id, heard_text, fields.speaker, fields.subset, recogs="hyp")
     paths: list[Path] = arguments.hypotheses
     names = name_files(paths)
     if arguments.names is not None:
@@ -135,20 +152,31 @@ def _files(arguments: argparse.Namespace) -> tuple[TextFile, list[TextFile]]:
 def _options(arguments: argparse.Namespace) -> Options:
     from asr.score.files import Options
     from asr.score.matching import Policy
+    from asr.score.sclite import Leniency
+    from asr.score.speakers import Speakers
+    from asr.score.texts import Method
 
     for name, least in (("resamples", 1), ("seed", 0), ("worst", 0), ("confusions", 0), ("worst_speakers", 0)):
         if getattr(arguments, name) < least:
             raise UserError(f"--{name.replace('_', '-')} {getattr(arguments, name)}: must be at least {least}")
     if arguments.fail_above is not None and not 0 <= arguments.fail_above < math.inf:
         raise UserError(f"--fail-above {arguments.fail_above}: give a WER in per cent, such as 5.0")
+    for name in ("fragments", "optional"):
+        if getattr(arguments, name) and (arguments.alignment != "sclite" or arguments.normaliser not in READABLE):
+            raise UserError(
+                f"--{name}: needs --alignment sclite, and a --normaliser that leaves hyphens and parentheses: "
+                f"{' or '.join(filter(None, READABLE))}"
+            )
     return Options(
         normaliser=arguments.normaliser,
-        weights=arguments.alignment,
+        method=Method(arguments.alignment, Leniency(arguments.fragments, arguments.optional)),
         policy=Policy(arguments.missing, arguments.extra, arguments.duplicates),
         id_stem=arguments.id_stem,
-        speaker_pattern=arguments.speaker_pattern,
-        subset_pattern=arguments.subset_pattern,
-        speakers=frozenset(arguments.speakers.split(",")) if arguments.speakers else None,
+        speakers=Speakers(
+            arguments.speaker_pattern,
+            arguments.subset_pattern,
+            frozenset(arguments.speakers.split(",")) if arguments.speakers else None,
+        ),
         seed=arguments.seed,
         resamples=arguments.resamples,
     )
@@ -165,8 +193,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.utterances and not arguments.json:
         raise UserError("--utterances: is part of the JSON; add --json")
-    scoring = score_files(*_files(arguments), _options(arguments))
-    summary = summarise_scoring(scoring)
+    # Nothing of it goes round in circles, and the collector would walk through a million words again and again.
+    gc.disable()
+    try:
+        scoring = score_files(*_files(arguments), _options(arguments))
+        summary = summarise_scoring(scoring)
+    finally:
+        gc.enable()
     for warning in summary["warnings"]:
         print(f"kappa-asr: warning: {warning}", file=sys.stderr)
     if arguments.json:

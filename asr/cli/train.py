@@ -31,7 +31,10 @@ def preemptible(work: Callable[[], None]) -> int:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from asr.recipe.initial import initial_weights
     from asr.train.run import train
 
     config = load_config(arguments.config)
-    return preemptible(lambda: train(config, arguments.manifests, arguments.tokens, arguments.run_dir))
+    return preemptible(
+        lambda: train(config, arguments.manifests, arguments.tokens, arguments.run_dir, initial=initial_weights(config))
+    )

@@ -36,6 +36,29 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tokens", type=Path, metavar="DIR", help="token inventory, where the run's folder has none")
 
 
+def _channel(text: str) -> int | str | None:
+    """Raises ArgumentTypeError, which argparse tells."""
+    if text in ("mix", "each"):
+        return None if text == "mix" else text
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is neither mix, each nor a number from 1")
+
+
+def add_audio_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verbs that read audio."""
+    parser.add_argument("audio", nargs="+", metavar="AUDIO", help="files, folders, or - for paths on standard input")
+    channels = "of several: mix (default); a number from 1; each: every one as a file of its own, named NAME-1, NAME-2"
+    parser.add_argument("--channel", type=_channel, metavar="mix|each|N", help=channels)
+
+
+def find_files(arguments: argparse.Namespace) -> list[AudioFile]:
+    """The audio that `add_audio_arguments` ask for."""
+    from asr.recognizer.audio import choose_channels, find_audio
+
+    return choose_channels(find_audio(arguments.audio, sys.stdin, say), arguments.channel)
+
+
 def add_window_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verbs that cut long files."""
     group = parser.add_argument_group(
@@ -128,23 +151,26 @@ def open_bar(files: Sequence[AudioFile], name: str) -> tqdm[Any]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
-    parser.add_argument("audio", nargs="+", metavar="AUDIO", help="files, folders, or - for paths on standard input")
+    add_audio_arguments(parser)
     formats = "txt: a line for each file; json: also times of words; srt, vtt: subtitles (default: txt)"
     parser.add_argument("--format", choices=FORMATS, default="txt", help=formats)
     parser.add_argument("--out", type=Path, metavar="DIR", help="write a file for each; default: standard output")
     add_decoder_arguments(parser)
     add_window_arguments(parser)
-    parser.epilog = "Any format, rate and number of channels that libsndfile reads. JSON is one line for each file."
+    parser.epilog = (
+        "Any format, rate and number of channels that libsndfile reads, or FFmpeg with the extra av. "
+        "JSON is one line for each file."
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     from asr.data.audio_bar import advance
-    from asr.recognizer.audio import check_names, find_audio
+    from asr.recognizer.audio import check_names
     from asr.recognizer.output import TRANSCRIPT_FORMATS, format_named_text, write_result
     from asr.recognizer.transcribe import transcribe
 
     decode = decode_settings(arguments)
-    files = find_audio(arguments.audio, sys.stdin)
+    files = find_files(arguments)
     if arguments.out is not None:
         check_names(files)
     elif len(files) > 1 and arguments.format in ("srt", "vtt"):

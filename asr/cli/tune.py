@@ -21,12 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     if arguments.utterances < 1:
         raise UserError(f"--utterances {arguments.utterances}: must be at least 1")
-    from asr.decode.language_model import check_decoding
+    from asr.recipe.language_model import check_lm
     from asr.recipe.stages import find_paths, say
     from asr.recipe.tuning import tune
 
     experiment = find_experiment(arguments)
-    check_decoding(experiment.config.decode)
+    check_lm(experiment, say)
     paths = find_paths(experiment)
     print(tune(experiment, paths, arguments.subset, arguments.model, arguments.utterances, say))
     return 0

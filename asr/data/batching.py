@@ -1,13 +1,14 @@
 """Which utterances a training step sees: a pure function of (durations, settings, seed, epoch).
 
 An epoch's utterances are sorted by length (plus a little noise) and cut into micro-batches of one length
-each, which are then shuffled. Lengths are rounded up to a grid and the number of utterances follows from
-the length alone, so few tensor shapes occur. The plan is made for the global batch; ranks share it out.
+each, which are then shuffled. Lengths are rounded up to a grid and the number of utterances follows from the
+length but for one more or less, so few tensor shapes occur. The plan is made for the global batch; ranks share it out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -39,11 +40,19 @@ class Grid:
         cells = np.ceil(seconds / (self.frame_seconds * self.multiple) - 1e-9)
         return np.maximum(cells, 1).astype(np.int64) * self.multiple
 
-    def utterances(self, frames: int) -> int:
-        """Utterances in a micro-batch of `frames` frames: as near to `micro_seconds` as the cap allows."""
-        seconds = frames * self.frame_seconds
-        near = round(self.micro_seconds / seconds)
-        return max(1, min(near, int(self.max_seconds / seconds + 1e-9)))
+    def utterances(self, frames: int, seconds: float | None = None, owed: float = 0.0) -> int:
+        """Utterances in a micro-batch of `frames` frames: as near to `micro_seconds` as the cap allows.
+
+        Args:
+            frames: with padding, which counts for the cap.
+            seconds: mean length without padding, which is what counts otherwise; None: there is none.
+            owed: what the micro-batches before have held too little, in seconds. Where it comes to an utterance, one is
+                added, and where they have held too much, one is left out.
+        """
+        padded = frames * self.frame_seconds
+        seconds = padded if seconds is None else seconds
+        near = round(self.micro_seconds / seconds) + max(-1, min(1, int(owed / seconds)))
+        return max(1, min(near, int(self.max_seconds / padded + 1e-9)))
 
 
 @dataclass(frozen=True)
@@ -83,13 +92,17 @@ def plan_epoch(seconds: FloatArray, grid: Grid, jitter: float, seed: int, epoch:
     order = np.argsort(-noisy, kind="stable")
     frames = grid.frames(seconds[order])
     batches: list[MicroBatch] = []
-    start = 0
+    start, owed = 0, 0.0
     while start < len(order):
         # Noise lets a longer utterance follow a shorter one: take the length of the longest in reach.
         reach = grid.utterances(int(frames[start]))
         longest = int(frames[start : start + reach].max())
-        stop = start + grid.utterances(longest)
+        mean = float(seconds[order[start : start + reach]].mean())
+        stop = start + grid.utterances(longest, mean, owed)
         batches.append(MicroBatch(order[start:stop], longest))
+        # Whole utterances never make the nominal size: what is missing or too much is made up for later, so that the
+        # mean is the nominal size, at every κ.
+        owed += grid.micro_seconds - float(seconds[order[start:stop]].sum())
         start = stop
     return [batches[i] for i in rng.permutation(len(batches))]
 
@@ -101,35 +114,81 @@ class Stream:
         self._seconds, self._grid, self._jitter, self._seed = seconds, grid, jitter, seed
         self.epoch = 0
         self.offset = 0
-        self._batches: list[MicroBatch] | None = None
+        self._plans: dict[int, list[MicroBatch]] = {}
 
     def seek(self, epoch: int, offset: int) -> None:
         """Go to a position that was read from `epoch` and `offset`."""
-        self.epoch, self.offset, self._batches = epoch, offset, None
+        self.epoch, self.offset = epoch, offset
+
+    def _plan(self, epoch: int) -> list[MicroBatch]:
+        if epoch not in self._plans:
+            self._plans[epoch] = plan_epoch(self._seconds, self._grid, self._jitter, self._seed, epoch)
+        return self._plans[epoch]
+
+    def at(self, position: tuple[int, int]) -> MicroBatch:
+        """The micro-batch at an epoch and offset. Raises IndexError where the epoch has fewer."""
+        return self._plan(position[0])[position[1]]
+
+    def forget(self, needed: Iterable[int]) -> None:
+        """Keep no plans but those of the `needed` epochs and the present one."""
+        kept = {*needed, self.epoch}
+        self._plans = {epoch: plan for epoch, plan in self._plans.items() if epoch in kept}
+
+    def next(self) -> tuple[int, int]:
+        """Position of the next micro-batch. Where an epoch ends, the next one begins."""
+        if self.offset >= len(self._plan(self.epoch)):
+            self.epoch, self.offset = self.epoch + 1, 0
+            self.forget(())
+        position = self.epoch, self.offset
+        self.offset += 1
+        return position
 
     def take(self, count: int) -> list[MicroBatch]:
-        """The next `count` micro-batches. Where an epoch ends, the next one begins."""
-        taken: list[MicroBatch] = []
-        while len(taken) < count:
-            if self._batches is None:
-                self._batches = plan_epoch(self._seconds, self._grid, self._jitter, self._seed, self.epoch)
-            if self.offset >= len(self._batches):
-                self.epoch, self.offset, self._batches = self.epoch + 1, 0, None
-                continue
-            taken.append(self._batches[self.offset])
-            self.offset += 1
-        return taken
+        """The next `count` micro-batches."""
+        return [self.at(self.next()) for _ in range(count)]
 
 
-def share_out(batches: Sequence[MicroBatch], rank: int, world_size: int) -> list[tuple[int, MicroBatch]]:
-    """This rank's part of a global batch, each with its index in the global batch.
+def _pieces(
+    order: Sequence[int], rank: int, world_size: int, to_and_fro: bool, forwards: bool
+) -> list[tuple[int, int, int]]:
+    """This rank's micro-batches of a kind: index in `order`'s terms, part, and parts that the micro-batch is cut into.
 
-    Micro-batches go round the ranks. Ranks beyond their number share one micro-batch's utterances, so
-    that no rank stands idle. Every rank gets at least one entry, if perhaps one without utterances.
+    Whole ones are dealt out to and fro, so that large and small meet; the rest are cut so that every rank has as many
+    pieces as any other.
     """
-    count = len(batches)
-    if count >= world_size:
-        return [(i, batches[i]) for i in range(rank, count, world_size)]
-    index = rank % count
-    parts = len(range(index, world_size, count))
-    return [(index, batches[index].part(rank // count, parts))]
+    rounds, rest = divmod(len(order), world_size)
+    found: list[tuple[int, int, int]] = []
+    for turn in range(rounds):
+        place = rank if not to_and_fro or (turn % 2 == 0) == forwards else world_size - 1 - rank
+        found.append((order[turn * world_size + place], 0, 1))
+    parts = world_size // math.gcd(rest, world_size) if rest else 1
+    for turn, piece in enumerate(range(rank, rest * parts, world_size)):
+        # The first parts hold one utterance more where their number does not come out even: not always the same rank's.
+        found.append((order[rounds * world_size + piece // parts], (piece + turn) % parts, parts))
+    return found
+
+
+def share_out(
+    batches: Sequence[tuple[Hashable, MicroBatch]], rank: int, world_size: int, balanced: bool = True
+) -> list[tuple[int, MicroBatch]]:
+    """This rank's part of a global batch, each with its index in the global batch, in that order.
+
+    Every rank has as many pieces of each kind as any other, in the same order of kinds, so that none waits: whole
+    micro-batches as far as their number goes, and parts of the rest, by utterances. With more ranks than utterances
+    some parts are empty.
+
+    Args:
+        batches: micro-batches, each with its kind.
+        rank: this one.
+        world_size: how many there are.
+        balanced: whether large and small are mixed; else the n-th micro-batches of all kinds go to one rank, whatever
+            the number of ranks.
+    """
+    found: list[tuple[int, MicroBatch]] = []
+    for number, kind in enumerate(dict.fromkeys(kind for kind, _ in batches)):
+        of_kind = [i for i, (k, _) in enumerate(batches) if k == kind]
+        # Where a rank has much of one kind it has little of the next.
+        order = sorted(of_kind, key=lambda i: -len(batches[i][1].rows) * batches[i][1].frames) if balanced else of_kind
+        pieces = _pieces(order, rank, world_size, balanced, forwards=number % 2 == 0)
+        found += [(i, batches[i][1].part(part, parts)) for i, part, parts in sorted(pieces)]
+    return found

@@ -56,6 +56,10 @@ class LogMel(nn.Module):
         """Whole frames in utterances of so many samples."""
         return (torch.div(samples - self.fft, self.shift, rounding_mode="floor") + 1).clamp(min=0)
 
+    def frames_in(self, samples: int) -> int:
+        """Whole frames in an utterance of so many samples, on the host."""
+        return max(0, (samples - self.fft) // self.shift + 1)
+
     def log_mel(self, waveforms: Tensor) -> Tensor:
         """Log-mel powers `(batch, frames, mels)`, not normalised, of float waveforms in [-1, 1]."""
         # Not the transform's own power: it takes a root first, which is a third of its time on CPU.

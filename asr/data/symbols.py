@@ -1,27 +1,9 @@
-"""What each token writes: the one notation in which characters and word pieces look alike."""
+"""What each token writes: the one notation in which characters, word pieces and phones look alike."""
 
 from __future__ import annotations
-
-from pathlib import Path
-
-from asr.data.tokens import ALPHABET, CharTokenizer, load_tokenizer
 
 BOUNDARY = "▁"
 """Stands where a word begins."""
 BLANK_SYMBOL = "<blank>"
+"""Id 0, CTC's blank, which writes nothing."""
 UNKNOWN_TEXT = "⁇"
-
-
-def read_symbols(tokens: Path) -> list[str]:
-    """What each token id writes; `BOUNDARY` stands between words. Id 0, the blank, writes nothing.
-
-    Raises:
-        UserError: the folder has no token inventory.
-    """
-    if isinstance(load_tokenizer(tokens), CharTokenizer):
-        return [BLANK_SYMBOL, *ALPHABET.replace("|", BOUNDARY)]
-    from sentencepiece import SentencePieceProcessor
-
-    pieces = SentencePieceProcessor(model_file=str(tokens / "pieces.model"))
-    known = range(pieces.get_piece_size())
-    return [BLANK_SYMBOL, *(UNKNOWN_TEXT if pieces.is_unknown(i) else pieces.id_to_piece(i) for i in known)]

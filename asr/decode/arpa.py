@@ -3,41 +3,61 @@
 from __future__ import annotations
 
 import gzip
+import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from asr.decode.ngram import SPECIAL, NgramModel
+from asr.decode.compressed import DAMAGE, open_compressed
+from asr.decode.ngram import NgramModel
+from asr.decode.ngram_counts import SPECIAL
 from asr.errors import UserError
 
 NEVER = -99.0
 """Log-probability of what is only ever a context."""
 NO_WORDS = frozenset((*SPECIAL, *(word.upper() for word in SPECIAL)))
 """The special words, also as programs that write in capitals have them: nobody says them."""
+DECIMALS = 4
+"""Of logarithms, usually: they are then right to a ten-thousandth of the probability."""
+ROWS = 1 << 16
+"""N-grams that are spelled at a time."""
 
 
-def write_arpa(path: Path, model: NgramModel) -> None:
-    """Write a model aside and rename it. Logarithms are to base 10."""
+def _lines(model: NgramModel, order: int, decimals: int) -> Iterator[str]:
+    """The section of one order. A backoff of 1 is not written: it is what a reader takes where there is none."""
+    words = np.array(model.words, dtype=object)
+    table = model.tables[order - 1]
+    with np.errstate(divide="ignore"):
+        logs = np.maximum(np.log10(table.probability), NEVER)
+    backoffs = np.log10(table.backoff)
+    for start in range(0, len(logs), ROWS):
+        part = slice(start, start + ROWS)
+        columns = [table.word[part]]
+        row = table.context[part]
+        for below in model.tables[order - 2 :: -1] if order > 1 else ():
+            columns.insert(0, below.word[row])
+            row = below.context[row]
+        spelled = map(" ".join, zip(*(words[column].tolist() for column in columns), strict=True))
+        for log, ngram, backoff in zip(logs[part].tolist(), spelled, backoffs[part].tolist(), strict=True):
+            end = f"\t{backoff:.{decimals}f}\n" if backoff else "\n"
+            yield f"{log:.{decimals}f}\t{ngram}{end}"
+
+
+def write_arpa(path: Path, model: NgramModel, decimals: int = DECIMALS) -> None:
+    """Write a model aside and rename it, compressed where the name ends with .gz. Logarithms are to base 10."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.partial")
-    with aside.open("w", encoding="utf-8", newline="\n") as file:
-        file.write("\\data\\\n")
-        file.writelines(f"ngram {n}={len(table.word)}\n" for n, table in enumerate(model.tables, 1))
-        spelled: list[str] = []
-        for n, table in enumerate(model.tables, 1):
-            last = [model.words[word] for word in table.word.tolist()]
-            below = spelled
-            spelled = last if n == 1 else [f"{below[c]} {w}" for c, w in zip(table.context.tolist(), last, strict=True)]
-            with np.errstate(divide="ignore"):
-                logs = np.maximum(np.log10(table.probability), NEVER)
-            file.write(f"\n\\{n}-grams:\n")
-            if n == len(model.tables):
-                file.writelines(f"{p:.7g}\t{s}\n" for p, s in zip(logs.tolist(), spelled, strict=True))
-            else:
-                backoffs = np.log10(table.backoff)
-                rows = zip(logs.tolist(), spelled, backoffs.tolist(), strict=True)
-                file.writelines(f"{p:.7g}\t{s}\t{b:.7g}\n" for p, s, b in rows)
-        file.write("\n\\end\\\n")
+    with aside.open("wb") as raw:
+        # Without name and time: equal models are equal files.
+        packed = gzip.GzipFile("", "wb", 9, raw, 0) if path.suffix == ".gz" else raw
+        with io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as file:
+            file.write("\\data\\\n")
+            file.writelines(f"ngram {n}={len(table.word)}\n" for n, table in enumerate(model.tables, 1))
+            for n in range(1, len(model.tables) + 1):
+                file.write(f"\n\\{n}-grams:\n")
+                file.writelines(_lines(model, n, decimals))
+            file.write("\n\\end\\\n")
     aside.replace(path)
 
 
@@ -48,9 +68,9 @@ def is_arpa(path: Path) -> bool:
 
 def _first_bytes(path: Path) -> bytes:
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        with open_compressed(path) as file:
             return file.read(64)
-    except OSError as error:
+    except DAMAGE as error:
         raise UserError(f"{path}: cannot read language model ({error})") from None
 
 
@@ -63,15 +83,15 @@ def read_words(path: Path) -> list[str]:
     words: list[str] = []
     inside = False
     try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
-            for line in file:
+        with open_compressed(path) as file:
+            for line in io.TextIOWrapper(file, encoding="utf-8"):
                 if line.startswith("\\"):
                     if inside:
                         break
                     inside = line.strip() == "\\1-grams:"
                 elif inside and line.strip():
                     words.append(line.split()[1])
-    except (OSError, UnicodeDecodeError, IndexError) as error:
+    except (*DAMAGE, IndexError) as error:
         raise UserError(f"{path}: cannot read the words of this language model ({error})") from None
     if not set(words) - NO_WORDS:
         raise UserError(f"{path}: no words in this language model; is it an ARPA file?")

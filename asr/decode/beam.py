@@ -15,6 +15,7 @@ from torch import Tensor
 
 from asr.data.tokens import BLANK
 from asr.decode.hotwords import Hotwords
+from asr.decode.search import Sentence
 
 _NEVER = -torch.inf
 _MIX = 6364136223846793005
@@ -157,9 +158,9 @@ class BeamSearch:
             for row, values in zip(texts, score.tolist(), strict=True)
         ]
 
-    def __call__(self, log_probs: Tensor, lengths: Tensor) -> list[list[int]]:
-        """Token ids of each utterance's best text."""
-        return [found[0].ids for found in self.hypotheses(log_probs, lengths)]
+    def __call__(self, log_probs: Tensor, lengths: Tensor) -> list[Sentence]:
+        """Each utterance's best text."""
+        return [Sentence(found[0].ids) for found in self.hypotheses(log_probs, lengths)]
 
 
 def _trace_back(origins: Sequence[Tensor], tokens: Sequence[Tensor], beams: Tensor) -> list[list[list[int]]]:

@@ -2,48 +2,103 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import sys
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
 from asr.data.manifest import read_manifest
 from asr.data.tokens import Tokenizer
+from asr.decode.compressed import DAMAGE, open_compressed
 from asr.errors import UserError
 from asr.score.transcripts import read_transcripts
+from asr.text.normaliser import fold_accents
 
 STDIN = "-"
+SHOWN = 10
+"""Words without spelling that are named."""
 
 
 def _lines(name: str, stdin: TextIO) -> Iterator[str]:
     path = Path(name)
     if name == STDIN:
         yield from stdin
+    elif path.is_dir():
+        transcripts = sorted(path.rglob("*.trans.txt"))
+        if not transcripts:
+            raise UserError(f"{path}: no .trans.txt file in or below this folder; name files of text instead")
+        for one in transcripts:
+            yield from read_transcripts(one).values()
     elif path.suffix == ".jsonl":
         yield from (u.text or "" for u in read_manifest(path))
     elif name.endswith(".trans.txt"):
         yield from read_transcripts(path).values()
     else:
         try:
-            with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            with open_compressed(path) as file:
                 yield from io.TextIOWrapper(file, encoding="utf-8")
-        except (OSError, UnicodeDecodeError, EOFError) as error:
+        except DAMAGE as error:
             raise UserError(f"{path}: cannot read text ({error})") from None
 
 
-def read_sentences(names: Sequence[str], tokenizer: Tokenizer, stdin: TextIO = sys.stdin) -> Iterator[str]:
-    """Sentences, written as the recognizer writes them: in its case, without what it has no token for.
+def _speller(tokenizer: Tokenizer) -> Callable[[str], str | None]:
+    """A word as the recognizer writes it, None where it has no token for something in it.
+
+    A recognizer that knows no accents writes é as E.
+    """
+    letters = "".join(tokenizer.decode([i]) for i in range(1, tokenizer.size))
+    shapes: list[Callable[[str], str]] = [str, fold_accents] if fold_accents(letters) == letters else [str]
+
+    def spell(word: str) -> str | None:
+        for shaped in (shape(word) for shape in shapes):
+            written = tokenizer.write(shaped)
+            if written is not None:
+                return written
+        return None
+
+    return spell
+
+
+def read_sentences(
+    names: Sequence[str],
+    tokenizer: Tokenizer,
+    normalise: Callable[[str], str],
+    unknown: str,
+    unspelled: Counter[str],
+    stdin: TextIO = sys.stdin,
+) -> Iterator[str]:
+    """Sentences, written as the recognizer writes them.
 
     Args:
-        names: plain text (a sentence a line, gzipped or not), `.trans.txt`, a manifest (`.jsonl`), or `-`.
+        names: plain text (a sentence a line; also .gz, .xz), `.trans.txt` or a folder of them, a manifest (`.jsonl`),
+            or `-`.
         tokenizer: the recognizer's.
+        normalise: what the recognizer's own texts went through.
+        unknown: written for words that the recognizer has no tokens for.
+        unspelled: gets these words, and how often each was met.
         stdin: what `-` stands for.
 
     Raises:
         UserError: a file cannot be read.
     """
+    spell, known = _speller(tokenizer), dict[str, str | None]()
     for name in names:
         for line in _lines(name, stdin):
-            yield tokenizer.decode(tokenizer.encode(line))
+            words: list[str] = []
+            for word in normalise(line).split():
+                if word not in known:
+                    known[word] = spell(word)
+                written = known[word]
+                if written is None:
+                    unspelled[word] += 1
+                words.append(unknown if written is None else written)
+            yield " ".join(filter(None, words))
+
+
+def tell_unspelled(unspelled: Counter[str]) -> str:
+    """A sentence on the words that `read_sentences` could not write."""
+    shown = ", ".join(f"{word} × {count:,}" for word, count in unspelled.most_common(SHOWN))
+    more = f" and {len(unspelled) - SHOWN:,} others" if len(unspelled) > SHOWN else ""
+    return f"{unspelled.total():,} words hold what the recognizer has no token for, and are unknown ones: {shown}{more}"

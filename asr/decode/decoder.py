@@ -113,10 +113,10 @@ class Decoder:
             for name, (log_probs, real) in heard.items():
                 for search, run in searches.items():
                     begun = time.perf_counter()
-                    ids = run(log_probs, real)
+                    sentences = run(log_probs, real)
                     found.spend(search, begun)
-                    for row, tokens in zip(batch.rows.tolist(), ids, strict=True):
-                        found.texts[name][search][row] = self._tokenizer.decode(tokens)
+                    for row, sentence in zip(batch.rows.tolist(), sentences, strict=True):
+                        found.texts[name][search][row] = sentence.text(self._tokenizer)
             progress(float(manifest.durations[batch.rows].sum()))
             begun = time.perf_counter()
         return found

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 import os
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from flashlight.lib.text import decoder as untyped
 from flashlight.lib.text.decoder.kenlm import KenLM
@@ -20,12 +20,12 @@ from flashlight.lib.text.dictionary import Dictionary
 from torch import Tensor
 
 from asr.data.symbols import BOUNDARY
-from asr.data.tokens import BLANK, CharTokenizer, Tokenizer
-from asr.decode.greedy import collapse
+from asr.data.tokens import BLANK, Tokenizer
 from asr.decode.hotwords import Hotwords
 from asr.decode.language_model import LanguageModel
-from asr.decode.ngram import UNKNOWN
-from asr.decode.search import Search, one_by_one
+from asr.decode.ngram_counts import UNKNOWN
+from asr.decode.repeats import merge_repeats
+from asr.decode.search import Search, Sentence, SpelledWord, one_by_one
 from asr.errors import UserError
 
 flashlight: Any = untyped
@@ -33,6 +33,9 @@ flashlight: Any = untyped
 THRESHOLD = 25.0
 """Hypotheses that are so many nats worse than the best are dropped."""
 IMPOSSIBLE = -1e4
+SHOWN = 5
+MOST_WORDS = 6
+"""Words that flashlight's tree keeps of those with one spelling; it drops others without an error."""
 SMALLEST_WEIGHT = 1e-6
 """Hotwords are added to the model's scores, and so need a weight that is not 0."""
 
@@ -92,7 +95,6 @@ class FlashlightSearch:
         self,
         model: LanguageModel,
         tokenizer: Tokenizer,
-        symbols: Sequence[str],
         width: int,
         tokens: int,
         hotwords: Sequence[str],
@@ -102,7 +104,6 @@ class FlashlightSearch:
         Args:
             model: n-grams and lexicon. Hotwords join the lexicon.
             tokenizer: spells the words.
-            symbols: what each token writes.
             width: hypotheses that are kept.
             tokens: of each frame only so many, the likeliest, go into hypotheses.
             hotwords: phrases that are expected.
@@ -111,16 +112,19 @@ class FlashlightSearch:
         Raises:
             UserError: KenLM cannot read the model, or no word of the lexicon can be spelled.
         """
-        self._width, self._tokens, self._known = width, tokens, len(symbols)
+        symbols = tokenizer.symbols
+        self._width, self._tokens, self._known = width, tokens, tokenizer.size
+        self.notes: list[str] = []
+        """On words of the lexicon that can never be found."""
         self._hotwords = Hotwords(hotwords, hotword_score) if hotwords else None
         # Words end with a boundary where this is a token of its own, which may be repeated like silence. Otherwise a
         # token that never occurs stands for silence: flashlight has to have one.
-        self._boundary = symbols.index(BOUNDARY) if isinstance(tokenizer, CharTokenizer) else None
-        self._silence = len(symbols) if self._boundary is None else self._boundary
+        self._boundary = tokenizer.boundary
+        self._silence = self._known if self._boundary is None else self._boundary
         if model.words is None:
-            units, self._units = list(symbols), list(symbols)
+            units, self._units = list(symbols), [symbol.upper() for symbol in symbols]
         else:
-            expected = [word.upper() for phrase in hotwords for word in phrase.split()]
+            expected = [word for phrase in hotwords for word in phrase.split()]
             units = [*dict.fromkeys([*model.words, *expected]), UNKNOWN]
             self._units = [BOUNDARY + unit.upper() for unit in units]
         self._dictionary = Dictionary(units)
@@ -129,23 +133,52 @@ class FlashlightSearch:
                 self._model = KenLM(str(model.path), self._dictionary)
         except RuntimeError as error:
             raise UserError(f"{model.path}: KenLM cannot read this language model ({error})") from None
-        self._spellings = None if model.words is None else self._spell(units[:-1], tokenizer, str(model.path))
+        self._spellings: list[tuple[int, list[int]]] = []
+        self._written: list[str] | None = None
+        """What is written for each word; None where that follows from its tokens."""
+        if model.words is not None:
+            self._spell(units[:-1], tokenizer, str(model.path))
+            if not tokenizer.writes_words:
+                self._written = [tokenizer.write(unit) or "" for unit in units]
         self._tree = None if self._hotwords or not self._spellings else self._plant(self._model)
 
-    def _spell(self, words: Sequence[str], tokenizer: Tokenizer, where: str) -> list[tuple[int, list[int]]]:
-        """Numbers and tokens of the words that can be spelled without losing letters, as those of digits would be."""
-        end = [] if self._boundary is None else [self._boundary]
-        found = ((number, word, tokenizer.encode(word)) for number, word in enumerate(words))
-        spelled = [(number, ids + end) for number, word, ids in found if ids and tokenizer.decode(ids) == word.upper()]
-        if not spelled:
+    def _spell(self, words: Sequence[str], tokenizer: Tokenizer, where: str) -> None:
+        """Note numbers and tokens of the words that can be spelled without losing letters, as those of digits would be.
+
+        Words that are spelled alike, as homophones are in phones, are told apart by the model; of more than the tree
+        keeps those with the highest probability on their own are taken.
+        """
+        alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        spelled = tokenizer.spell(words)
+        for number, ways in enumerate(spelled):
+            for ids in ways:
+                alike[tuple(ids)].append(number)
+        if not alike:
             raise UserError(f"{where}: none of its words, such as {words[0]!r}, can be spelled with the model's tokens")
-        return spelled
+        start, end = self._model.start(False), [] if self._boundary is None else [self._boundary]
+        dropped: set[int] = set()
+        for way, ranked in alike.items():
+            if len(ranked) > MOST_WORDS:
+                ranked.sort(key=lambda number: -self._model.score(start, number)[1])
+            self._spellings += [(number, [*way, *end]) for number in ranked[:MOST_WORDS]]
+            dropped.update(ranked[MOST_WORDS:])
+        found = {number for number, _ in self._spellings}
+        silent = {number for number, ways in enumerate(spelled) if not ways}
+        alone = f"of words with the same tokens only the {MOST_WORDS} likeliest are kept"
+        for numbers, what in (
+            (silent, "are left out, as the model's tokens cannot spell them"),
+            (dropped - found, f"are left out, as {alone}"),
+            (dropped & found, f"lose one of several pronunciations, as {alone}"),
+        ):
+            if numbers:
+                shown = ", ".join(words[number] for number in sorted(numbers)[:SHOWN]) + " …" * (len(numbers) > SHOWN)
+                self.notes.append(f"{where}: {len(numbers):,} of {len(words):,} words {what}: {shown}")
 
     def _plant(self, model: Any) -> Any:
         """The tree of all spellings. On the way to a word its score is expected, or it would be lost before."""
         tree = flashlight.Trie(self._known + 1, self._silence)
         start = model.start(False)
-        for number, ids in self._spellings or ():
+        for number, ids in self._spellings:
             tree.insert(ids, number, model.score(start, number)[1])
         tree.smear(flashlight.SmearingMode.MAX)
         return tree
@@ -179,21 +212,33 @@ class FlashlightSearch:
         held = decoder, model
         return one_by_one(lambda log_probs: self._best(held[0], log_probs))
 
-    def _best(self, decoder: Any, log_probs: Tensor) -> list[int]:
-        if self._spellings is not None and self._boundary is not None:
+    def _best(self, decoder: Any, log_probs: Tensor) -> Sentence:
+        if self._spellings and self._boundary is not None:
             # The last word ends with the audio, which the model never hears as a boundary.
             end = torch.full((1, self._known), IMPOSSIBLE)
             end[0, self._boundary] = 0.0
             log_probs = torch.cat((log_probs, end))
-        elif self._spellings is not None:
-            log_probs = torch.nn.functional.pad(log_probs, (0, 1), value=IMPOSSIBLE)
+        elif self._spellings:
+            log_probs = torch.nn.functional.pad(merge_repeats(log_probs), (0, 1), value=IMPOSSIBLE)
         log_probs = log_probs.contiguous()
-        if not len(log_probs):
-            return []
-        found = decoder.decode(log_probs.data_ptr(), *log_probs.shape)
-        if not found:
-            # Not even one word fits.
-            return []
+        found = decoder.decode(log_probs.data_ptr(), *log_probs.shape) if len(log_probs) else []
+        # Where nothing is found, not even one word fits.
+        return self._read(found[0].tokens, found[0].words) if found else self._read([], [])
+
+    def _read(self, tokens: Sequence[int], numbers: Sequence[int]) -> Sentence:
+        """A sentence of what flashlight found in each frame: tokens, and numbers of words where they end."""
+        ids: list[int] = []
+        words: list[SpelledWord] = []
+        before, begun = BLANK, 0
         # Before the first frame and behind the last one there is a token of no meaning.
-        ids = [i for i in collapse(np.array(found[0].tokens[1:-1])) if i < self._known]
-        return ids[:-1] if ids[-1:] == [self._boundary] else ids
+        for token, number in zip(tokens[1:-1], numbers[1:-1], strict=True):
+            if token not in (before, BLANK, self._known):
+                ids.append(token)
+            before = token
+            if number >= 0 and self._written is not None:
+                own = [i for i in ids[begun:] if i != self._boundary]
+                words.append(SpelledWord(self._written[number], own))
+                begun = len(ids)
+        if self._boundary is not None and ids[-1:] == [self._boundary]:
+            ids.pop()
+        return Sentence(ids, None if self._written is None else words)

@@ -84,7 +84,7 @@ class Hotwords:
         states, earned = np.zeros(shape, np.int64), np.zeros(shape, np.float32)
         for state in range(len(self._next)):
             for token, symbol in enumerate(symbols):
-                states[state, token], earned[state, token] = self.step(state, symbol if token else "")
+                states[state, token], earned[state, token] = self.step(state, symbol.upper() if token else "")
         return states, earned
 
     def endings(self) -> npt.NDArray[np.float32]:

@@ -48,10 +48,10 @@ def check_decoding(config: DecodeConfig) -> None:
         _read_lexicon(Path(config.lexicon))
 
 
-def token_texts(texts: Iterable[str], tokenizer: Tokenizer, symbols: Sequence[str]) -> Iterator[list[str]]:
+def token_texts(texts: Iterable[str], tokenizer: Tokenizer) -> Iterator[list[str]]:
     """Texts as a model of tokens is made from them: what each token writes."""
     for text in texts:
-        yield [symbols[i] for i in tokenizer.encode(text)]
+        yield [tokenizer.symbols[i] for i in tokenizer.encode(text)]
 
 
 def _read_lexicon(path: Path) -> list[str]:

@@ -11,10 +11,9 @@ from typing import Any
 import ctc_beam_decoder as untyped
 from torch import Tensor
 
-from asr.data.symbols import BOUNDARY
-from asr.data.tokens import CharTokenizer, Tokenizer
+from asr.data.tokens import Tokenizer
 from asr.decode.language_model import LanguageModel
-from asr.decode.search import Search, one_by_one
+from asr.decode.search import Search, Sentence, one_by_one
 from asr.errors import UserError
 
 ctc_beam_decoder: Any = untyped
@@ -25,22 +24,24 @@ class OpenVocabularySearch:
         self,
         model: LanguageModel,
         tokenizer: Tokenizer,
-        symbols: Sequence[str],
         width: int,
         hotwords: Sequence[str],
         hotword_score: float,
     ) -> None:
-        """Arguments are those of `FlashlightSearch`. Raises UserError where the model is one of tokens."""
-        if model.words is None:
-            raise UserError(
-                f"{model.path}: a model of tokens, which needs flashlight-text; it has wheels up to Python 3.12"
-            )
+        """Arguments are those of `FlashlightSearch`.
+
+        Raises:
+            UserError: the language model is one of tokens, or tokens are phones.
+        """
+        if model.words is None or not tokenizer.writes_words:
+            what = f"{model.path}: a model of tokens" if model.words is None else "words from phones: a search"
+            raise UserError(f"{what}, which needs flashlight-text; it has wheels up to Python 3.12")
         self._model, self._tokenizer, self._width = model, tokenizer, width
         # Its words are those of `str.split`; its blank writes nothing.
-        self._labels = ["", *symbols[1:]]
-        if isinstance(tokenizer, CharTokenizer):
-            self._labels[symbols.index(BOUNDARY)] = " "
-        self._hotwords = [" ".join(phrase.upper().split()) for phrase in hotwords]
+        self._labels = ["", *tokenizer.symbols[1:]]
+        if tokenizer.boundary is not None:
+            self._labels[tokenizer.boundary] = " "
+        self._hotwords = list(hotwords)
         self._hotword_score = hotword_score
 
     def weighted(self, lm_weight: float, word_score: float) -> Search:
@@ -52,15 +53,15 @@ class OpenVocabularySearch:
         except (RuntimeError, ValueError, OSError) as error:
             raise UserError(f"{self._model.path}: KenLM cannot read this language model ({error})") from None
 
-        def best(log_probs: Tensor) -> list[int]:
+        def best(log_probs: Tensor) -> Sentence:
             if not len(log_probs):
-                return []
+                return Sentence([])
             text = decoder.decode(
                 log_probs.numpy(),
                 beam_width=self._width,
                 hotwords=self._hotwords,
                 hotword_weight=self._hotword_score,
             )
-            return self._tokenizer.encode(text)
+            return Sentence(self._tokenizer.encode(text))
 
         return one_by_one(best)

@@ -1,12 +1,20 @@
-"""The teacher: an exponential moving average of the student, in fp32."""
+"""The teacher: an exponential moving average of the student, in fp32; and how it is asked for labels."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from asr.config import PseudoConfig
+from asr.decode.greedy import pack_best
+from asr.pseudo.labeler import pack_sampled
+from asr.scaling.average import move_averages
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -17,10 +25,56 @@ def make_teacher(student: Model) -> Model:
     return teacher.requires_grad_(False)
 
 
-@torch.no_grad()
 def move_teacher(teacher: nn.Module, student: nn.Module, rate: float) -> None:
-    """teacher ← teacher + rate · (student − teacher), rate = 1 − ρ^κ, after the optimizer's step.
+    """teacher ← teacher + rate · (student − teacher), rate = 1 − ρ^κ, after the optimizer's step."""
+    move_averages(list(teacher.parameters()), list(student.parameters()), rate)
 
-    In this form a rate of 1e-5 still moves fp32 weights; ρ·teacher + (1 − ρ)·student loses it to rounding.
-    """
-    torch._foreach_lerp_(list(teacher.parameters()), list(student.parameters()), rate)
+
+@dataclass(frozen=True)
+class Answer:
+    """Labels of a batch that a device may still be making."""
+
+    packed: Tensor
+    """On its way to the host."""
+    done: torch.cuda.Event | None
+    """When it has arrived; None: it has."""
+    log_probs: Tensor | None
+    """On the device, where they were asked for."""
+
+    def read(self) -> Tensor:
+        """`(batch, frames + 2)`, on the host; waits for this answer, and for nothing that was asked later."""
+        if self.done is not None:
+            self.done.synchronize()
+        return self.packed
+
+
+class Asking:
+    """Labels of clean features, by the model and the search that the settings name."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        settings: PseudoConfig,
+        keep: bool,
+        autocast: Callable[[], AbstractContextManager[object]],
+    ) -> None:
+        """`keep`: whether log-probabilities are kept beside the labels."""
+        self._model, self._settings, self._keep, self._autocast = model, settings, keep, autocast
+
+    @torch.no_grad()
+    def ask(self, features: Tensor, frames: Tensor, seed: int) -> Answer:
+        """Begin to label a batch: features `(batch, frames, mels)` and real frames `(batch,)`; `seed` is for draws."""
+        with self._autocast():
+            heard = self._model(features, frames)
+        if self._settings.search == "sampled":
+            packed = pack_sampled(heard.log_probs, heard.lengths, self._settings.temperature, seed)
+        else:
+            packed = pack_best(heard.log_probs, heard.lengths)
+        kept = heard.log_probs if self._keep else None
+        if packed.device.type != "cuda":
+            return Answer(packed, None, kept)
+        host = torch.empty(packed.shape, dtype=packed.dtype, pin_memory=True)
+        host.copy_(packed, non_blocking=True)
+        done = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        done.record()
+        return Answer(host, done, kept)

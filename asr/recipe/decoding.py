@@ -1,24 +1,17 @@
-"""How stage 4 decodes: the recipe's language model, its weights, and the folder that results go to."""
+"""How stage 4 decodes: which search, with which weights, and the folder that results go to."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from asr.config import DecodeConfig
-from asr.data.symbols import read_symbols
-from asr.data.tokens import load_tokenizer
-from asr.decode.arpa import write_arpa
-from asr.decode.corpus import read_sentences
-from asr.decode.language_model import NO_LEXICON, ORDERS, token_texts
-from asr.decode.ngram import train_ngrams
-from asr.decode.search import NamedSearch, fuse, search_prefixes
+from asr.decode.choice import NamedSearch, fuse, search_prefixes
+from asr.decode.language_model import NO_LEXICON
 from asr.decode.tuning import choose_weights, find_tuned, fingerprint
 from asr.recipe.experiment import Experiment, Paths, digest
-
-Tell = Callable[[str], None]
+from asr.recipe.language_model import Tell, is_the_users, lm_path
 
 
 @dataclass(frozen=True)
@@ -30,54 +23,6 @@ class Decoding:
     about: str
     note: str = ""
     """Where the weights come from."""
-
-
-def lm_path(experiment: Experiment, paths: Paths) -> Path:
-    """The language model that the settings name, or else the one that is made from labeled text."""
-    decode = experiment.config.decode
-    if decode.lm:
-        return Path(decode.lm).expanduser().absolute()
-    units = "tokens" if decode.lexicon == NO_LEXICON else "words"
-    return own_lm_path(experiment, paths, units, ORDERS[units])
-
-
-def own_lm_path(experiment: Experiment, paths: Paths, units: str, order: int) -> Path:
-    """Where a model of the labeled text lies."""
-    return experiment.home / "lm" / digest([order, paths.manifests.name, paths.tokens.name]) / f"{units}.arpa"
-
-
-def make_lm(names: Sequence[str], tokens: Path, units: str, order: int, out: Path) -> str:
-    """Make an n-gram model of texts; returns what to tell the user.
-
-    Args:
-        names: the texts, as `asr.decode.corpus.read_sentences` takes them.
-        tokens: the recognizer's inventory.
-        units: words, or tokens for decoding without a lexicon.
-        order: longest n-gram.
-        out: the ARPA file.
-
-    Raises:
-        UserError: a text cannot be read, or there is none.
-    """
-    tokenizer = load_tokenizer(tokens)
-    sentences = read_sentences(names, tokenizer)
-    if units == "tokens":
-        model = train_ngrams(token_texts(sentences, tokenizer, read_symbols(tokens)), order)
-    else:
-        model = train_ngrams((sentence.split() for sentence in sentences), order)
-    write_arpa(out, model)
-    sizes = ", ".join(f"{len(table.word):,} {n}-grams" for n, table in enumerate(model.tables, 1))
-    return f"{out}: {sizes} of {units}"
-
-
-def ensure_lm(experiment: Experiment, paths: Paths, tell: Tell) -> Path:
-    """The language model, made now where it is the recipe's own and not there yet."""
-    path = lm_path(experiment, paths)
-    if not experiment.config.decode.lm and not path.is_file():
-        labeled = paths.manifests / "labeled.jsonl"
-        tell(f"language model: made from {labeled}")
-        tell(make_lm([str(labeled)], paths.tokens, path.stem, ORDERS[path.stem], path))
-    return path
 
 
 def _newest_checkpoint(run: Path) -> str:
@@ -97,8 +42,8 @@ def choose_decoding(experiment: Experiment, paths: Paths) -> Decoding:
     matters: list[object] = [decode.beam, decode.tokens, decode.hotwords, decode.hotword_score]
     if decode.decoder == "lm":
         path = lm_path(experiment, paths)
-        # The recipe's own may not have been made yet.
-        known = fingerprint(path) if decode.lm or path.is_file() else ""
+        # The recipe's own may not be there yet.
+        known = fingerprint(path) if path.is_file() or is_the_users(decode.lm) else ""
         named = decode.lexicon not in ("", NO_LEXICON)
         tuned = find_tuned(paths.run, known, decode.lexicon)
         weight, score, note = choose_weights(decode, tuned)
@@ -111,7 +56,7 @@ def choose_decoding(experiment: Experiment, paths: Paths) -> Decoding:
     return Decoding(decode, f"{decode.decoder}-{digest(matters)}", about, note)
 
 
-def open_search(decoding: Decoding, tokens: Path) -> NamedSearch | None:
+def open_search(decoding: Decoding, tokens: Path, tell: Tell) -> NamedSearch | None:
     """The search beside the greedy one. Raises UserError where it lacks a file or a package."""
     decode = decoding.settings
     if decode.decoder == "greedy":
@@ -120,5 +65,5 @@ def open_search(decoding: Decoding, tokens: Path) -> NamedSearch | None:
         return NamedSearch(decoding.about, decoding.folder, search_prefixes(decode, tokens))
     if decode.lm_weight is None or decode.word_score is None:
         raise ValueError("the weights have not been chosen")
-    search = fuse(decode, Path(decode.lm), tokens).weighted(decode.lm_weight, decode.word_score)
-    return NamedSearch(decoding.about, decoding.folder, search)
+    search = fuse(decode, Path(decode.lm), tokens, tell=tell).weighted(decode.lm_weight, decode.word_score)
+    return NamedSearch(decoding.about, decoding.folder, search, decode.lexicon != NO_LEXICON)

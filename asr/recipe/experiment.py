@@ -3,6 +3,7 @@
     data_dir/<corpus>/                        audio as it came, or generated
     exp_dir/<name>/audio/                     what was not 16 kHz FLAC or WAV, decoded once
     exp_dir/<name>/manifests/<digest>/        rows of audio and text
+    exp_dir/<name>/tests/<digest>/            rows of the test subsets, which nothing else depends on
     exp_dir/<name>/tokens/<digest>/
     exp_dir/<name>/lm/<digest>/               language model of the labeled text, where one is needed
     exp_dir/<name>/runs/k<κ>-s<seed>-<digest>/
@@ -20,6 +21,7 @@ from typing import Any
 
 from asr.config import Config
 from asr.config_file import to_dict
+from asr.data.lexicon import fingerprint_lexicon
 
 
 def digest(content: Any) -> str:
@@ -32,6 +34,7 @@ class Paths:
     """What the stages read and write, once the corpus is on disk."""
 
     manifests: Path
+    tests: Path
     tokens: Path
     run: Path
 
@@ -63,8 +66,15 @@ class Experiment:
         """`fingerprint` stands for the corpus's settings and files."""
         return self.home / "manifests" / digest(fingerprint)
 
+    def tests(self, fingerprint: str) -> Path:
+        """Apart from the manifests, whose name goes into that of the run: a test subset more is no other run."""
+        return self.home / "tests" / digest(fingerprint)
+
     def tokens(self, manifests: Path) -> Path:
-        return self.home / "tokens" / digest([to_dict(self.config)["tokens"], manifests.name])
+        """A lexicon counts by its content."""
+        tokens = self.config.tokens
+        lexicon = [fingerprint_lexicon(tokens.lexicon)] if tokens.kind == "phones" else []
+        return self.home / "tokens" / digest([to_dict(self.config)["tokens"], manifests.name, *lexicon])
 
     def run(self, tokens: Path) -> Path:
         """All settings count but those of earlier stages, which `tokens` stands for, and those in the name."""

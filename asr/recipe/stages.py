@@ -36,11 +36,14 @@ def _prepare_data(experiment: Experiment) -> None:
 
         generate(root, progress=say)
         return
-    names = [*corpus.labeled, *corpus.unlabeled, *corpus.dev]
+    names = [*corpus.labeled, *corpus.unlabeled, *corpus.dev, *corpus.test]
     if corpus.source == "librispeech":
         from data_prep.librispeech import download
 
         download(root, names, corpus.base_url, progress=say)
+        return
+    if corpus.source == "manifest":
+        # A manifest that is missing is named as soon as it is read, which is at once.
         return
     missing = [name for name in names if not (root / name).is_dir()]
     if missing:
@@ -54,11 +57,13 @@ def _prepare_data(experiment: Experiment) -> None:
 
 def find_paths(experiment: Experiment) -> Paths:
     """Raises UserError where the corpus is not on disk."""
-    from data_prep.manifests import fingerprint
+    from data_prep.manifests import fingerprint, fingerprint_tests
 
-    manifests = experiment.manifests(fingerprint(experiment.config.corpus, experiment.root))
+    corpus, root = experiment.config.corpus, experiment.root
+    manifests = experiment.manifests(fingerprint(corpus, root))
+    tests = experiment.tests(fingerprint_tests(corpus, root))
     tokens = experiment.tokens(manifests)
-    return Paths(manifests, tokens, experiment.run(tokens))
+    return Paths(manifests, tests, tokens, experiment.run(tokens))
 
 
 def _build_manifests(experiment: Experiment, paths: Paths) -> None:
@@ -70,10 +75,32 @@ def _build_manifests(experiment: Experiment, paths: Paths) -> None:
     say(format_summary(summary))
 
 
-def _build_tokens(experiment: Experiment, paths: Paths) -> None:
-    from asr.data.tokens import build_tokens
+def _ensure_tests(experiment: Experiment, paths: Paths) -> None:
+    """Manifests of the test subsets, made now where they are not there yet."""
+    done = paths.tests / "done.json"
+    if not experiment.config.corpus.test or _is_done(1, done, experiment.cache):
+        return
+    from data_prep.manifests import build_test_manifests, format_summary
 
-    say(build_tokens(experiment.config.tokens, paths.manifests / "labeled.jsonl", paths.tokens))
+    corpus, root = experiment.config.corpus, experiment.root
+    say(f"test subsets: {paths.tests}")
+    say(format_summary(build_test_manifests(corpus, root, experiment.cache, paths.manifests, paths.tests, say)))
+    _mark(done, 1)
+
+
+def _build_tokens(experiment: Experiment, paths: Paths) -> None:
+    from asr.data.manifest import read_manifest
+    from asr.data.tokens import build_tokens
+    from asr.score.transcripts import read_transcripts
+
+    dev = sorted(paths.manifests.glob("dev/*.jsonl"))
+    others = {path.stem: [u.text or "" for u in read_manifest(path)] for path in dev}
+    hidden = paths.manifests / "references" / "unlabeled.trans.txt"
+    if hidden.is_file():
+        others["hidden text of unlabeled audio"] = list(read_transcripts(hidden).values())
+    config = experiment.config
+    labeled = paths.manifests / "labeled.jsonl"
+    say(build_tokens(config.tokens, labeled, paths.tokens, config.corpus.normaliser, others))
 
 
 def _several_machines() -> bool:
@@ -90,12 +117,13 @@ def train_command(paths: Paths, processes: int) -> list[str]:
 
 
 def _train(experiment: Experiment, paths: Paths, processes: int) -> None:
+    from asr.recipe.initial import initial_weights
     from asr.scaling.plan import Plan
     from asr.train.run import train
 
     say(f"run folder: {paths.run}")
     if processes == 1 and not _several_machines():
-        train(experiment.config, paths.manifests, paths.tokens, paths.run)
+        train(experiment.config, paths.manifests, paths.tokens, paths.run, initial=initial_weights(experiment.config))
         return
     # What can be found wrong without training is found here, once, instead of by every process.
     Plan(experiment.config)
@@ -116,8 +144,8 @@ def _evaluate(experiment: Experiment, paths: Paths) -> None:
     decoding = choose_decoding(experiment, paths)
     if decoding.note:
         say(f"{decoding.about}: {decoding.note}")
-    search = open_search(decoding, paths.tokens)
-    evaluate(experiment.config, paths.manifests, paths.tokens, paths.run, search, tell=say)
+    search = open_search(decoding, paths.tokens, say)
+    evaluate(experiment.config, paths.manifests, paths.tokens, paths.run, search, tell=say, tests=paths.tests)
 
 
 def _report(paths: Paths) -> None:
@@ -131,7 +159,9 @@ def marker(stage: int, experiment: Experiment, paths: Paths) -> Path:
     if stage == 4:
         from asr.recipe.decoding import choose_decoding
 
-        return paths.run / "evaluation" / choose_decoding(experiment, paths).folder / "done.json"
+        # With other test subsets there is something left to score.
+        name = f"done-{paths.tests.name}.json" if experiment.config.corpus.test else "done.json"
+        return paths.run / "evaluation" / choose_decoding(experiment, paths).folder / name
     return {
         1: paths.manifests / "done.json",
         2: paths.tokens / "done.json",
@@ -150,7 +180,8 @@ def _mark(path: Path, stage: int) -> None:
 def _audio_is_gone(manifests: Path, cache: Path) -> bool:
     """Whether decoded audio was deleted under its manifests; one such utterance of each is looked for."""
     beginning = json.dumps(str(cache), ensure_ascii=False)[1:-1] + "/"
-    for path in (manifests / "labeled.jsonl", manifests / "unlabeled.jsonl", *manifests.glob("dev/*.jsonl")):
+    rows = [path for path in (*manifests.glob("*.jsonl"), *manifests.glob("dev/*.jsonl")) if path.stem != "rejected"]
+    for path in sorted(rows):
         with path.open(encoding="utf-8") as file:
             first = next((line for line in file if beginning in line), None)
         if first is not None and not Path(json.loads(first)["audio_filepath"]).exists():
@@ -177,10 +208,9 @@ def run_stages(experiment: Experiment, first: int, last: int, processes: int = 1
         StageFailed: a training process failed.
     """
     if last >= 4 and experiment.config.decode.decoder == "lm":
-        from asr.decode.language_model import check_decoding
+        from asr.recipe.language_model import check_lm
 
-        # Not only after hours of training.
-        check_decoding(experiment.config.decode)
+        check_lm(experiment, say)
     say(f"stage 0 {NAMES[0]}: {experiment.root}")
     _prepare_data(experiment)
     if last == 0:
@@ -196,27 +226,30 @@ def run_stages(experiment: Experiment, first: int, last: int, processes: int = 1
     fresh = False
     for stage in range(1, last + 1):
         if stage == 4 and experiment.config.decode.decoder == "lm":
-            from asr.recipe.decoding import ensure_lm
+            from asr.recipe.language_model import ensure_lm
 
             ensure_lm(experiment, paths, say)
         done = marker(stage, experiment, paths)
         head = f"stage {stage} {NAMES[stage]}"
         if not fresh and _is_done(stage, done, experiment.cache):
             say(f"{head}: done already, {done.parent}")
-            continue
-        if stage == 1 and done.is_file():
-            say(f"{head}: decoded audio has been deleted, done again")
-        elif not done.is_file() and stage <= 3 and _changed(done.parent):
-            say(f"{head}: settings or inputs are new, done again; what there was is kept")
-        elif stage < first:
-            say(f"{head}: not done yet, and stage {first} needs it")
         else:
-            say(head)
-        actions[stage]()
-        # What is read from a folder just written must be made anew, whatever marker lies there.
-        fresh = True
-        if done.name == "done.json":
-            _mark(done, stage)
+            if stage == 1 and done.is_file():
+                say(f"{head}: decoded audio has been deleted, done again")
+            elif not done.is_file() and stage <= 3 and _changed(done.parent):
+                say(f"{head}: settings or inputs are new, done again; what there was is kept")
+            elif stage < first:
+                say(f"{head}: not done yet, and stage {first} needs it")
+            else:
+                say(head)
+            actions[stage]()
+            # What is read from a folder just written must be made anew, whatever marker lies there.
+            fresh = True
+            if done.name.startswith("done"):
+                _mark(done, stage)
+        if stage == 1:
+            # Before training: a test subset that is trained on is no news for the end.
+            _ensure_tests(experiment, paths)
     if last >= 4:
         say("\n" + (paths.run / "evaluation" / "scores.txt").read_text(encoding="utf-8"))
     if last >= 5:

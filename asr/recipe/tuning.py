@@ -16,13 +16,13 @@ from asr.data.audio import AudioReader
 from asr.data.audio_bar import audio_bar
 from asr.data.manifest import Manifest
 from asr.data.tokens import load_tokenizer
+from asr.decode.choice import fuse
 from asr.decode.decoder import references
 from asr.decode.language_model import NO_LEXICON
-from asr.decode.search import fuse
 from asr.decode.tuning import FIRST_STEPS, Tuned, descend, fingerprint, write_tuned
 from asr.errors import UserError
-from asr.recipe.decoding import ensure_lm
 from asr.recipe.experiment import Experiment, Paths
+from asr.recipe.language_model import ensure_lm
 from asr.score.wer import ErrorCounts, count_errors
 from asr.train.corpus import read_dev
 from asr.train.evaluation import load_models, make_decoder
@@ -95,9 +95,11 @@ def tune(
         UserError: the subset is none to tune on, or something is missing.
     """
     config = experiment.config
+    if config.tokens.kind == "phones" and config.decode.lexicon == NO_LEXICON:
+        raise UserError(f"decode.lexicon = {NO_LEXICON}: phones are tuned for words; leave it empty, or name a lexicon")
     subset = choose_subset(config, subset)
     lm = ensure_lm(experiment, paths, tell)
-    search = fuse(config.decode, lm, paths.tokens)
+    search = fuse(config.decode, lm, paths.tokens, tell=tell)
     manifest = pick_utterances(read_dev(paths.manifests, config)[subset], utterances)
     tokenizer = load_tokenizer(paths.tokens)
     heard = hear(config, paths, manifest, model)
@@ -106,7 +108,7 @@ def tune(
     def measure(weight: float, score: float) -> float:
         begun = time.perf_counter()
         run = search.weighted(weight, score)
-        texts = [tokenizer.decode(run(one[None], torch.tensor([len(one)]))[0]) for one in heard]
+        texts = [run(one[None], torch.tensor([len(one)]))[0].text(tokenizer) for one in heard]
         wer = sum(count_errors(said, texts, "word"), ErrorCounts()).rate
         speed = audio / max(time.perf_counter() - begun, 1e-9)
         tell(f"weight {weight:<6g} word score {score:<+6g} WER {wer:7.2%}   {speed:,.0f} × real time")

@@ -8,27 +8,64 @@ from pathlib import Path
 
 from torch import Tensor
 
-from asr.data.symbols import BOUNDARY
-from asr.data.tokens import CharTokenizer, Tokenizer
+from asr.data.tokens import Tokenizer
 from asr.errors import UserError
 from asr.recognizer.audio import AudioFile, read_audio
 from asr.recognizer.recognizer import Progress, Recognizer, untold
 from asr.recognizer.transcribe import Transcript, tell_left_out
-from asr.recognizer.words import Peak, Word, force_peaks, spell_word
+from asr.recognizer.words import Word, force_path, force_peaks, time_word
 from asr.score.transcripts import read_transcripts
 
 
-def _encode_words(text: str, tokenizer: Tokenizer) -> tuple[list[str], list[list[int]], list[str]]:
-    """Words that have tokens, their tokens, and words that have none."""
+def _spell_words(text: str, tokenizer: Tokenizer) -> tuple[list[str], list[list[list[int]]], list[str]]:
+    """Words that have tokens, all ways to spell or say each, and words that have none.
+
+    Characters that no token writes are passed over where the rest of their word has some.
+    """
     words = text.split()
-    encoded = [tokenizer.encode(word) for word in words]
-    left_out = [word for word, ids in zip(words, encoded, strict=True) if not ids]
-    kept = [(word, ids) for word, ids in zip(words, encoded, strict=True) if ids]
-    return [word for word, _ in kept], [ids for _, ids in kept], left_out
+    ways = [
+        known or [ids for ids in [tokenizer.encode(word)] if ids]
+        for word, known in zip(words, tokenizer.spell(words), strict=True)
+    ]
+    kept = [(word, own) for word, own in zip(words, ways, strict=True) if own]
+    return (
+        [word for word, _ in kept],
+        [own for _, own in kept],
+        [w for w, own in zip(words, ways, strict=True) if not own],
+    )
+
+
+def _join(spelled: Sequence[Sequence[int]], boundary: int | None) -> list[int]:
+    between = [] if boundary is None else [boundary]
+    return [i for ids in spelled for i in (*between, *ids)][len(between) :]
+
+
+def _frames(ids: Sequence[int]) -> int:
+    """How many frames a path through these tokens has at least: equal neighbours have a blank between them."""
+    return len(ids) + sum(a == b for a, b in itertools.pairwise(ids))
+
+
+def _choose_ways(log_probs: Tensor, ways: Sequence[Sequence[list[int]]], boundary: int | None) -> list[list[int]]:
+    """How each word is said: as is likeliest between its neighbours, as they lie where all words are said first."""
+    chosen = [own[0] for own in ways]
+    if all(len(own) == 1 for own in ways):
+        return chosen
+    peaks = force_peaks(log_probs, _join(chosen, boundary))
+    before = 0
+    for number, own in enumerate(ways):
+        after = before + len(chosen[number])
+        if len(own) > 1:
+            start = peaks[before - 1].stop if before else 0
+            part = log_probs[start : peaks[after].first if after < len(peaks) else len(log_probs)]
+            fitting = [ids for ids in own if _frames(ids) <= len(part)]
+            scores = [float(force_path(part, ids)[1].sum()) for ids in fitting]
+            chosen[number] = fitting[scores.index(max(scores))]
+        before = after + (boundary is not None)
+    return chosen
 
 
 def align_words(
-    log_probs: Tensor, text: str, tokenizer: Tokenizer, symbols: Sequence[str], frame_seconds: float
+    log_probs: Tensor, text: str, tokenizer: Tokenizer, frame_seconds: float
 ) -> tuple[list[Word], list[str]]:
     """The text's words, written as they are in it, with times; and words left out for want of a token.
 
@@ -36,32 +73,24 @@ def align_words(
         log_probs: of the whole file, `(frames, tokens)`.
         text: what is said, all of it.
         tokenizer: the model's.
-        symbols: what each token writes.
         frame_seconds: of an encoder frame.
 
     Raises:
         UserError: the audio is too short for the text.
     """
-    words, encoded, left_out = _encode_words(text, tokenizer)
+    words, ways, left_out = _spell_words(text, tokenizer)
     if not words:
         return [], left_out
-    between = [symbols.index(BOUNDARY)] if isinstance(tokenizer, CharTokenizer) else []
-    ids = [*encoded[0], *(i for tokens in encoded[1:] for i in [*between, *tokens])]
-    needed = len(ids) + sum(a == b for a, b in itertools.pairwise(ids))
+    needed = _frames(_join([own[0] for own in ways], tokenizer.boundary))
     if needed > len(log_probs):
         raise UserError(
             f"the text needs {needed * frame_seconds:.1f} s at least, the audio has "
             f"{len(log_probs) * frame_seconds:.1f} s; is it the text of this file?"
         )
-    peaks = iter(force_peaks(log_probs, ids))
-    aligned: list[Word] = []
-    for word, tokens in zip(words, encoded, strict=True):
-        if aligned and between:
-            next(peaks)
-        spans: list[Peak] = list(itertools.islice(peaks, len(tokens)))
-        timed = spell_word(spans, symbols, 0, frame_seconds)
-        aligned.append(Word(word, timed.start, timed.end, timed.confidence))
-    return aligned, left_out
+    spelled = _choose_ways(log_probs, ways, tokenizer.boundary)
+    peaks = (p for p in force_peaks(log_probs, _join(spelled, tokenizer.boundary)) if p.token != tokenizer.boundary)
+    spans = [[*itertools.islice(peaks, len(ids))] for ids in spelled]
+    return [time_word(word, own, 0, frame_seconds) for word, own in zip(words, spans, strict=True)], left_out
 
 
 def texts_of(files: Sequence[AudioFile], text: str | Path) -> list[str]:
@@ -103,15 +132,13 @@ def align_files(
     broken: list[str] = []
     for file, text in zip(files, texts, strict=True):
         try:
-            audio = read_audio(file.path)
+            audio = read_audio(file.path, file.channel)
         except UserError as error:
             broken.append(str(error))
             continue
         log_probs = recognizer.log_probs(audio.samples, progress)
         try:
-            words, left_out = align_words(
-                log_probs, text, recognizer.tokenizer, recognizer.symbols, recognizer.frame_seconds
-            )
+            words, left_out = align_words(log_probs, text, recognizer.tokenizer, recognizer.frame_seconds)
         except UserError as error:
             broken.append(f"{file.path}: {error}")
             continue

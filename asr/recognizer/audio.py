@@ -1,24 +1,23 @@
-"""Audio as people have it: any format, rate and number of channels that libsndfile reads."""
+"""The files that are to be transcribed, and their samples."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import soundfile
-import soxr
 
+from asr.audio.decode import Take, count_channels, decode
+from asr.audio.sound import LENGTH_UNKNOWN
+from asr.audio.suffixes import AUDIO_SUFFIXES
+from asr.audio.view import map_file
 from asr.data.audio import SAMPLE_RATE, Samples
 from asr.errors import UserError
 
-SUFFIXES = frozenset(".wav .flac .ogg .oga .opus .mp3 .aiff .aif .aifc .au .caf .w64 .rf64 .sph .nist".split())
-"""What is taken from a folder. A file that is named itself is read whatever its name."""
-
-BLOCK_SECONDS = 30
 STDIN = "-"
 
 
@@ -27,6 +26,8 @@ class AudioFile:
     path: Path
     name: str
     """Path without suffix, below the folder it was found in: what results are named by."""
+    channel: int | None = None
+    """The one that is heard, from 1; None: the mean of all."""
 
 
 @dataclass(frozen=True)
@@ -41,15 +42,23 @@ class Audio:
         return len(self.samples) / SAMPLE_RATE
 
 
-def _in_folder(folder: Path) -> list[AudioFile]:
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+def _in_folder(folder: Path, tell: Callable[[str], object]) -> list[AudioFile]:
+    files = [p for p in folder.rglob("*") if p.is_file()]
+    found = sorted(p for p in files if p.suffix.lower() in AUDIO_SUFFIXES)
     if not found:
-        raise UserError(f"{folder}: no audio in this folder; looked for {' '.join(sorted(SUFFIXES))}")
+        raise UserError(f"{folder}: no audio in this folder; looked for {' '.join(sorted(AUDIO_SUFFIXES))}")
+    if others := Counter(p.suffix for p in files if p.suffix.lower() not in AUDIO_SUFFIXES):
+        counts = ", ".join(f"{count} {suffix or 'without suffix'}" for suffix, count in others.most_common())
+        tell(f"{folder}: not taken for audio: {counts}")
     return [AudioFile(p, p.relative_to(folder).with_suffix("").as_posix()) for p in found]
 
 
-def find_audio(names: Sequence[str], stdin: Iterable[str] = ()) -> list[AudioFile]:
+def find_audio(
+    names: Sequence[str], stdin: Iterable[str] = (), tell: Callable[[str], object] = lambda _: None
+) -> list[AudioFile]:
     """Audio files among `names`: files, folders (searched to any depth), or `-` for paths in `stdin`, one a line.
+
+    A file that is named itself is taken whatever its suffix. `tell` gets a line about each folder that holds others.
 
     Raises:
         UserError: a path does not exist, a folder has no audio, or `stdin` no path.
@@ -62,12 +71,31 @@ def find_audio(names: Sequence[str], stdin: Iterable[str] = ()) -> list[AudioFil
         for one in paths:
             path = Path(one)
             if path.is_dir():
-                files += _in_folder(path)
+                files += _in_folder(path, tell)
             elif path.exists():
                 files.append(AudioFile(path, path.stem))
             else:
                 raise UserError(f"{path}: no such file or folder")
     return files
+
+
+def choose_channels(files: Sequence[AudioFile], channel: int | str | None) -> list[AudioFile]:
+    """The files, heard by one channel; with `each` every channel of several as a file of its own.
+
+    Results of channel 2 of `talk.wav` are named `talk-2`.
+    """
+    if channel != "each":
+        number = channel if isinstance(channel, int) else None
+        return [replace(file, channel=number) for file in files]
+    parted: list[AudioFile] = []
+    for file in files:
+        channels = 1
+        # What cannot be read is told when it is its turn.
+        with suppress(UserError):
+            channels = count_channels(file.path, map_file(file.path))
+        names = {n: f"{file.name}-{n}" if channels > 1 else file.name for n in range(1, channels + 1)}
+        parted += [AudioFile(file.path, name, number) for number, name in names.items()]
+    return parted
 
 
 def check_names(files: Sequence[AudioFile]) -> None:
@@ -80,44 +108,30 @@ def check_names(files: Sequence[AudioFile]) -> None:
 
 
 def declared_seconds(files: Iterable[AudioFile]) -> float:
-    """Length of all files together, as far as their headers can be read."""
+    """Length of all files together, as far as their headers tell; for bars of progress only."""
     seconds = 0.0
     for file in files:
         with suppress(OSError, soundfile.SoundFileError):
-            seconds += float(soundfile.info(file.path).duration)
+            found = soundfile.info(file.path)
+            seconds += float(found.duration) if found.frames < LENGTH_UNKNOWN else 0.0
     return seconds
 
 
-def _quantise(samples: npt.NDArray[np.float32]) -> Samples:
-    # A float file may hold NaN, and exceed full scale.
-    scaled = np.nan_to_num(samples * np.float32(32768)).round().clip(-32768, 32767)
-    quantised: Samples = scaled.astype(np.int16)
-    return quantised
+def read_audio(path: Path, channel: int | None = None) -> Audio:
+    """All of a file as 16 kHz mono 16-bit samples. What may be missing is a note: the rest is still worth hearing.
 
-
-def read_audio(path: Path) -> Audio:
-    """All of a file as 16 kHz mono 16-bit samples. Channels are averaged. Read in blocks: hours fit in memory.
+    Args:
+        path: the file.
+        channel: the one to take, from 1; None: the mean of all.
 
     Raises:
-        UserError: the file cannot be read.
+        UserError: the file cannot be read, or has no such channel.
     """
-    try:
-        with soundfile.SoundFile(path) as file:
-            rate, channels, declared = file.samplerate, file.channels, file.frames
-            stream = None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, 1, quality="HQ")
-            parts: list[Samples] = []
-            found = 0
-            while len(block := file.read(rate * BLOCK_SECONDS, dtype="float32", always_2d=True)):
-                found += len(block)
-                mono = block[:, 0] if channels == 1 else block.mean(1)
-                parts.append(_quantise(mono if stream is None else stream.resample_chunk(mono)))
-            if stream is not None:
-                parts.append(_quantise(stream.resample_chunk(np.zeros(0, np.float32), last=True)))
-    except (OSError, soundfile.SoundFileError) as error:
-        raise UserError(f"{path}: cannot read audio ({error})") from None
-    notes = [] if channels == 1 else [f"{channels} channels, mixed down to one"]
-    if rate != SAMPLE_RATE:
-        notes.append(f"resampled from {rate} Hz")
-    if found < declared:
-        notes.append(f"ends after {found / rate:.1f} s, where {declared / rate:.1f} s are declared")
-    return Audio(np.concatenate([np.zeros(0, np.int16), *parts]), notes)
+    parts: list[Samples] = []
+
+    def begin() -> Take:
+        parts.clear()
+        return parts.append
+
+    decoded = decode(path, map_file(path), begin, channel)
+    return Audio(np.concatenate(parts), [*decoded.notes, *map(str, decoded.faults)])

@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from asr.config import DecodeConfig
-from asr.decode.language_model import check_package
-from asr.decode.search import Search, fuse, search_prefixes
+from asr.data.tokens import load_tokenizer
+from asr.decode.choice import fuse, search_prefixes
+from asr.decode.language_model import NO_LEXICON, check_package
+from asr.decode.search import Search
 from asr.decode.tuning import Tuned, choose_weights, find_tuned, fingerprint, read_tuned
 from asr.errors import UserError
 
@@ -30,6 +32,8 @@ def open_search(config: DecodeConfig, trained: Path, tokens: Path, tell: Callabl
     Raises:
         UserError: no language model is named or was tuned, or something of it is missing.
     """
+    if not load_tokenizer(tokens).writes_words and (config.decoder != "lm" or config.lexicon == NO_LEXICON):
+        tell("this model writes phones; words take a lexicon: --decoder lm --lm FILE")
     if config.decoder == "greedy":
         return None
     if config.decoder == "beam":
@@ -48,4 +52,4 @@ def open_search(config: DecodeConfig, trained: Path, tokens: Path, tell: Callabl
         path, config = Path(tuned.lm), replace(config, lexicon=tuned.lexicon)
     weight, score, note = choose_weights(config, tuned)
     tell(f"{path.name}, weight {weight:g}, word score {score:g}: {note}")
-    return fuse(config, path, tokens, "--lexicon").weighted(weight, score)
+    return fuse(config, path, tokens, "--lexicon", tell).weighted(weight, score)

@@ -1,6 +1,6 @@
 """An exported model: one folder that this program, plain PyTorch and (by option) ONNX Runtime can use.
 
-    recognizer.json        settings of features and model, and where the weights come from
+    recognizer.json        settings of features and model, the texts' normaliser, where the weights come from
     model.safetensors      weights
     features.safetensors   window and mel filters
     tokens.txt, tokens/    what each token writes; the token inventory as trained
@@ -24,7 +24,7 @@ from torch import Tensor
 from asr.config import FeatureConfig
 from asr.data.audio import SAMPLE_RATE
 from asr.data.features import LogMel
-from asr.data.symbols import read_symbols
+from asr.data.tokens import FILES, load_tokenizer, read_normaliser
 from asr.errors import UserError
 from asr.recognizer import standalone
 from asr.recognizer.onnx_model import write_onnx
@@ -48,6 +48,7 @@ def settings_of(trained: TrainedModel) -> dict[str, Any]:
         "features": dataclasses.asdict(trained.features),
         "model": dataclasses.asdict(trained.model),
         "utterance_seconds": trained.utterance_seconds,
+        "normaliser": read_normaliser(trained.tokens),
         "origin": trained.origin,
     }
 
@@ -59,10 +60,10 @@ def _fill(folder: Path, trained: TrainedModel) -> None:
     )
     (folder / "features.safetensors").write_bytes(save(feature_tensors(trained.features)))
     (folder / "tokens").mkdir()
-    for name in ("tokens.json", "pieces.model"):
+    for name in FILES:
         if (trained.tokens / name).is_file():
             shutil.copyfile(trained.tokens / name, folder / "tokens" / name)
-    symbols = read_symbols(trained.tokens)
+    symbols = load_tokenizer(trained.tokens).symbols
     (folder / "tokens.txt").write_text("".join(f"{symbol}\n" for symbol in symbols), encoding="utf-8")
     shutil.copyfile(standalone.__file__, folder / "load.py")
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from asr.data.audio import SAMPLE_RATE
 from asr.data.features import LogMel
-from asr.data.symbols import read_symbols
+from asr.data.tokens import load_tokenizer
 from asr.errors import UserError
 from asr.model.encoder import Encoder
 from asr.recognizer.standalone import load
@@ -42,7 +42,7 @@ def _probe(batch: int, seconds: float) -> tuple[Tensor, Tensor]:
 @torch.no_grad()
 def reference(trained: TrainedModel, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     """Log-probabilities and frames by the model as it was trained, of int16 waveforms."""
-    tokens = len(read_symbols(trained.tokens))
+    tokens = load_tokenizer(trained.tokens).size
     model = Encoder(trained.features.mels, tokens, trained.model, trained.features.shift_ms / 1000)
     model.load_state_dict(trained.weights)
     heard = model.eval()(*LogMel(trained.features)(waveforms, lengths))

@@ -10,17 +10,16 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from asr.audio.pauses import choose_cuts, frame_power, relative_loudness
 from asr.data.audio import SAMPLE_RATE, Samples
 from asr.data.features import LogMel, pad_waveforms
-from asr.data.symbols import read_symbols
 from asr.data.tokens import load_tokenizer
-from asr.decode.search import Search
+from asr.decode.search import Search, Sentence
 from asr.errors import UserError
 from asr.model.encoder import Encoder
-from asr.recognizer.pauses import choose_cuts, relative_loudness
 from asr.recognizer.trained import TrainedModel
 from asr.recognizer.windows import Segment, join_windows, place_windows
-from asr.recognizer.words import Peak, Word, best_peaks, force_peaks, group_words, spell_word
+from asr.recognizer.words import Peak, Word, best_peaks, force_peaks, name_words, time_word, write_words
 
 BATCH_SECONDS = 60.0
 """Audio that the model takes at a time, padding included."""
@@ -77,8 +76,8 @@ class Recognizer:
     ) -> None:
         """Decodes greedily without a `search`."""
         self._search = search
-        self.symbols = read_symbols(trained.tokens)
         self.tokenizer = load_tokenizer(trained.tokens)
+        self.symbols = self.tokenizer.symbols
         self._device = device
         shift_seconds = trained.features.shift_ms / 1000
         self._features = LogMel(trained.features).to(device)
@@ -117,7 +116,7 @@ class Recognizer:
         shortest, longest, overlap = self._frames
         if len(samples) <= max(self._whole, longest * self._grid):
             return [(0, len(samples))]
-        cuts = choose_cuts(relative_loudness(samples, self._grid), shortest, longest)
+        cuts = choose_cuts(relative_loudness(frame_power(samples, self._grid), self._grid), shortest, longest)
         tail = self._features.fft - self._features.shift
         return place_windows(len(samples), cuts, overlap, self._grid, tail)
 
@@ -139,30 +138,35 @@ class Recognizer:
         """A whole file's log-probabilities, `(frames, tokens)`."""
         return torch.cat([segment.log_probs for segment in self.segments([samples], progress)[0]])
 
-    def _peaks(self, segments: Sequence[Segment], progress: Progress) -> list[list[Peak]]:
-        """Each segment's tokens, of the best path or by the search, which is what takes time."""
+    def _spelled(self, segments: Sequence[Segment], progress: Progress) -> list[list[tuple[str, list[Peak]]]]:
+        """Each segment's words and their tokens, of the best path or by the search, which is what takes time."""
         if self._search is None:
-            return [best_peaks(segment.log_probs) for segment in segments]
-        found: dict[int, list[int]] = {}
+            return [write_words(best_peaks(segment.log_probs), self.symbols) for segment in segments]
+        found: dict[int, Sentence] = {}
         order = sorted(range(len(segments)), key=lambda i: len(segments[i].log_probs))
         while order:
             count = max(1, int(BATCH_SECONDS / self.frame_seconds) // max(1, len(segments[order[-1]].log_probs)))
             batch, order = order[-count:], order[:-count]
             pieces = [segments[i].log_probs for i in batch]
-            ids = self._search(pad_sequence(pieces, batch_first=True), torch.tensor([len(piece) for piece in pieces]))
-            found.update(zip(batch, ids, strict=True))
+            lengths = torch.tensor([len(piece) for piece in pieces])
+            found.update(zip(batch, self._search(pad_sequence(pieces, batch_first=True), lengths), strict=True))
             progress(sum(map(len, pieces)) * self.frame_seconds)
-        return [force_peaks(segment.log_probs, found[i]) for i, segment in enumerate(segments)]
+        sentences = [found[i] for i in range(len(segments))]
+        peaks = [force_peaks(s.log_probs, sentence.ids) for s, sentence in zip(segments, sentences, strict=True)]
+        return [
+            write_words(own, self.symbols) if sentence.words is None else name_words(own, sentence.words, self.symbols)
+            for own, sentence in zip(peaks, sentences, strict=True)
+        ]
 
     def words(self, files: Sequence[Samples], progress: Progress = untold) -> list[list[Word]]:
         """Each file's words with times. `progress` gets the seconds of audio that are done."""
         by_file = self.segments(files, progress if self._search is None else untold)
-        peaks = iter(self._peaks([segment for segments in by_file for segment in segments], progress))
+        spelled = iter(self._spelled([segment for segments in by_file for segment in segments], progress))
         return [
             [
-                spell_word(word, self.symbols, segment.first_frame, self.frame_seconds)
+                time_word(text, peaks, segment.first_frame, self.frame_seconds)
                 for segment in segments
-                for word in group_words(next(peaks), self.symbols)
+                for text, peaks in next(spelled)
             ]
             for segments in by_file
         ]

@@ -131,6 +131,9 @@ def model_of_run(run: Path, weights: dict[str, Tensor], tokens: Path | None, ori
         UserError: the run's settings or tokens are missing or do not fit.
     """
     config = load_config(run / "config.yaml")
+    if config.tokens.kind == "phones" and "dev_wer" in origin:
+        # What checkpoints call so is counted in phones then.
+        origin = {name.replace("dev_wer", "dev_per"): value for name, value in origin.items()}
     if tokens is None:
         tokens = run / "tokens"
         if not (tokens / "tokens.json").is_file():

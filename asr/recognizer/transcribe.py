@@ -63,7 +63,7 @@ def transcribe(
     def read() -> Iterator[tuple[AudioFile, Audio]]:
         for file in files:
             try:
-                audio = read_audio(file.path)
+                audio = read_audio(file.path, file.channel)
             except UserError as error:
                 broken.append(str(error))
                 continue

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from asr.recognizer.pauses import Cut
+from asr.audio.pauses import Cut
 from asr.recognizer.words import best_peaks, group_words
 
 EDGE_SHARE = 0.2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from torch import Tensor
 from asr.data.features import importing_torchaudio
 from asr.data.symbols import BOUNDARY
 from asr.data.tokens import BLANK
+from asr.decode.search import SpelledWord
 
 
 @dataclass(frozen=True)
@@ -63,18 +65,23 @@ def best_peaks(log_probs: Tensor) -> list[Peak]:
     return find_peaks(ids.cpu().numpy(), best.float().cpu().numpy())
 
 
-def force_peaks(log_probs: Tensor, ids: Sequence[int]) -> list[Peak]:
-    """The tokens of the likeliest path through exactly `ids`, of log-probabilities `(frames, tokens)`.
+def force_path(log_probs: Tensor, ids: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """The likeliest path through exactly `ids`, and its log-probabilities: `(frames,)` each, of `(frames, tokens)`.
 
     Raises:
         UserError: torchaudio cannot be imported.
     """
-    if not ids:
-        return []
     with importing_torchaudio():
         from torchaudio.functional import forced_align
     path = forced_align(log_probs[None], torch.tensor([ids], dtype=torch.int32), blank=BLANK)[0][0].long()
-    scores = log_probs.gather(1, path[:, None])[:, 0]
+    return path, log_probs.gather(1, path[:, None])[:, 0]
+
+
+def force_peaks(log_probs: Tensor, ids: Sequence[int]) -> list[Peak]:
+    """The tokens of `force_path`."""
+    if not ids:
+        return []
+    path, scores = force_path(log_probs, ids)
     return find_peaks(path.numpy(), scores.numpy())
 
 
@@ -95,9 +102,22 @@ def group_words(peaks: Iterable[Peak], symbols: Sequence[str]) -> list[list[Peak
     return words
 
 
-def spell_word(peaks: Sequence[Peak], symbols: Sequence[str], first_frame: int, frame_seconds: float) -> Word:
+def write_words(peaks: Iterable[Peak], symbols: Sequence[str]) -> list[tuple[str, list[Peak]]]:
+    """Words as their tokens write them."""
+    groups = group_words(peaks, symbols)
+    return [("".join(symbols[peak.token] for peak in group).replace(BOUNDARY, ""), group) for group in groups]
+
+
+def name_words(
+    peaks: Iterable[Peak], words: Sequence[SpelledWord], symbols: Sequence[str]
+) -> list[tuple[str, list[Peak]]]:
+    """Words as a lexicon writes them, with the peaks of their tokens."""
+    own = (peak for peak in peaks if symbols[peak.token] != BOUNDARY)
+    return [(word.text, list(itertools.islice(own, len(word.ids)))) for word in words]
+
+
+def time_word(text: str, peaks: Sequence[Peak], first_frame: int, frame_seconds: float) -> Word:
     """One word; `first_frame` is the file's frame at which the peaks' numbers begin."""
-    text = "".join(symbols[p.token] for p in peaks).replace(BOUNDARY, "")
     start, end = peaks[0].first + first_frame, peaks[-1].stop + first_frame
     confidence = sum(np.exp(p.log_prob) for p in peaks) / len(peaks)
     return Word(text, round(start * frame_seconds, 3), round(end * frame_seconds, 3), round(float(confidence), 4))

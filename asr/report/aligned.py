@@ -52,10 +52,10 @@ def _column(word: AlignedWord) -> Element:
     return column
 
 
-def draw_utterance(utterance: ScoredUtterance) -> Element:
+def draw_utterance(utterance: ScoredUtterance, units: str = "words") -> Element:
     """One utterance: id, counts, aligned words; a screen reader gets the two texts one after the other."""
     counts = utterance.counts
-    words = "word" if counts.reference_length == 1 else "words"
+    words = units.removesuffix("s") if counts.reference_length == 1 else units
     errors = "error" if counts.errors == 1 else "errors"
     spoken = f"Reference: {utterance.reference or '(nothing)'}. Hypothesis: {utterance.hypothesis or '(nothing)'}."
     columns = [_column(word) for word in align(utterance.reference, utterance.hypothesis)]

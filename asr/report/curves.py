@@ -8,11 +8,14 @@ from xml.etree.ElementTree import Element
 from asr.report.charts import Chart, Series, draw, linear_ticks, write_hours, write_value
 from asr.report.markup import element, table
 from asr.report.record import RunRecord
+from asr.score.rates import RateName
+
+RATES: dict[RateName, str] = {"wer": "Word error rate", "per": "Phone error rate"}
 
 
 def dev_charts(run: RunRecord) -> list[Chart]:
-    """WER of both models, one chart per dev subset, all with the same vertical axis of at most 100 %."""
-    highest = max((wer for e in run.evaluations for s in e.wer.values() for wer in s.values()), default=0.0)
+    """Errors of both models, one chart per dev subset, all with the same vertical axis of at most 100 %."""
+    highest = max((error for e in run.evaluations for s in e.errors.values() for error in s.values()), default=0.0)
     charts: list[Chart] = []
     for subset in run.subsets:
         series = [
@@ -21,8 +24,8 @@ def dev_charts(run: RunRecord) -> list[Chart]:
         ]
         charts.append(
             Chart(
-                f"WER on {subset}",
-                f"Word error rate of teacher and student on {subset} over hours of audio seen.",
+                f"{run.rate.upper()} on {subset}",
+                f"{RATES[run.rate]} of teacher and student on {subset} over hours of audio seen.",
                 series,
                 top=linear_ticks(min(highest, 1.0), 5)[-1] if highest else 1.0,
             )
@@ -32,13 +35,13 @@ def dev_charts(run: RunRecord) -> list[Chart]:
 
 def training_charts(run: RunRecord) -> list[Chart]:
     """Pseudo-labels, losses and learning rate, as logged while training."""
-    label_wer = run.curve("label_wer")
+    labels = run.curve(f"label_{run.rate}")
     return [
         Chart(
-            "WER of pseudo-labels",
-            "Word error rate of the teacher's labels against transcripts that training never sees.",
-            [Series("pseudo-labels", "pseudo", *label_wer)],
-            top=linear_ticks(min(max(label_wer[1], default=1.0), 1.0) or 1.0, 5)[-1],
+            f"{run.rate.upper()} of pseudo-labels",
+            f"{RATES[run.rate]} of the teacher's labels against transcripts that training never sees.",
+            [Series("pseudo-labels", "pseudo", *labels)],
+            top=linear_ticks(min(max(labels[1], default=1.0), 1.0) or 1.0, 5)[-1],
         ),
         Chart(
             "Share of pseudo-labels",
@@ -72,8 +75,8 @@ def _evaluation_table(run: RunRecord) -> Element:
     columns = [(model, subset) for subset in run.subsets for model in ("student", "teacher")]
     rows = []
     for evaluation in run.evaluations:
-        wers = [evaluation.wer.get(model, {}).get(subset, math.nan) for model, subset in columns]
-        cells = ["–" if math.isnan(wer) else write_value(wer, "percent") for wer in wers]
+        errors = [evaluation.errors.get(model, {}).get(subset, math.nan) for model, subset in columns]
+        cells = ["–" if math.isnan(error) else write_value(error, "percent") for error in errors]
         rows.append([write_hours(evaluation.hours), str(evaluation.step), *cells])
     head = ["audio seen", "step", *(f"{subset} {model}" for model, subset in columns)]
     return element(
@@ -95,8 +98,9 @@ def draw_curves(run: RunRecord) -> list[Element]:
     if start is None:
         sentence = "No pseudo-labels were used up to here: the curves are of labeled audio alone."
         parts.append(element("p", sentence, class_="missing"))
-    elif not run.curve("label_wer")[0]:
-        sentence = "The WER of pseudo-labels is unknown: the unlabeled audio has no transcripts to compare with."
+    elif not run.curve(f"label_{run.rate}")[0]:
+        rate = run.rate.upper()
+        sentence = f"The {rate} of pseudo-labels is unknown: the unlabeled audio has no transcripts to compare with."
         parts.append(element("p", sentence, class_="missing"))
     parts.append(element("div", *(draw(chart, run.hours, start) for chart in charts), class_="charts"))
     if run.evaluations:

@@ -13,6 +13,7 @@ from asr.report.curves import draw_curves
 from asr.report.markup import Content, draw_page, element, section, table, write_page
 from asr.report.record import RunRecord, read_run
 from asr.report.results import headline, score_table
+from asr.score.rates import UNITS
 
 WORST_SHOWN = 10
 
@@ -29,6 +30,8 @@ def _header(run: RunRecord) -> Element:
         facts.append(("audio seen", write_hours(run.hours)))
     if run.pseudo_start is not None:
         facts.append(("pseudo-labels from", write_hours(run.pseudo_start)))
+    if "normaliser" in run.settings.get("corpus", {}):
+        facts.append(("normaliser of texts", str(run.settings["corpus"]["normaliser"])))
     chips = [element("div", element("dt", name), element("dd", value)) for name, value in facts]
     return element("header", element("h1", run.name), element("dl", *chips, class_="facts"), headline(run))
 
@@ -53,7 +56,8 @@ def _worst(run: RunRecord) -> list[Element]:
         model = next((m for m in models if subset in run.hypotheses[m]), None)
         if model is None or subset not in run.references:
             continue
-        references, hypotheses = run.references[subset], run.hypotheses[model][subset]
+        phones = run.phones.get(model, {}).get(subset)
+        references, hypotheses = phones or run.references[subset], run.hypotheses[model][subset]
         try:
             worst = worst_utterances(references, hypotheses, WORST_SHOWN)
         except UserError as error:
@@ -62,7 +66,8 @@ def _worst(run: RunRecord) -> list[Element]:
             parts.append(element("p", f"{subset}, {model}: all {len(references)} utterances are right."))
             continue
         title = f"{subset}, {model}: {len(worst)} worst of {len(references)} utterances"
-        shown = element("ol", *map(draw_utterance, worst), class_="utterances")
+        units = UNITS["per" if phones else "wer"]
+        shown = element("ol", *(draw_utterance(utterance, units) for utterance in worst), class_="utterances")
         parts.append(element("details", element("summary", title), shown, open="open"))
     if not parts:
         return [element("p", "No hypotheses have been written yet.", class_="missing")]

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from asr.errors import UserError
+from asr.score.rates import UNITS, RateName, find_rate
 from asr.score.transcripts import read_transcripts
 
 MODELS = ("student", "teacher")
@@ -38,10 +39,12 @@ class Score:
     subset: str
     decoder: str
     utterances: int
-    words: int
-    wer: float
-    wer_low: float
-    wer_high: float
+    rate: RateName
+    length: int
+    """Of the references, in what the rate counts."""
+    error: float
+    low: float
+    high: float
     cer: float
     substitutions: int
     deletions: int
@@ -50,11 +53,12 @@ class Score:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Dev scores at one point of training: `wer[model][subset]`, as shares."""
+    """Dev scores at one point of training: `errors[model][subset]`, as shares."""
 
     step: int
     hours: float
-    wer: dict[str, dict[str, float]]
+    errors: dict[str, dict[str, float]]
+    rate: RateName = "wer"
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,13 @@ class RunRecord:
     """Transcripts by subset and utterance id."""
     hypotheses: dict[str, dict[str, dict[str, str]]]
     """Hypotheses by model, subset and utterance id."""
+    phones: dict[str, dict[str, dict[str, str]]]
+    """By model, subset and utterance id: what hypotheses are held against where they are phones."""
+
+    @property
+    def rate(self) -> RateName:
+        """What training counts errors in."""
+        return self.evaluations[-1].rate if self.evaluations else "wer"
 
     @property
     def hours(self) -> float:
@@ -94,7 +105,7 @@ class RunRecord:
     @property
     def subsets(self) -> list[str]:
         """Every dev subset met, in the order of the scores, of training, of the references."""
-        trained = [s for e in self.evaluations for scores in e.wer.values() for s in scores]
+        trained = [s for e in self.evaluations for scores in e.errors.values() for s in scores]
         return list(dict.fromkeys([*(s.subset for s in self.scores), *trained, *self.references]))
 
     def curve(self, key: str) -> tuple[list[float], list[float]]:
@@ -104,8 +115,8 @@ class RunRecord:
         return [p[0] for p in points], [p[1] for p in points]
 
     def dev_curve(self, model: str, subset: str) -> tuple[list[float], list[float]]:
-        """Hours and WER of one model on one subset."""
-        points = [(e.hours, e.wer[model][subset]) for e in self.evaluations if subset in e.wer.get(model, {})]
+        """Hours and errors of one model on one subset."""
+        points = [(e.hours, e.errors[model][subset]) for e in self.evaluations if subset in e.errors.get(model, {})]
         return [p[0] for p in points], [p[1] for p in points]
 
 
@@ -153,10 +164,15 @@ def _parse_metrics(path: Path) -> Iterator[dict[str, Any]]:
         yield row
 
 
-def _dev_wer(scores: Any) -> dict[str, float]:
-    """WER by subset, of those that have a finite one."""
-    pairs = [(subset, score.get("wer")) for subset, score in (scores or {}).items()]
-    return {subset: float(wer) for subset, wer in pairs if wer is not None and math.isfinite(wer)}
+def _read_evaluation(row: dict[str, Any]) -> Evaluation:
+    """The finite rates of a line of metrics."""
+    scored = {model: row.get(model) or {} for model in MODELS}
+    rate = find_rate(next((scores for by_subset in scored.values() for scores in by_subset.values()), {}))
+    errors = {
+        model: {s: float(e) for s, scores in found.items() if (e := scores.get(rate)) is not None and math.isfinite(e)}
+        for model, found in scored.items()
+    }
+    return Evaluation(int(row["step"]), float(row["hours"]), errors, rate)
 
 
 def _read_metrics(path: Path) -> tuple[list[dict[str, Any]], list[Evaluation]]:
@@ -168,11 +184,7 @@ def _read_metrics(path: Path) -> tuple[list[dict[str, Any]], list[Evaluation]]:
             while rows and (rows[-1]["step"] > step or (rows is own and rows[-1]["step"] == step)):
                 rows.pop()
         own.append(row)
-    evaluations = [
-        Evaluation(int(row["step"]), float(row["hours"]), {m: _dev_wer(row.get(m)) for m in MODELS})
-        for row in kept["dev"]
-    ]
-    return kept["train"], evaluations
+    return kept["train"], [_read_evaluation(row) for row in kept["dev"]]
 
 
 def _read_scores(path: Path) -> list[Score]:
@@ -182,16 +194,18 @@ def _read_scores(path: Path) -> list[Score]:
     scores: list[Score] = []
     for number, row in enumerate(_read_json(path) or [], 1):
         try:
+            name = find_rate(row)
             scores.append(
                 Score(
                     model=str(row["model"]),
                     subset=str(row["subset"]),
                     decoder=str(row["decoder"]),
                     utterances=int(row["utterances"]),
-                    words=int(row["words"]),
-                    wer=float(row["wer"]),
-                    wer_low=rate(row.get("wer_low")),
-                    wer_high=rate(row.get("wer_high")),
+                    rate=name,
+                    length=int(row[UNITS[name]]),
+                    error=float(row[name]),
+                    low=rate(row.get(f"{name}_low")),
+                    high=rate(row.get(f"{name}_high")),
                     cer=rate(row.get("cer")),
                     substitutions=int(row["substitutions"]),
                     deletions=int(row["deletions"]),
@@ -201,6 +215,13 @@ def _read_scores(path: Path) -> list[Score]:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f"{path}, entry {number}: not a score ({error!r}); evaluate again") from None
     return scores
+
+
+def _read_by_model(folder: Path, ending: str) -> dict[str, dict[str, dict[str, str]]]:
+    texts: dict[str, dict[str, dict[str, str]]] = {}
+    for path in sorted(folder.glob(f"*/*{ending}")):
+        texts.setdefault(path.parent.name, {})[path.name.removesuffix(ending)] = read_transcripts(path)
+    return texts
 
 
 def read_run(run_dir: Path) -> RunRecord:
@@ -223,10 +244,6 @@ def read_run(run_dir: Path) -> RunRecord:
         raise UserError(f"{run_dir / 'plan.json'}: not a scaling plan ({error!r}); train again") from None
     train, evaluations = _read_metrics(run_dir / "metrics.jsonl")
     folder = run_dir / "evaluation"
-    hypotheses: dict[str, dict[str, dict[str, str]]] = {}
-    for path in sorted(folder.glob("*/*.hyp.trans.txt")):
-        subset = path.name.removesuffix(".hyp.trans.txt")
-        hypotheses.setdefault(path.parent.name, {})[subset] = read_transcripts(path)
     return RunRecord(
         name=str(settings.get("name", run_dir.resolve().name)),
         settings=settings,
@@ -239,5 +256,6 @@ def read_run(run_dir: Path) -> RunRecord:
             path.name.removesuffix(".ref.trans.txt"): read_transcripts(path)
             for path in sorted(folder.glob("*.ref.trans.txt"))
         },
-        hypotheses=hypotheses,
+        hypotheses=_read_by_model(folder, ".hyp.trans.txt"),
+        phones=_read_by_model(folder, ".ref.trans.txt"),
     )

@@ -40,7 +40,7 @@ def _header(scoring: Scoring, summary: Mapping[str, Any]) -> Element:
     facts = [
         ("reference", scoring.reference),
         ("normaliser", scoring.normaliser),
-        ("alignment", scoring.weights),
+        ("alignment", str(scoring.method)),
         ("utterances", f"{len(scoring.utterances):,}"),
         ("speakers", f"{summary['speakers']:,}"),
     ]
@@ -185,7 +185,7 @@ def utterance_data(scoring: Scoring) -> str:
     utterances: list[list[Any]] = []
     for row, utterance in enumerate(scoring.utterances):
         texts = [system.texts[row] for system in scoring.systems]
-        blocks: Any = " ".join(texts[0].reference.split())
+        blocks: Any = texts[0].reference
         if any(text.errors for text in texts) or len({text.reference for text in texts}) > 1:
             blocks = [
                 [

@@ -11,13 +11,11 @@ from dataclasses import dataclass
 
 from asr.config import Config, OptimizerConfig
 from asr.errors import UserError
+from asr.scaling.momentum import Momentum
 from asr.scaling.rules import (
     MuonValues,
     OptimizerValues,
     check_scale,
-    ema_rate,
-    momentum_of_epoch_weight,
-    momentum_of_half_life,
     scale_adam,
     scale_adamw,
     scale_decay,
@@ -25,6 +23,7 @@ from asr.scaling.rules import (
     scale_sgd,
 )
 from asr.scaling.width import ROLES, Role, width_decay, width_lr
+from asr.schedule import only_jumps, value_at
 
 
 @dataclass(frozen=True)
@@ -37,17 +36,19 @@ class Micro:
 
 @dataclass(frozen=True)
 class Cut:
-    """A step's audio in micro-batches. labeled and unlabeled: once pseudo-labels have started; warmup: before."""
+    """A step's audio in units, each a micro-batch of labeled and one of unlabeled audio, so that ranks that share units
+    out have their part of both. Before pseudo-labels start, and where an update is of one kind, a unit is one
+    micro-batch."""
 
     scale: float
     """κ: base batches that a step holds."""
-    warmup: Micro
+    whole: Micro
     labeled: Micro
     unlabeled: Micro
 
     def micros(self, started: bool) -> tuple[Micro, Micro]:
-        """Of the labeled and of the unlabeled stream."""
-        return (self.labeled, self.unlabeled) if started else (self.warmup, Micro(0, 0.0))
+        """Of the labeled and of the unlabeled stream, in an update that has both once pseudo-labels have started."""
+        return (self.labeled, self.unlabeled) if started else (self.whole, Micro(0, 0.0))
 
 
 @dataclass(frozen=True)
@@ -55,26 +56,6 @@ class Values:
     """What a step that is worth κ base steps is done with."""
 
     optimizer: OptimizerValues
-    teacher_rate: float
-    """1 − ρ^κ."""
-
-
-def base_momentum(config: Config) -> float:
-    """ρ per base step, in whichever of its three forms the settings give it.
-
-    Raises:
-        UserError: a weight per epoch without the epoch's length, or a half-life and a weight.
-    """
-    teacher, seconds = config.teacher, config.batch.base_seconds
-    if teacher.half_life_hours is not None and teacher.epoch_weight is not None:
-        raise UserError("teacher.half_life_hours and teacher.epoch_weight are two ways to say one thing: give one")
-    if teacher.half_life_hours is not None:
-        return momentum_of_half_life(teacher.half_life_hours, seconds)
-    if teacher.epoch_weight is None:
-        return teacher.momentum
-    if teacher.epoch_hours is None:
-        raise UserError("teacher.epoch_weight needs teacher.epoch_hours: the hours of audio in an epoch")
-    return momentum_of_epoch_weight(teacher.epoch_weight, teacher.epoch_hours, seconds)
 
 
 def base_optimizer(o: OptimizerConfig) -> OptimizerValues:
@@ -106,9 +87,9 @@ MOST_UNITS = 16
 """Micro-batches that a base batch is cut into at most so that every κ is a whole number of them."""
 
 
-def _packed(seconds: float, max_device_seconds: float) -> Micro:
-    count = max(1, math.ceil(seconds / max_device_seconds - 1e-9)) if seconds > 0 else 0
-    return Micro(count, seconds / max(count, 1))
+ROOM = 1.1
+"""By so much a micro-batch may be larger than its nominal size, and still fit: whole utterances make it now smaller,
+now larger, so that their mean is what it should be."""
 
 
 def steps_until(hours: float, step_seconds: float) -> int:
@@ -126,16 +107,18 @@ class Plan:
         """
         self.config = config
         scaling = config.scaling
-        self.momentum = base_momentum(config)
+        self.momentum = Momentum(config.teacher, config.batch.base_seconds)
         self.width_ratio = config.model.width / (config.optimizer.proxy_width or config.model.width)
         self.points = scaling.progressive or ((0.0, config.batch_scale),)
         self._check_points()
         self._hours = [hours for hours, _ in self.points]
-        # Where κ changes, micro-batches keep their size and a step takes more of them: an epoch need not be cut
-        # anew. AdaScale compares groups that are alike. Else a step fills as few micro-batches as will hold it.
+        if not only_jumps(config.pseudo.unlabeled_share):
+            raise UserError("pseudo.unlabeled_share changes in jumps alone: two points at each hour where it changes")
+        # Where κ changes, units keep their size and a step takes more of them: an epoch need not be cut anew. AdaScale
+        # compares groups that are alike. Else a step takes as few units as will hold it.
         self.in_units = bool(scaling.progressive) or scaling.adascale
         base, cap = config.batch.base_seconds, config.batch.max_device_seconds
-        self.units = self._find_units(math.ceil(base / cap - 1e-9)) if self.in_units else 1
+        self.units = self._find_units(math.ceil(base * ROOM / cap - 1e-9)) if self.in_units else 1
         self.cut = functools.cache(self._cut)
         self.values = functools.lru_cache(maxsize=64)(self._values)
         for _, scale in self.points:
@@ -177,10 +160,10 @@ class Plan:
                 f"apart; found {[list(p) for p in self.points]}"
             )
 
-    @property
-    def share(self) -> float:
-        """Of a step's audio that is unlabeled, once pseudo-labels have started."""
-        return 0.0 if self.config.pseudo.labels == "none" else self.config.pseudo.unlabeled_share
+    def share(self, hours: float) -> float:
+        """Of a step's audio that is unlabeled, from the start of pseudo-labels on."""
+        pseudo = self.config.pseudo
+        return 0.0 if pseudo.labels == "none" else value_at(pseudo.unlabeled_share, max(hours, pseudo.start_hours))
 
     @property
     def adascale(self) -> bool:
@@ -201,32 +184,30 @@ class Plan:
         scale = self.wanted_scale(hours)
         if self.in_units:
             scale = max(1, round(scale * self.units)) / self.units
-        return self.cut(scale)
+        return self.cut(scale, self.share(hours))
 
-    def _cut(self, scale: float) -> Cut:
-        base, cap, share = self.config.batch.base_seconds, self.config.batch.max_device_seconds, self.share
-        if not self.in_units:
-            warmup, labeled, unlabeled = (_packed(base * scale * part, cap) for part in (1.0, 1 - share, share))
-            return Cut(scale, warmup, labeled, unlabeled)
-        count, unit = round(scale * self.units), base / self.units
+    def _cut(self, scale: float, share: float) -> Cut:
+        base, cap = self.config.batch.base_seconds, self.config.batch.max_device_seconds
+        count = round(scale * self.units) if self.in_units else max(1, math.ceil(base * scale * ROOM / cap - 1e-9))
+        unit = base * scale / count
         return Cut(
             scale, Micro(count, unit), Micro(count, unit * (1 - share)), Micro(count if share else 0, unit * share)
         )
 
     def _values(self, kappa: float) -> Values:
         scaling, o = self.config.scaling, self.config.optimizer
-        optimizer = optimizer_at(o, kappa) if scaling.optimizer else base_optimizer(o)
-        return Values(optimizer, ema_rate(self.momentum, kappa) if scaling.ema else 1 - self.momentum)
+        return Values(optimizer_at(o, kappa) if scaling.optimizer else base_optimizer(o))
 
-    def teacher_rate(self, gain: float, scale: float, seconds: float) -> float:
-        """1 − ρ^r for a step of κ = `scale` that is worth r = `gain` base steps and holds `seconds` of audio.
+    def teacher_decay(self, hours: float, gain: float, scale: float, seconds: float) -> float:
+        """ln ρ^r, at most 0, for a step of κ = `scale` that begins at `hours` and is worth r = `gain` base steps.
 
         With `scaling.ema_clock: seconds` the audio that there was, in base batches, takes the place of κ in r.
         """
-        if self.config.scaling.ema and self.config.scaling.ema_clock == "seconds":
-            nominal = scale * self.config.batch.base_seconds
-            return ema_rate(self.momentum, gain * (seconds / nominal))
-        return self.values(gain).teacher_rate
+        if not self.config.scaling.ema:
+            gain = 1.0
+        elif self.config.scaling.ema_clock == "seconds":
+            gain *= seconds / (scale * self.config.batch.base_seconds)
+        return self.momentum.decay(hours, gain)
 
     def matrix_decay(self, gain: float, share: float) -> dict[Role, float]:
         """Weight decay by role in a step worth `gain` base steps.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from asr.config import Config
 from asr.scaling.plan import Cut, Micro, Plan, base_optimizer, steps_until
-from asr.scaling.rules import MuonValues, OptimizerValues, half_life_hours, largest_linear_scale
+from asr.scaling.rules import MuonValues, OptimizerValues, largest_linear_scale
 from asr.scaling.width import width_lr
 
 
@@ -51,21 +51,22 @@ class _Rows:
         self.rows.append(Row(name, base, " → ".join(dict.fromkeys(written)), rule))
 
     def audio(self) -> None:
-        batch, plan, share = self.config.batch, self.plan, self.plan.share
-        base, cap = batch.base_seconds, batch.max_device_seconds
+        batch, plan, pseudo = self.config.batch, self.plan, self.config.pseudo
+        base, cap, share = batch.base_seconds, batch.max_device_seconds, self.plan.share(pseudo.start_hours)
         self.add("audio per step", f"{base:g} s", lambda kappa: f"{kappa * base:g} s", "κ · seconds")
 
         def row(name: str, micro: Callable[[Cut], Micro]) -> None:
             rule = f"each up to {cap:g} s"
             self.add(
                 f"micro-batches, {name}",
-                _micro(micro(plan.cut(1.0))),
-                lambda kappa: _micro(micro(plan.cut(kappa))),
+                _micro(micro(plan.cut(1.0, share))),
+                lambda kappa: _micro(micro(plan.cut(kappa, share))),
                 rule,
             )
 
-        row("warm-up", lambda cut: cut.warmup)
-        if share:
+        both = share > 0 and pseudo.mixing == "batch"
+        row("warm-up" if both else "of one kind", lambda cut: cut.whole)
+        if both:
             row("labeled", lambda cut: cut.labeled)
             row("unlabeled", lambda cut: cut.unlabeled)
 
@@ -122,13 +123,10 @@ class _Rows:
     def teacher(self) -> None:
         plan, scaling = self.plan, self.config.scaling
         rule = ("ρ^κ" if scaling.ema_clock == "nominal" else "ρ^(audio / base)") if scaling.ema else "not scaled"
-        self.add(
-            "teacher momentum ρ",
-            _momentum(1 - plan.momentum),
-            lambda kappa: _momentum(plan.values(kappa).teacher_rate),
-            rule,
-        )
-        half_life = half_life_hours(plan.momentum, self.config.batch.base_seconds)
+        # Of what does not stay the same, the end is what training comes to.
+        end = self.config.schedule.total_hours
+        base = plan.momentum.log(end)
+        half_life = plan.momentum.half_life(end)
         # Without the rule the teacher moves as far per step as at κ = 1, and so lags κ times as far behind.
         self.add(
             "teacher half-life",
@@ -136,17 +134,23 @@ class _Rows:
             lambda kappa: f"{half_life * (1 if scaling.ema else kappa):.3g} h",
             "audio",
         )
+        self.add(
+            "teacher momentum ρ",
+            _momentum(-math.expm1(base)),
+            lambda kappa: _momentum(-math.expm1(base * (kappa if scaling.ema else 1))),
+            rule,
+        )
         if scaling.adascale:
             self.add("AdaScale gain r", "1", lambda kappa: f"1 … {kappa:g}", "takes the place of κ above")
 
     def limits(self) -> None:
         """Up to which κ the rules mean something."""
-        o, momentum = self.config.optimizer, self.plan.momentum
+        o, log = self.config.optimizer, self.plan.momentum.log(self.config.schedule.total_hours)
         if o.kind != "sgd" and o.beta_rule == "linear":
             largest = largest_linear_scale(base_optimizer(o))
             self.rows.append(Row("largest κ, linear β", f"{largest:g}", "", "1 / (1 − β)"))
-        if momentum > 0:
-            steps = math.log(2) / -math.log(momentum)
+        if -math.inf < log < 0:
+            steps = math.log(2) / -log
             self.rows.append(Row("κ at which the half-life is a step", f"{steps:.4g}", "", "ln 2 / −ln ρ"))
 
     def events(self) -> None:

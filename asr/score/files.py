@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from asr.config import NormaliserName
 from asr.errors import UserError
-from asr.score.formats import FIELDS, Fields, TextLine, read_texts, shorten_id
-from asr.score.matching import STRICT, Policy, index_lines, match_lines
-from asr.score.normaliser import find_normaliser
-from asr.score.scoring import ScoredText, Scoring, System, Utterance, Weights, score_text
-from asr.score.trn import WordGraph, parse_reference
+from asr.score.alternatives import WordGraph
+from asr.score.cleaning import Cleaner
+from asr.score.formats import read_texts, shorten_id
+from asr.score.lines import FIELDS, Fields, TextLine, Texts
+from asr.score.matching import STRICT, Policy, composed, fold_ascii, index_lines, match_lines, tell_rows_apart
+from asr.score.sclite import STRICT as NO_LENIENCY
+from asr.score.scoring import Scoring, System
+from asr.score.speakers import Speakers, find_utterances
+from asr.score.texts import Method, align_texts
+from asr.score.timed import IGNORED, assign_words
+from asr.text.normaliser import DEFAULT
 
 
 @dataclass(frozen=True)
@@ -31,67 +38,94 @@ class TextFile:
 class Options:
     """How to score."""
 
-    normaliser: str | None = None
-    """One of `NORMALISERS`; None: librispeech for references in its form, else none."""
-    weights: Weights = "levenshtein"
+    normaliser: NormaliserName | None = None
+    """None: the usual one for references in LibriSpeech's form, else none."""
+    method: Method = field(default_factory=Method)
     policy: Policy = STRICT
     id_stem: bool = False
     """Match by ids without folders and suffix."""
-    speaker_pattern: str | None = None
-    """Searched for in an id: its first group, or all of it, is the speaker."""
-    subset_pattern: str | None = None
-    """The same for the subset."""
-    speakers: frozenset[str] | None = None
-    """Score only these."""
+    speakers: Speakers = field(default_factory=Speakers)
     seed: int = 0
     resamples: int = 1000
 
 
-def _finder(pattern: str | None, option: str) -> Callable[[TextLine], str | None]:
-    if pattern is None:
-        return lambda _: None
-    try:
-        compiled = re.compile(pattern)
-    except re.error as error:
-        raise UserError(f"{option} {pattern}: not a regular expression ({error})") from None
-
-    def find(line: TextLine) -> str:
-        match = compiled.search(line.id)
-        if match is None:
-            raise UserError(f"{line.place}: {option} {pattern} is not found in the utterance id {line.id!r}")
-        return str(match[1] if compiled.groups else match[0])
-
-    return find
+def _files_of(texts: Texts) -> set[tuple[int, int]]:
+    """What tells the files apart that texts are from, whatever paths lead to them."""
+    found: set[tuple[int, int]] = set()
+    for path in {line.path for line in texts.lines}:
+        try:
+            status = path.stat()
+        except OSError:
+            continue
+        found.add((status.st_dev, status.st_ino))
+    return found
 
 
-def _speaker_in_id(name: str, form: str) -> str:
-    """LibriSpeech and Kaldi put the speaker before the first hyphen, sclite before a hyphen or underscore."""
-    return re.split("[-_]" if form == "trn" else "-", name, maxsplit=1)[0]
+def _refuse_the_same(said: Texts, file: TextFile, heard: Texts) -> None:
+    """Raises UserError where what was heard is taken from where what was said is."""
+    if said.field != heard.field or not _files_of(said) & _files_of(heard):
+        return
+    if heard.field is None or heard.form == "icefall":
+        raise UserError(f"{file.path}: holds the references; name the hypotheses' file")
+    others = f"; it also has {', '.join(map(repr, heard.unused))}" if heard.unused else ""
+    raise UserError(
+        f"{file.path}: its field {heard.field!r} holds the references, and none is known to hold hypotheses; "
+        f"name that with --hyp-text-field{others}"
+    )
 
 
-def _read(file: TextFile, options: Options, warn: Callable[[str], None]) -> tuple[str, dict[str, TextLine]]:
-    form, lines = read_texts(file.path, file.form, file.fields, file.prefix)
-    if options.id_stem:
-        lines = [shorten_id(line) for line in lines]
-    return form, index_lines(lines, file.name, options.policy.duplicates, warn)
+def _warn_of_the_same(
+    said: Sequence[TextLine], heard: Sequence[TextLine], file: TextFile, texts: Texts, warn: Callable[[str], None]
+) -> None:
+    """A field that was guessed may be the references', copied."""
+    guessed = texts.unused and len(file.fields.text) > 1
+    if guessed and [line.text for line in said] == [line.text for line in heard]:
+        warn(
+            f"{file.name}: {texts.field!r} is word for word what the references are; if it is no hypothesis, name "
+            f"another field with --hyp-text-field; it has {', '.join(map(repr, texts.unused))}"
+        )
 
 
-def _heard(line: TextLine | None, form: str, normalise: Callable[[str], str]) -> str:
-    if line is None:
-        return ""
-    if form != "trn":
-        return normalise(line.text)
-    text = parse_reference(line.text, line.place, normalise)
-    if not isinstance(text, str):
-        raise UserError(f"{line.place}: a hypothesis with alternatives; only references may have them")
-    return text
+def _in_segments(
+    name: str, heard: Texts, said: Texts, key: Callable[[str], str], options: Options, warn: Callable[[str], None]
+) -> Texts:
+    """A CTM's words in the segments of the references."""
+    if said.form != "stm":
+        raise UserError(
+            f"{name}: a .ctm says when words are heard, and goes with references in .stm, not in {said.form}"
+        )
+    lines, left = assign_words(heard.lines, said.lines, key)
+    if left:
+        place = f"{left[0].place}: {len(left):,} words of a recording or channel that the references do not have"
+        if options.policy.extra == "error":
+            raise UserError(f"{place}; leave them out with --extra skip")
+        warn(f"{place}; left out")
+    return Texts(heard.form, lines)
 
 
-def _check_case(references: Sequence[str | WordGraph], system: System, warn: Callable[[str], None]) -> None:
+def _without_ignored(
+    references: dict[str, TextLine], hypotheses: dict[str, dict[str, TextLine]], warn: Callable[[str], None]
+) -> dict[str, TextLine]:
+    """References without segments that are not to be scored, and hypotheses without what was heard in these."""
+    ignored = [same for same, line in references.items() if line.span and IGNORED in line.text.upper()]
+    if not ignored:
+        return references
+    for lines in hypotheses.values():
+        for same in ignored:
+            lines.pop(same, None)
+    warn(f"{len(ignored):,} segments are marked {IGNORED}; neither they nor what was heard in them is scored")
+    return {same: line for same, line in references.items() if same not in set(ignored)}
+
+
+def _has_optional(text: str | WordGraph) -> bool:
+    return isinstance(text, str) and re.search(r"(?<!\S)\([^\s()]+\)(?!\S)", text) is not None
+
+
+def _check_case(said: Sequence[str | WordGraph], system: System, warn: Callable[[str], None]) -> None:
     """Texts that differ in case alone are the most frequent mistake of all."""
-    said = " ".join(text for text in references[:200] if isinstance(text, str))
+    references = " ".join(text for text in said[:200] if isinstance(text, str))
     heard = " ".join(text.hypothesis for text in system.texts[:200])
-    if (said.isupper() and heard.islower()) or (said.islower() and heard.isupper()):
+    if (references.isupper() and heard.islower()) or (references.islower() and heard.isupper()):
         warn(f"{system.name}: is in another case than the references; choose a --normaliser")
 
 
@@ -101,44 +135,65 @@ def score_files(reference: TextFile, hypotheses: Sequence[TextFile], options: Op
     Raises:
         UserError: a file is malformed, ids do not match, or nothing is left to score.
     """
+    files = [reference, *hypotheses]
+    texts = [read_texts(file.path, file.form, file.fields, file.prefix) for file in files]
+    try:
+        return _score(files, texts, options)
+    except UserError as error:
+        guessed = [f"{file.name} as {read.form}" for file, read in zip(files, texts, strict=True) if file.form is None]
+        if not guessed:
+            raise
+        raise UserError(
+            f"{error} (formats were guessed: {', '.join(guessed)}; --ref-format and --hyp-format name others)"
+        ) from None
+
+
+def _score(files: Sequence[TextFile], texts: list[Texts], options: Options) -> Scoring:
     warnings: list[str] = []
-    speaker_finder = _finder(options.speaker_pattern, "--speaker-pattern")
-    subset_finder = _finder(options.subset_pattern, "--subset-pattern")
-    form, references = _read(reference, options, warnings.append)
-    read = {file.name: _read(file, options, warnings.append) for file in hypotheses}
-    if not references:
+    warn = warnings.append
+    sclite = options.method.weights == "sclite"
+    key: Callable[[str], str] = (lambda name: fold_ascii(composed(name))) if sclite else composed
+    reference, said = files[0], texts[0]
+    if said.form == "ctm":
+        raise UserError(f"{reference.path}: a .ctm has no segments; references with times are in .stm")
+    for file, heard in zip(files[1:], texts[1:], strict=True):
+        _refuse_the_same(said, file, heard)
+    if not said.lines:
         raise UserError(f"{reference.path}: holds no utterance")
-    lines_of = {name: lines for name, (_, lines) in read.items()}
-    ids = match_lines(references, lines_of, options.policy, warnings.append)
-    utterances: list[Utterance] = []
-    for name in ids:
-        line = references[name]
-        speaker = speaker_finder(line) or line.speaker or _speaker_in_id(name, form)
-        if options.speakers is None or speaker in options.speakers:
-            utterances.append(Utterance(name, speaker, subset_finder(line) or line.subset or ""))
-    if not utterances:
-        raise UserError(f"{reference.path}: no utterance is left to score")
-    named = options.normaliser or ("librispeech" if form == "librispeech" else "none")
-    normalise = find_normaliser(named)
-    said: list[str | WordGraph] = [
-        parse_reference(references[u.id].text, references[u.id].place, normalise)
-        if form == "trn"
-        else normalise(references[u.id].text)
-        for u in utterances
+    read = [
+        heard if heard.form != "ctm" else _in_segments(file.name, heard, said, key, options, warn)
+        for file, heard in zip(files, texts, strict=True)
     ]
-    if form == "trn" and any(isinstance(text, str) and re.search(r"(?<!\S)\([^\s()]+\)(?!\S)", text) for text in said):
-        warnings.append(
-            f"{reference.name}: words in parentheses are ordinary words, as to sclite without -D; "
-            "write { uh / @ } for what may be left out"
+    lines = [[*map(shorten_id, heard.lines)] if options.id_stem else heard.lines for heard in read]
+    indexed = [
+        index_lines(rows, file.name, options.policy.duplicates, warn, key, heard.form == "kaldi" and file.form is None)
+        for file, heard, rows in zip(files, read, tell_rows_apart(lines), strict=True)
+    ]
+    by_name = {file.name: found for file, found in zip(files[1:], indexed[1:], strict=True)}
+    references = _without_ignored(indexed[0], by_name, warn)
+    ids = match_lines(references, by_name, options.policy, warn)
+    chosen = find_utterances([(same, references[same]) for same in ids], said.form, options.speakers)
+    if not chosen:
+        raise UserError(f"{reference.path}: no utterance is left to score")
+    lenient = options.method.leniency != NO_LENIENCY
+    named: NormaliserName = options.normaliser or ("none" if said.form != "librispeech" or lenient else DEFAULT)
+    cleaner = Cleaner(named, options.method)
+    told = [references[same] for same, _ in chosen]
+    spoken = [cleaner.text(line, said.form) for line in told]
+    if said.form == "trn" and not options.method.leniency.optional and any(map(_has_optional, spoken)):
+        warn(
+            f"{reference.name}: words in parentheses are ordinary words, as to sclite without -D; write {{ uh / @ }} "
+            "for what may be left out, or take --alignment sclite --optional"
         )
     systems: list[System] = []
-    for file, (heard_form, lines) in zip(hypotheses, read.values(), strict=True):
-        texts: list[ScoredText] = [
-            score_text(text, _heard(lines.get(u.id), heard_form, normalise), options.weights)
-            for u, text in zip(utterances, said, strict=True)
-        ]
-        systems.append(System(file.name, texts))
-        _check_case(said, systems[-1], warnings.append)
+    for file, heard in zip(files[1:], read[1:], strict=True):
+        rows = [by_name[file.name].get(same) for same, _ in chosen]
+        _warn_of_the_same(told, [row for row in rows if row is not None], file, heard, warn)
+        written = ["" if row is None else cleaner.text(row, heard.form) for row in rows]
+        systems.append(System(file.name, *align_texts(spoken, written, options.method)))
+        if not sclite:
+            _check_case(spoken, systems[-1], warn)
+    utterances = [utterance for _, utterance in chosen]
     return Scoring(
-        reference.name, named, options.weights, utterances, systems, options.seed, options.resamples, warnings
+        reference.name, named, options.method, utterances, systems, options.seed, options.resamples, warnings
     )

@@ -1,82 +1,115 @@
-"""Transcripts in the forms in which recognizers and corpora keep them."""
+"""Transcripts in the forms in which recognizers and corpora keep them: which form a file has, and reading it."""
 
 from __future__ import annotations
 
-import csv
-import json
+import ast
 import re
-import reprlib
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from asr.errors import UserError
+from asr.score.fields import read_json
+from asr.score.lines import FIELDS, HYPOTHESIS_TEXT, Fields, Lines, TextLine, Texts
+from asr.score.tables import read_table
+from asr.score.timed import read_ctm, read_stm
 from asr.score.transcripts import read_text_lines, read_transcript_lines, split_transcript_lines
 
 FORMATS = {
     "librispeech": "a .trans.txt file, or a folder with such files anywhere below",
     "kaldi": "text: id, then words; speakers from an utt2spk beside it",
-    "jsonl": "an object a line",
+    "jsonl": "an object a line; rows of one recording are told apart by their field offset",
     "csv": "with a header, or columns given by number",
-    "tsv": "the same, without quotes",
-    "trn": "sclite's: words, then (id); alternatives in references",
+    "tsv": "the same with tabs; tsv-quoted, tsv-plain: quotes around a text are not, or are part of it",
+    "tsv-quoted": "as spreadsheet programs and pandas write it",
+    "tsv-plain": "as Common Voice writes it",
+    "trn": "sclite's: words, then (id); alternatives { a / b / @ }",
+    "stm": "NIST's references with times: file, channel, speaker, begin, end, <label>, words",
+    "ctm": "NIST's words with times, for references in stm: file, channel, begin, duration, word",
+    "icefall": "recogs files, with ref=[…] and hyp=[…] of each utterance",
 }
 TREE_SUFFIX = ".trans.txt"
-SUFFIXES = {TREE_SUFFIX: "librispeech", ".trn": "trn", ".csv": "csv", ".tsv": "tsv"}
-SUFFIXES |= dict.fromkeys((".jsonl", ".json", ".ndjson"), "jsonl")
-
-Lines = Sequence[tuple[int, str]]
-"""Numbers and contents of a file's lines, read once: what a pipe holds is gone after that. None for a folder."""
+SUFFIXES = {TREE_SUFFIX: "librispeech", ".jsonl": "jsonl", ".json": "jsonl", ".ndjson": "jsonl"}
+SUFFIXES |= {f".{name}": name for name in ("trn", "stm", "ctm", "csv", "tsv")}
 
 _AUDIO_SUFFIX = re.compile(r"\.(wav|flac|mp3|ogg|opus|m4a|aac|webm|sph)$", re.IGNORECASE)
+_RECOGS = re.compile(r"(\S+):\s+(ref|hyp|timestamp_ref|timestamp_hyp)=(.*)")
+_OTHERS = {
+    r"WEBVTT": "captions (WebVTT)",
+    r"\d+\s*\n\s*\d+:\d+:\d+\S* -->": "captions (SRT)",
+    r"SPEAKER\s+\S+\s+\S+\s+[\d.]+\s+[\d.]+\s+<NA>": "speakers without words (RTTM)",
+    r"#!MLF!#": "a master label file (HTK)",
+    r'File type = "ooTextFile"': "a TextGrid",
+    r"<(\?xml|!DOCTYPE|html)": "XML or HTML",
+    r'\[?\{\s*$|\[\s*([\[{"]|$)|\{\s*"[^"]*"\s*:.*[^}\s]\s*$': "JSON over several lines",
+}
+"""How files begin that are not read here, and what they are."""
+_OTHER_SUFFIXES = (".srt", ".vtt", ".textgrid", ".rttm", ".mlf", ".eaf", ".xml", ".html", ".xlsx", ".ods", ".parquet")
 
 
-@dataclass(frozen=True)
-class Fields:
-    """Names to look for, the first present one is taken; or numbers of columns, from 1, of a file without header."""
-
-    id: tuple[str, ...] = ("id", "utt_id", "uttid", "utterance_id", "key", "audio_filepath", "path", "audio", "file")
-    text: tuple[str, ...] = ("text", "transcript", "sentence", "reference")
-    speaker: tuple[str, ...] = ("speaker", "speaker_id", "spk", "client_id")
-    subset: tuple[str, ...] = ("subset", "split")
+def _refuse(place: str, what: str) -> UserError:
+    return UserError(f"{place}: {what}, which is not read here; the formats are {', '.join(FORMATS)}")
 
 
-FIELDS = Fields()
-HYPOTHESIS_TEXT = ("pred_text", "hypothesis", *FIELDS.text)
+def _is_timed(lines: Lines, columns: tuple[int, int], most: int) -> bool:
+    """Whether all lines have five cells or more, up to `most`, with numbers in two columns."""
+    number = re.compile(r"-?(\d+\.?\d*|\.\d+)$")
+
+    def has_times(cells: list[str]) -> bool:
+        return 5 <= len(cells) <= most and (
+            cells[4].upper().startswith("<ALT") or all(number.match(cells[column]) for column in columns)
+        )
+
+    for _, line in lines:
+        cells = line.split(maxsplit=6)
+        if not line.startswith((";;", "**")) and not (
+            5 <= len(cells) <= most
+            and all(number.match(cells[column]) or cells[4][:4].upper() == "<ALT" for column in columns)
+        ):
+            return False
+    return True
 
 
-@dataclass(frozen=True, slots=True)
-class TextLine:
-    """One utterance as a file has it; `place` is for messages. Speaker and subset are None where it does not say."""
-
-    id: str
-    text: str
-    place: str
-    speaker: str | None = None
-    subset: str | None = None
+def _has_header(first: str, delimiter: str) -> bool:
+    cells = [cell.strip(' "') for cell in first.split(delimiter)]
+    return bool({*FIELDS.id} & {*cells}) and bool({*HYPOTHESIS_TEXT} & {*cells})
 
 
-def detect_format(path: Path, lines: Lines) -> str:
-    """One of `FORMATS`, from the name of a file or else from its first line.
+def detect_format(path: Path, lines: Lines) -> tuple[str, Literal["name", "content"]]:
+    """One of `FORMATS`, and whether the name of a file tells it or its content.
 
     Raises:
-        UserError: a folder holds no transcripts.
+        UserError: a folder holds no transcripts, or the file is none of those that are read here.
     """
     if path.is_dir():
         if (path / "text").is_file():
-            return "kaldi"
+            return "kaldi", "name"
         if next(path.rglob("*" + TREE_SUFFIX), None) is None:
             raise UserError(f"{path}: no {TREE_SUFFIX} file in or below this folder, and no Kaldi text file in it")
-        return "librispeech"
+        return "librispeech", "name"
     for suffix, name in SUFFIXES.items():
-        if path.name.lower().endswith(suffix):
-            return name
+        if path.name.lower().removesuffix(".gz").endswith(suffix):
+            return name, "name"
+    for beginning, what in _OTHERS.items():
+        if re.match(beginning, "\n".join(line for _, line in lines[:2]), re.MULTILINE):
+            raise _refuse(f"{path}, line {lines[0][0]}", what)
     first = next((line.strip() for _, line in lines if not line.startswith(";;")), "")
     if first.startswith("{") and first.endswith("}"):
-        return "jsonl"
-    return "trn" if first.endswith(")") and "(" in first else "kaldi"
+        return "jsonl", "content"
+    if _RECOGS.match(first):
+        return "icefall", "content"
+    if first.endswith(")") and "(" in first:
+        return "trn", "content"
+    for delimiter, name in (("\t", "tsv"), (",", "csv"), (";", "csv")):
+        if _has_header(first, delimiter):
+            return name, "content"
+    names = [line.split(maxsplit=1)[0] for _, line in lines if not line.startswith(";;")]
+    # Digits may be words.
+    may_be = ["kaldi"] if len({*names}) == len(names) else []
+    may_be += [name for name, where, most in (("stm", (3, 4), 7), ("ctm", (2, 3), 6)) if _is_timed(lines, where, most)]
+    if len(may_be) > 1 and names:
+        raise UserError(f"{path}: may be {' or '.join(may_be)}; name the format with --ref-format or --hyp-format")
+    return (may_be or ["kaldi"])[0], "content"
 
 
 def _subset_of(file: Path, root: Path) -> str:
@@ -90,112 +123,64 @@ def _subset_of(file: Path, root: Path) -> str:
 def _read_tree(path: Path, lines: Lines) -> Iterator[TextLine]:
     if not path.is_dir():
         for number, name, text in split_transcript_lines(lines, path):
-            yield TextLine(name, text, f"{path}, line {number}")
+            yield TextLine(name, text, path, number)
         return
     for file in sorted(path.rglob("*" + TREE_SUFFIX)):
         subset = _subset_of(file, path)
         for number, name, text in read_transcript_lines(file):
-            yield TextLine(name, text, f"{file}, line {number}", subset=subset)
+            yield TextLine(name, text, file, number, subset=subset)
 
 
 def _read_kaldi(path: Path, lines: Lines) -> Iterator[TextLine]:
     if path.is_dir():
         path /= "text"
-        lines = list(read_text_lines(path))
+        lines = read_text_lines(path)
     beside = path.with_name("utt2spk")
     speakers = {name: speaker for _, name, speaker in read_transcript_lines(beside)} if beside.is_file() else {}
     for number, name, text in split_transcript_lines(lines, path):
-        yield TextLine(name, text, f"{path}, line {number}", speakers.get(name))
+        yield TextLine(name, text, path, number, speakers.get(name) or None)
 
 
 def _read_trn(path: Path, lines: Lines) -> Iterator[TextLine]:
     for number, line in lines:
-        place = f"{path}, line {number}"
         if line.startswith(";;"):
             continue
         text, opened, name = line.rstrip().rpartition("(")
         if not opened or not name.endswith(")") or not name[:-1].strip():
             raise UserError(
-                f"{place}: does not end with an utterance id in parentheses, as .trn files have it; name another format"
+                f"{path}, line {number}: does not end with an utterance id in parentheses, as .trn files have it; "
+                "name another format"
             )
-        yield TextLine(name[:-1].strip(), text.strip(), place)
+        yield TextLine(name[:-1].strip(), text.strip(" \t"), path, number)
 
 
-def _pick(names: Iterable[str], present: Iterable[str], place: str, option: str) -> str:
-    present = list(present)
-    for name in names:
-        if name in present:
-            return name
-    found = ", ".join(map(reprlib.repr, present[:20])) or "nothing"
-    raise UserError(f"{place}: has none of {', '.join(names)}; it has {found}. Name the right one with {option}")
-
-
-def _as_line(row: dict[str, Any], fields: Fields, place: str, prefix: str) -> TextLine:
-    name = row[_pick(fields.id, row, place, f"{prefix}id-field")]
-    text = row[_pick(fields.text, row, place, f"{prefix}text-field")]
-    if not isinstance(name, str | int) or str(name).strip() == "":
-        raise UserError(f"{place}: the id is {reprlib.repr(name)}, where a text is needed")
-    place_of = f"{place}, utterance {reprlib.repr(name)}"
-    if not isinstance(text, str):
-        raise UserError(f'{place_of}: the text is {reprlib.repr(text)}; write "" where nothing was said')
-    more = [next((row[key] for key in keys if row.get(key)), None) for keys in (fields.speaker, fields.subset)]
-    for value in more:
-        if not isinstance(value, str | int | float | None):
-            raise UserError(f"{place_of}: speaker or subset is {reprlib.repr(value)}, where a text is needed")
-    speaker, subset = (None if value is None else str(value) for value in more)
-    try:
-        f"{name}{text}{speaker}{subset}".encode()
-    except UnicodeEncodeError:
-        raise UserError(f"{place_of}: holds half of a surrogate pair, which is no text") from None
-    return TextLine(str(name), text, place, speaker, subset)
-
-
-def _read_json(path: Path, lines: Lines, fields: Fields, prefix: str) -> Iterator[TextLine]:
+def _read_recogs(path: Path, lines: Lines, side: str) -> Iterator[TextLine]:
+    """One of the two texts of each utterance; the other one must be there too."""
+    seen: dict[str, list[str]] = {}
     for number, line in lines:
+        found = _RECOGS.match(line)
         place = f"{path}, line {number}"
+        if not found:
+            raise UserError(f"{place}: not as icefall writes recogs, an id and a colon, then ref=[…] or hyp=[…]")
+        name, label, content = found.groups()
+        if label.startswith("timestamp"):
+            continue
+        seen.setdefault(name, []).append(label)
+        if label != side:
+            continue
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{place}: not JSON ({error}); write an object a line") from None
-        if not isinstance(row, dict):
-            raise UserError(f"{place}: not a JSON object; write an object a line")
-        yield _as_line(row, fields, place, prefix)
+            words = ast.literal_eval(content)
+            if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+                raise ValueError("no list of words")
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            raise UserError(f"{place}: {label}= is not followed by a list of words") from None
+        yield TextLine(name, " ".join(words), path, number)
+    for name, labels in seen.items():
+        if side not in labels:
+            raise UserError(f"{path}: utterance {name!r} has no {side}=")
 
 
-def _header(cells: Sequence[str], place: str) -> list[str]:
-    names = [cell.strip() for cell in cells]
-    for name, count in Counter(names).items():
-        # Spreadsheets end lines with empty columns, which have no name.
-        if name and count > 1:
-            raise UserError(f"{place}: {count} columns are named {name!r}; rename all but one")
-    return names
-
-
-def _read_table(path: Path, lines: Lines, fields: Fields, prefix: str, tabs: bool) -> Iterator[TextLine]:
-    rows = csv.reader(
-        (line + "\n" for _, line in lines),
-        delimiter="\t" if tabs else ",",
-        quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL,
-        strict=not tabs,
-    )
-    head: list[str] | None = [] if fields.id[0].isdecimal() else None
-    try:
-        for cells in rows:
-            place = f"{path}, line {lines[rows.line_num - 1][0]}"
-            if head is None:
-                head = _header(cells, place)
-                continue
-            names = head or [str(column) for column in range(1, len(cells) + 1)]
-            if len(cells) != len(names):
-                raise UserError(f"{place}: {len(cells)} columns, where the header has {len(names)}")
-            yield _as_line(dict(zip(names, cells, strict=True)), fields, place, prefix)
-    except csv.Error as error:
-        raise UserError(f"{path}, line {lines[rows.line_num - 1][0]}: not a table ({error})") from None
-
-
-def read_texts(
-    path: Path, form: str | None = None, fields: Fields = FIELDS, prefix: str = "--"
-) -> tuple[str, list[TextLine]]:
+def read_texts(path: Path, form: str | None = None, fields: Fields = FIELDS, prefix: str = "--") -> Texts:
     """The format and all utterances of a file or folder; ids may repeat.
 
     Args:
@@ -205,23 +190,40 @@ def read_texts(
         prefix: of the options to point to where a field is not found, as in `--id-field`.
 
     Raises:
-        UserError: something cannot be read, with file and line.
+        UserError: something cannot be read, with file and line, and with the format where that was guessed.
     """
-    lines = [] if path.is_dir() else list(read_text_lines(path))
-    form = form or detect_format(path, lines)
-    readers = {
-        "librispeech": lambda: _read_tree(path, lines),
-        "kaldi": lambda: _read_kaldi(path, lines),
-        "trn": lambda: _read_trn(path, lines),
-        "jsonl": lambda: _read_json(path, lines, fields, prefix),
-        "csv": lambda: _read_table(path, lines, fields, prefix, tabs=False),
-        "tsv": lambda: _read_table(path, lines, fields, prefix, tabs=True),
-    }
+    if form is None and path.name.lower().removesuffix(".gz").endswith(_OTHER_SUFFIXES):
+        raise _refuse(str(path), f"a {path.suffix} file")
+    lines = [] if path.is_dir() else read_text_lines(path)
+    if form is None:
+        form, where = detect_format(path, lines)
+        try:
+            return _read(path, lines, form, fields, prefix)
+        except UserError as error:
+            raise UserError(f"{error} (read as {form}, by its {where})") from None
+    return _read(path, lines, form, fields, prefix)
+
+
+def _read(path: Path, lines: Lines, form: str, fields: Fields, prefix: str) -> Texts:
+    option = "--hyp-format" if prefix == "--hyp-" else "--ref-format"
     if form != "librispeech" and form != "kaldi" and path.is_dir():
         raise UserError(f"{path}: a folder; name the {form} file in it")
-    return form, list(readers[form]())
+    if form == "jsonl":
+        return read_json(path, lines, fields, prefix)
+    if form in ("csv", "tsv", "tsv-quoted", "tsv-plain"):
+        return read_table(form, path, lines, fields, prefix, option)
+    if form == "icefall":
+        return Texts(form, list(_read_recogs(path, lines, fields.recogs)), fields.recogs)
+    readers = {
+        "librispeech": _read_tree,
+        "kaldi": _read_kaldi,
+        "trn": _read_trn,
+        "stm": read_stm,
+        "ctm": read_ctm,
+    }
+    return Texts(form, list(readers[form](path, lines)))
 
 
 def shorten_id(line: TextLine) -> TextLine:
     """The line with its id freed of folders and of an audio file's suffix."""
-    return replace(line, id=_AUDIO_SUFFIX.sub("", line.id.replace("\\", "/").rpartition("/")[2]))
+    return line._replace(id=_AUDIO_SUFFIX.sub("", line.id.replace("\\", "/").rpartition("/")[2]))

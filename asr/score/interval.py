@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from asr.score.wer import ErrorCounts
+IntArray = npt.NDArray[np.int64]
 
 DRAWS_AT_ONCE = 4_000_000
 FEW_GROUPS = 20
@@ -21,10 +21,8 @@ FEW_GROUPS = 20
 TOO_NARROW = f"fewer than {FEW_GROUPS}: the bootstrap's intervals are too narrow"
 
 
-def group_totals(
-    counts: Sequence[ErrorCounts], groups: Sequence[str]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Errors and reference units of each group, `(groups,)` each, ordered by the group's name.
+def group_totals(counts: IntArray, groups: Sequence[str]) -> IntArray:
+    """Counts of each group, `(groups, …)`, of those of each utterance, `(utterances, …)`; in the names' order.
 
     Raises:
         ValueError: the two are not equally long.
@@ -32,16 +30,12 @@ def group_totals(
     if len(counts) != len(groups):
         raise ValueError(f"{len(counts)} utterances but {len(groups)} group names")
     rows = {name: row for row, name in enumerate(sorted(set(groups)))}
-    errors, units = np.zeros(len(rows), dtype=np.int64), np.zeros(len(rows), dtype=np.int64)
-    for count, name in zip(counts, groups, strict=True):
-        errors[rows[name]] += count.errors
-        units[rows[name]] += count.reference_length
-    return errors, units
+    totals = np.zeros((len(rows), *counts.shape[1:]), dtype=np.int64)
+    np.add.at(totals, [rows[name] for name in groups], counts)
+    return totals
 
 
-def resampled_rates(
-    errors: npt.NDArray[np.int64], units: npt.NDArray[np.int64], seed: int, resamples: int
-) -> npt.NDArray[np.float64]:
+def resampled_rates(errors: IntArray, units: IntArray, seed: int, resamples: int) -> npt.NDArray[np.float64]:
     """Error rates of corpora made of as many groups as there are, drawn with replacement.
 
     Args:
@@ -72,7 +66,8 @@ def percentile_interval(samples: npt.NDArray[np.float64], level: float = 0.95) -
 
 
 def bootstrap_interval(
-    counts: Sequence[ErrorCounts],
+    errors: IntArray,
+    units: IntArray,
     groups: Sequence[str],
     seed: int = 0,
     resamples: int = 1000,
@@ -81,7 +76,8 @@ def bootstrap_interval(
     """Lower and upper end of the error rate's percentile bootstrap interval.
 
     Args:
-        counts: errors of each utterance.
+        errors: of each utterance, `(utterances,)`.
+        units: words of each reference, `(utterances,)`.
         groups: the speaker of each utterance.
         seed: the same seed gives the same interval, in whatever order the utterances come.
         resamples: how many times as many groups as there are are drawn, with replacement.
@@ -92,9 +88,10 @@ def bootstrap_interval(
         says nothing about others.
 
     Raises:
-        ValueError: `counts` and `groups` are not equally long.
+        ValueError: `errors` and `groups` are not equally long.
     """
-    errors, units = group_totals(counts, groups)
-    if len(errors) < 2:
+    totals = group_totals(np.stack([errors, units], axis=1), groups)
+    if len(totals) < 2:
         return math.nan, math.nan
-    return percentile_interval(resampled_rates(errors[:, None], units[:, None], seed, resamples)[:, 0], level)
+    rates = resampled_rates(totals[:, :1], totals[:, 1:], seed, resamples)
+    return percentile_interval(rates[:, 0], level)

@@ -1,75 +1,25 @@
-"""Every utterance of one or more recognizers, aligned and counted."""
+"""Every utterance of one or more recognizers, and what they say together."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import NamedTuple
+
+import numpy as np
 
 from asr.score.columns import Column, merge_alignments
 from asr.score.significance import MatchedPairs, PairedBootstrap, cut_segments, matched_pairs, paired_bootstrap
-from asr.score.trn import LEVENSHTEIN, SCLITE, WordGraph, align_graph, align_sclite
-from asr.score.wer import AlignedWord, ErrorCounts, add_counts, align, count_columns, count_errors, find_errors
-
-Weights = Literal["levenshtein", "sclite"]
+from asr.score.texts import Method, ScoredText, Totals
 
 
-@dataclass(frozen=True, slots=True)
-class Utterance:
+class Utterance(NamedTuple):
     """What does not depend on a recognizer."""
 
     id: str
     speaker: str
     subset: str
-
-
-@dataclass(frozen=True, slots=True)
-class ScoredText:
-    """One hypothesis, beside that reading of its reference which fits it best."""
-
-    reference: str
-    hypothesis: str
-    words: ErrorCounts
-    characters: ErrorCounts
-    errors: list[AlignedWord]
-    """The alignment without the words that are right."""
-    kept_alignment: list[AlignedWord] | None = None
-    """The whole alignment, where `align` would not find the same."""
-
-    @property
-    def alignment(self) -> list[AlignedWord]:
-        return align(self.reference, self.hypothesis) if self.kept_alignment is None else self.kept_alignment
-
-
-def score_text(reference: str | WordGraph, hypothesis: str, weights: Weights) -> ScoredText:
-    """Align by words and count.
-
-    Args:
-        reference: a text, or the graph of several readings.
-        hypothesis: a text.
-        weights: `levenshtein` makes as few errors as possible, as jiwer and most others; `sclite` counts as
-            NIST's scorer, at costs of 4 for a substitution and 3 for a deletion or insertion. sclite's word
-            error rate may then be the higher one, and its split into kinds of errors is often another.
-    """
-    heard = hypothesis.split()
-    kept: list[AlignedWord] | None = None
-    if not isinstance(reference, str):
-        kept = align_graph(reference, heard, LEVENSHTEIN if weights == "levenshtein" else SCLITE)
-        reference = " ".join(word.reference for word in kept if word.reference is not None)
-    words = reference.split()
-    if words == heard:
-        hits = ErrorCounts(hits=len(words))
-        return ScoredText(reference, hypothesis, hits, ErrorCounts(hits=len(" ".join(words))), [])
-    if weights == "levenshtein":
-        # Whatever reading was chosen is counted as if it had been the only one.
-        kept = None
-        errors = find_errors(words, heard)
-    else:
-        kept = align_sclite(words, heard) if kept is None else kept
-        errors = [word for word in kept if word.kind != "hit"]
-    characters = count_errors([reference], [hypothesis], "char")[0]
-    return ScoredText(reference, hypothesis, count_columns(errors, len(words)), characters, errors, kept)
 
 
 @dataclass(frozen=True)
@@ -78,13 +28,14 @@ class System:
 
     name: str
     texts: list[ScoredText]
+    totals: Totals
 
     def confusions(self) -> dict[str, Counter[tuple[str, ...]]]:
         """How often each word was taken for another, deleted and inserted, by kind of error."""
+        errors = Counter(error for text in self.texts for error in text.errors)
         found: dict[str, Counter[tuple[str, ...]]] = {kind: Counter() for kind in ("sub", "del", "ins")}
-        for text in self.texts:
-            for kind, reference, hypothesis in text.errors:
-                found[kind][tuple(word for word in (reference, hypothesis) if word is not None)] += 1
+        for (kind, reference, hypothesis), times in errors.items():
+            found[kind][tuple(word for word in (reference, hypothesis) if word is not None)] = times
         return found
 
 
@@ -104,7 +55,7 @@ class Scoring:
 
     reference: str
     normaliser: str
-    weights: Weights
+    method: Method
     utterances: list[Utterance]
     systems: list[System]
     seed: int = 0
@@ -130,9 +81,14 @@ class Scoring:
 
     def worst(self, most: int) -> list[int]:
         """Rows of the utterances with most errors, those of all systems added up; ties: the higher rate, the id."""
-        counts = [add_counts([s.texts[row].words for s in self.systems]) for row in range(len(self.utterances))]
-        wrong = [row for row, count in enumerate(counts) if count.errors]
-        return sorted(wrong, key=lambda r: (-counts[r].errors, -counts[r].rate, self.utterances[r].id))[:most]
+        errors = np.sum([system.totals.errors for system in self.systems], axis=0)
+        rates = errors / np.maximum(np.sum([system.totals.lengths for system in self.systems], axis=0), 1)
+        wrong = np.flatnonzero(errors)
+        if 0 < most < len(wrong):
+            least = np.partition(errors[wrong], -most)[-most]
+            wrong = wrong[errors[wrong] >= least]
+        ranked = sorted(wrong.tolist(), key=lambda row: (-errors[row], -rates[row], self.utterances[row].id))
+        return ranked[:most]
 
     def compare(self) -> list[Comparison]:
         """Every pair of systems."""
@@ -142,20 +98,17 @@ class Scoring:
             Comparison(
                 first.name,
                 second.name,
-                paired_bootstrap(
-                    [t.words for t in first.texts], [t.words for t in second.texts], speakers, self.seed, self.resamples
-                ),
-                matched_pairs(
-                    segment for texts in zip(first.texts, second.texts, strict=True) for segment in _cut(*texts)
-                ),
+                paired_bootstrap(first.totals, second.totals, speakers, self.seed, self.resamples),
+                matched_pairs(segment for row in range(len(speakers)) for segment in _cut(first, second, row)),
             )
             for first, second in pairs
         ]
 
 
-def _cut(first: ScoredText, second: ScoredText) -> Sequence[tuple[int, int]]:
-    if not first.errors and not second.errors:
+def _cut(first: System, second: System, row: int) -> Sequence[tuple[int, int]]:
+    one, other = first.texts[row], second.texts[row]
+    if not one.errors and not other.errors:
         return []
-    if first.reference != second.reference:
-        return [(first.words.errors, second.words.errors)]
-    return list(cut_segments(merge_alignments([first.alignment, second.alignment])))
+    if one.reference != other.reference:
+        return [(int(first.totals.words[row, :3].sum()), int(second.totals.words[row, :3].sum()))]
+    return list(cut_segments(merge_alignments([one.alignment, other.alignment])))

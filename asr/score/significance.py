@@ -15,7 +15,7 @@ import numpy as np
 
 from asr.score.columns import Column
 from asr.score.interval import group_totals, percentile_interval, resampled_rates
-from asr.score.wer import ErrorCounts
+from asr.score.texts import Totals
 
 GOOD_WORDS = 2
 """This many words in a row that both recognizers have right part two segments, as in sc_stats."""
@@ -60,15 +60,17 @@ class MatchedPairs:
 
 
 def paired_bootstrap(
-    first: Sequence[ErrorCounts], second: Sequence[ErrorCounts], groups: Sequence[str], seed: int, resamples: int
+    first: Totals, second: Totals, groups: Sequence[str], seed: int, resamples: int
 ) -> PairedBootstrap:
     """Compare error rates on the same draws of whole groups (speakers).
 
     p is twice the share of resamples on the rarer side of zero, itself counted to both; it is never below
     2 / (resamples + 1), as the data themselves are counted as a resample.
     """
-    totals = [group_totals(counts, groups) for counts in (first, second)]
-    errors, units = (np.stack([total[part] for total in totals], axis=1) for part in (0, 1))
+    errors, units = (
+        group_totals(np.stack(counts, axis=1), groups)
+        for counts in ((first.errors, second.errors), (first.lengths, second.lengths))
+    )
     rates = errors.sum(axis=0) / np.maximum(units.sum(axis=0), 1)
     difference = float(rates[1] - rates[0])
     if len(errors) < 2:

@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
+import heapq
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from asr.score.interval import FEW_GROUPS, TOO_NARROW
-from asr.score.scoring import Comparison, ScoredText, Scoring, System
+from asr.score.scoring import Comparison, Scoring, System
 from asr.score.significance import FEW_SEGMENTS, FEWEST_GROUPS, FEWEST_SEGMENTS
 from asr.score.table import summarise
+from asr.score.wer import ErrorCounts
 
 CONFUSIONS_KEPT = 100
 KINDS = {"sub": "substitutions", "del": "deletions", "ins": "insertions"}
 
 
 def _rows(scoring: Scoring, system: System, rows: Sequence[int]) -> dict[str, Any]:
-    return summarise(
-        [system.texts[row].words for row in rows],
-        [system.texts[row].characters for row in rows],
-        [scoring.utterances[row].speaker for row in rows],
-        scoring.seed,
-        scoring.resamples,
-    )
+    speakers = [scoring.utterances[row].speaker for row in rows]
+    return summarise(system.totals.of(rows), speakers, scoring.seed, scoring.resamples)
 
 
 def _system(scoring: Scoring, system: System) -> dict[str, Any]:
     subsets, speakers = scoring.groups(lambda u: u.subset), scoring.groups(lambda u: u.speaker)
     confusions = {
-        KINDS[kind]: [[*words, count] for words, count in sorted(found.items(), key=lambda item: (-item[1], item[0]))]
+        KINDS[kind]: [
+            [*words, count]
+            for words, count in heapq.nsmallest(CONFUSIONS_KEPT, found.items(), key=lambda item: (-item[1], item[0]))
+        ]
         for kind, found in system.confusions().items()
     }
     return {
@@ -36,7 +36,7 @@ def _system(scoring: Scoring, system: System) -> dict[str, Any]:
         **_rows(scoring, system, range(len(scoring.utterances))),
         "subsets": {name: _rows(scoring, system, rows) for name, rows in subsets.items()},
         "speakers": {name: _rows(scoring, system, rows) for name, rows in speakers.items()},
-        "confusions": {kind: found[:CONFUSIONS_KEPT] for kind, found in confusions.items()},
+        "confusions": confusions,
     }
 
 
@@ -69,17 +69,16 @@ def _warn_of_few(scoring: Scoring, comparisons: Sequence[Comparison]) -> Iterato
             )
 
 
-def _counts(text: ScoredText) -> dict[str, int]:
-    kinds = {kind: getattr(text.words, kind) for kind in KINDS.values()}
-    return {"words": text.words.reference_length, **kinds}
+def _counts(counts: ErrorCounts) -> dict[str, int]:
+    return {"words": counts.reference_length, **{kind: getattr(counts, kind) for kind in KINDS.values()}}
 
 
 def count_utterances(scoring: Scoring) -> list[dict[str, Any]]:
     """Id, speaker and subset of each utterance; under `systems`, by name, the reference's words and the errors."""
     return [
         {
-            **dataclasses.asdict(utterance),
-            "systems": {system.name: _counts(system.texts[row]) for system in scoring.systems},
+            **utterance._asdict(),
+            "systems": {system.name: _counts(system.totals.counts(row)) for system in scoring.systems},
         }
         for row, utterance in enumerate(scoring.utterances)
     ]
@@ -98,7 +97,7 @@ def summarise_scoring(scoring: Scoring) -> dict[str, Any]:
     return {
         "reference": scoring.reference,
         "normaliser": scoring.normaliser,
-        "alignment": scoring.weights,
+        "alignment": str(scoring.method),
         "seed": scoring.seed,
         "resamples": scoring.resamples,
         "speakers": len({utterance.speaker for utterance in scoring.utterances}),

@@ -78,10 +78,8 @@ def format_worst(scoring: Scoring, most: int, width: int, colour: bool) -> Itera
         yield _title(f"{len(rows)} utterances with most errors", colour)
     short = shorten_names([system.name for system in scoring.systems])
     for row in rows:
-        counts = ", ".join(
-            f"{text.words.errors} in {text.words.reference_length}"
-            for text in (system.texts[row] for system in scoring.systems)
-        )
+        found = [system.totals.counts(row) for system in scoring.systems]
+        counts = ", ".join(f"{count.errors} in {count.reference_length}" for count in found)
         yield f"{scoring.utterances[row].id}  ({counts} words)"
         for systems, columns in scoring.blocks(row):
             yield from format_columns(columns, ["REF", *(short[s.name] for s in systems)], width, colour)

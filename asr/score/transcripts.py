@@ -5,29 +5,51 @@ Kaldi's `text` files have the same form.
 
 from __future__ import annotations
 
+import gzip
+import re
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from asr.errors import UserError
 
+MARK = "\ufeff"
+"""The byte-order mark, with which some editors begin a file."""
 
-def read_text_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Numbers (from 1) and contents of the lines of a UTF-8 file that are not blank, without their line ends.
+
+def _read_bytes(path: Path) -> bytes:
+    """A file's content, unpacked where it is gzip's."""
+    try:
+        content = path.read_bytes()
+        return gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
+    except (OSError, EOFError, zlib.error) as error:
+        found = getattr(error, "strerror", None) or str(error)
+        raise UserError(f"{path}: cannot read transcripts ({found})") from None
+
+
+def read_text_lines(path: Path) -> list[tuple[int, str]]:
+    """Numbers (from 1) and contents of the lines of a UTF-8 file, gzipped or not, that are not blank.
+
+    Line ends are taken off, and byte-order marks where lines begin.
 
     Raises:
-        UserError: the file cannot be read, or is not UTF-8.
+        UserError: the file cannot be read, is not UTF-8, or has a byte-order mark within a line.
     """
+    content = _read_bytes(path)
     try:
-        lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    except OSError as error:
-        raise UserError(f"{path}: cannot read transcripts ({error.strerror})") from None
-    for number, raw in enumerate(lines, 1):
-        try:
-            line = raw.decode()
-        except UnicodeDecodeError:
-            raise UserError(f"{path}, line {number}: not UTF-8 text; convert the file to UTF-8") from None
-        if line.strip():
-            yield number, line.rstrip("\r")
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        where = f"{path}, line {content.count(10, 0, error.start) + 1}"
+        wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+        raise UserError(f"{where}: {'UTF-16, ' if wide else ''}not UTF-8 text; convert the file to UTF-8") from None
+    if MARK in text:
+        text = re.sub(f"^{MARK}+", "", text, flags=re.MULTILINE)
+        if MARK in text:
+            raise UserError(
+                f"{path}, line {text.count(chr(10), 0, text.index(MARK)) + 1}: a byte-order mark within the line, as "
+                "where a file was joined to one without a last line end; part the lines, or delete the mark"
+            )
+    return [(n, line.rstrip("\r")) for n, line in enumerate(text.split("\n"), 1) if line and not line.isspace()]
 
 
 def split_transcript_lines(lines: Iterable[tuple[int, str]], path: Path) -> Iterator[tuple[int, str, str]]:
@@ -39,8 +61,8 @@ def split_transcript_lines(lines: Iterable[tuple[int, str]], path: Path) -> Iter
     for number, line in lines:
         if line[0].isspace():
             raise UserError(f"{path}, line {number}: begins with a blank; write the utterance id first, then its words")
-        name, *words = line.split(maxsplit=1)
-        yield number, name, words[0].rstrip() if words else ""
+        name = line.split(maxsplit=1)[0]
+        yield number, name, line[len(name) :].strip(" \t\r")
 
 
 def read_transcript_lines(path: Path) -> Iterator[tuple[int, str, str]]:

@@ -6,8 +6,7 @@ The edit distance is rapidfuzz's, the one under jiwer, called without jiwer's bo
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -107,34 +106,31 @@ def count_errors(references: Sequence[str], hypotheses: Sequence[str], unit: Uni
     return counts
 
 
-def count_columns(columns: Iterable[AlignedWord], reference_length: int) -> ErrorCounts:
-    """The errors that an alignment of a reference of so many words shows; right words may be left out of it."""
-    kinds = Counter(column.kind for column in columns)
-    hits = reference_length - kinds["sub"] - kinds["del"]
-    return ErrorCounts(kinds["sub"], kinds["del"], kinds["ins"], hits)
-
-
-def _columns(words: Sequence[str], heard: Sequence[str], hits: bool) -> list[AlignedWord]:
-    columns: list[AlignedWord] = []
-    for step in Levenshtein.opcodes(words, heard):
-        if step.tag == "equal" and not hits:
-            continue
-        said, written = words[step.src_start : step.src_end], heard[step.dest_start : step.dest_end]
-        if step.tag == "delete":
-            columns += [AlignedWord("del", word, None) for word in said]
-        elif step.tag == "insert":
-            columns += [AlignedWord("ins", None, word) for word in written]
-        else:
-            kind: Literal["hit", "sub"] = "hit" if step.tag == "equal" else "sub"
-            columns += [AlignedWord(kind, *pair) for pair in zip(said, written, strict=True)]
-    return columns
-
-
 def align(reference: str, hypothesis: str) -> list[AlignedWord]:
     """The words of both texts side by side, with the same errors that `count_errors` counts."""
-    return _columns(reference.split(), hypothesis.split(), hits=True)
+    return align_words(reference.split(), hypothesis.split())
 
 
-def find_errors(words: Sequence[str], heard: Sequence[str]) -> list[AlignedWord]:
-    """What `align` finds, without the words that are right."""
-    return _columns(words, heard, hits=False)
+def align_words(words: Sequence[str], heard: Sequence[str]) -> list[AlignedWord]:
+    """`align` of texts that are parted already."""
+    columns: list[AlignedWord] = []
+    begin = 0
+    for position, error in find_errors(words, heard):
+        columns += [AlignedWord("hit", word, word) for word in words[begin:position]]
+        columns.append(error)
+        begin = position + (error.reference is not None)
+    return columns + [AlignedWord("hit", word, word) for word in words[begin:]]
+
+
+def find_errors(words: Sequence[str], heard: Sequence[str]) -> list[tuple[int, AlignedWord]]:
+    """What `align_words` finds but the words that are right, and how many words of the reference come before each."""
+    found: list[tuple[int, AlignedWord]] = []
+    for step in Levenshtein.editops(words, heard):
+        position, other = step.src_pos, step.dest_pos
+        if step.tag == "replace":
+            found.append((position, AlignedWord("sub", words[position], heard[other])))
+        elif step.tag == "delete":
+            found.append((position, AlignedWord("del", words[position], None)))
+        else:
+            found.append((position, AlignedWord("ins", None, heard[other])))
+    return found

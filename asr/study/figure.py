@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from asr.errors import UserError
-from asr.study.curves import MODELS, Curve
+from asr.study.curves import MODELS, Curve, common_rate
 from asr.study.grid import BASELINE, WITH_RULES
 from asr.study.parabola import Parabola, largest_distance
 from asr.study.spectra import Spectra
@@ -39,21 +39,21 @@ def _save(figure: Any, path: Path) -> None:
 
 
 def draw_panels(curves: Sequence[Curve], start: float | None, path: Path) -> None:
-    """WER against audio seen: a column per panel, a row per model, over the band of the baseline's seeds.
+    """Errors against audio seen: a column per panel, a row per model, over the band of the baseline's seeds.
 
     Args:
         curves: of all cells, those of one panel and rule together.
         start: where pseudo-labels start, in hours of audio.
         path: the SVG file.
     """
-    pyplot = _pyplot()
+    pyplot, rate = _pyplot(), common_rate(curves).upper()
     base = [c for c in curves if c.cell.panel == BASELINE]
     panels = list(dict.fromkeys(c.cell.panel for c in curves if c.cell.panel != BASELINE))
     rules = list(dict.fromkeys(c.cell.rule for c in curves))
     size = (2.7 * len(panels) + 0.6, 5.2)
     figure, axes = pyplot.subplots(2, len(panels), figsize=size, sharex=True, sharey=True, squeeze=False)
     for row, model in enumerate(MODELS):
-        values = np.stack([np.interp(base[0].hours, c.hours, c.wer[model]) for c in base])
+        values = np.stack([np.interp(base[0].hours, c.hours, c.errors[model]) for c in base])
         for column, panel in enumerate(panels):
             axis = axes[row][column]
             axis.fill_between(base[0].hours, 100 * values.min(0), 100 * values.max(0), color="0.8", lw=0)
@@ -63,7 +63,7 @@ def draw_panels(curves: Sequence[Curve], start: float | None, path: Path) -> Non
                     colour = COLOURS[rules.index(curve.cell.rule) % len(COLOURS)]
                     first = curve.cell.seed == min(c.cell.seed for c in curves)
                     label = curve.cell.rule if first else None
-                    axis.plot(curve.hours, 100 * curve.wer[model], color=colour, lw=1.2, label=label)
+                    axis.plot(curve.hours, 100 * curve.errors[model], color=colour, lw=1.2, label=label)
             if start is not None:
                 axis.axvline(start, color="0.5", lw=0.7, ls=":")
             if row == 0:
@@ -71,7 +71,7 @@ def draw_panels(curves: Sequence[Curve], start: float | None, path: Path) -> Non
             else:
                 axis.set_xlabel("hours of audio seen")
             if column == 0:
-                axis.set_ylabel(f"{model} WER, %")
+                axis.set_ylabel(f"{model} {rate}, %")
     axes[0][0].set_ylim(bottom=0)
     handles = {h.get_label(): h for axis in axes.flat for h in axis.get_legend_handles_labels()[0]}
     order = sorted(handles, key=lambda name: (name != f"{BASELINE}, all seeds", name != WITH_RULES))

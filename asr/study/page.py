@@ -35,9 +35,11 @@ def write_study_page(
     picture = "data:image/svg+xml;base64," + base64.b64encode(figure.read_bytes()).decode()
     body = [
         element("header", element("h1", f"{name}: a study")),
-        section("Learning curves", element("img", src=picture, alt="WER against hours of audio", class_="figure")),
+        section(
+            "Learning curves", element("img", src=picture, alt="error rate against hours of audio", class_="figure")
+        ),
         section("How to read it", element("p", HOW_TO_READ)),
-        section("Distance from the base runs, in points of WER", table(distances[0], distances[1:])),
+        section("Distance from the base runs, in points", table(distances[0], distances[1:])),
         section("Where the runs end", table(finals[0], finals[1:])),
     ]
     write_page(draw_page(f"{name}: study", body, ["style.css"], []), out)

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from asr.config import Config
+import numpy as np
+import torch
+
+from asr.config import LABELERS, Config, PseudoConfig
+from asr.data.audio import SAMPLE_RATE
 from asr.data.batching import check_lengths
 from asr.data.features import LogMel
 from asr.data.manifest import Manifest, Utterance, read_manifest
 from asr.data.tokens import Tokenizer, load_tokenizer
 from asr.errors import UserError
+from asr.objective.ctc import needed_frames
+from asr.pseudo.filters import LabelFilter, dropped_for
+from asr.pseudo.label import Label
+from asr.pseudo.offline import digest_of_tokens
+from asr.pseudo.pseudo_labels import tokens_per_second
+from asr.pseudo.shards import read_labels_folder, read_task
+from asr.pseudo.store import LabelStore
 from asr.score.transcripts import read_transcripts
-from asr.train.loss import unfit_rows
 
 
 def read_dev(manifests: Path, config: Config) -> dict[str, Manifest]:
@@ -21,20 +32,77 @@ def read_dev(manifests: Path, config: Config) -> dict[str, Manifest]:
     return {name: read_manifest(manifests / "dev" / f"{name}.jsonl") for name in names}
 
 
+def read_tests(tests: Path, config: Config) -> dict[str, Manifest]:
+    """The test subsets by name, in the order of the settings. For stage 4 only."""
+    names = [Path(name).name for name in config.corpus.test]
+    return {name: read_manifest(tests / f"{name}.jsonl") for name in names}
+
+
 def _read_references(manifests: Path) -> dict[str, str]:
     path = manifests / "references" / "unlabeled.trans.txt"
     return read_transcripts(path) if path.exists() else {}
 
 
-def _fitting(
-    manifest: Manifest, texts: dict[str, str], tokenizer: Tokenizer, config: Config
-) -> tuple[Manifest, list[list[int]], list[str]]:
-    """The utterances that CTC can align with their text, the targets of these, and the ids of the others."""
-    targets = [tokenizer.encode(texts.get(u.id, "")) for u in manifest]
+def unfit_rows(manifest: Manifest, targets: Sequence[Sequence[int]], features: LogMel, stride: int) -> list[int]:
+    """Rows whose audio is too short for CTC to align their target, or whose target is empty."""
+    samples = torch.from_numpy((manifest.durations * SAMPLE_RATE).round().astype(np.int64))
+    frames = torch.div(features.frames(samples) + stride - 1, stride, rounding_mode="floor").tolist()
+    return [row for row, ids in enumerate(targets) if not ids or needed_frames(ids) > frames[row]]
+
+
+def _fitting(manifest: Manifest, labels: Mapping[str, Label], config: Config) -> tuple[Manifest, LabelStore, list[str]]:
+    """The utterances that CTC can align with their label, by id; these labels; and the ids of the others."""
+    targets = [labels[i].tokens if i in labels else () for i in (manifest.ids[row] for row in range(len(manifest)))]
     unfit = set(unfit_rows(manifest, targets, LogMel(config.features), config.model.stride))
     kept: list[Utterance] = [u for row, u in enumerate(manifest) if row not in unfit]
-    fitting = [t for row, t in enumerate(targets) if row not in unfit]
-    return Manifest(kept), fitting, [manifest.ids[row] for row in sorted(unfit)]
+    store = LabelStore(len(kept), (replace(labels[u.id], row=row) for row, u in enumerate(kept)))
+    return Manifest(kept), store, [manifest.ids[row] for row in sorted(unfit)]
+
+
+def _true(texts: Mapping[str, str], tokenizer: Tokenizer) -> dict[str, Label]:
+    return {name: Label(0, tuple(tokenizer.encode(text))) for name, text in texts.items()}
+
+
+def _from_folder(folder: Path, manifest: Manifest, tokenizer: Tokenizer) -> dict[str, Label]:
+    """Labels that `kappa-asr label` wrote, by id: their text, as this run's tokenizer spells it.
+
+    Raises:
+        UserError: the folder is not complete, or labels no utterance of this corpus.
+    """
+    found = read_labels_folder(folder)
+    own = {i: found[i] for i in (manifest.ids[row] for row in range(len(manifest))) if i in found}
+    if not own:
+        raise UserError(f"pseudo.labels = {folder}: has labels of no utterance of this corpus")
+    task = read_task(folder)
+    if task.words:
+        return {i: replace(label, tokens=tuple(tokenizer.encode(label.text))) for i, label in own.items()}
+    if task.tokens != digest_of_tokens(tokenizer):
+        raise UserError(
+            f"pseudo.labels = {folder}: holds phones of another inventory; label with --decoder lm, for words"
+        )
+    return own
+
+
+def _filtered(
+    labels: Mapping[str, Label], manifest: Manifest, settings: PseudoConfig, rate: float
+) -> tuple[dict[str, Label], dict[str, list[str]]]:
+    """The labels that filters keep, and the ids of those dropped, by reason. A label that is not there is none."""
+    bounds = LabelFilter(settings, rate).bounds(
+        settings.start_hours, [label.mean_log_prob for label in labels.values() if label.tokens]
+    )
+    kept: dict[str, Label] = {}
+    dropped: dict[str, list[str]] = {}
+    for row in range(len(manifest)):
+        name = manifest.ids[row]
+        if name not in labels:
+            dropped.setdefault("without a label", []).append(name)
+            continue
+        reason = dropped_for(labels[name], float(manifest.durations[row]), bounds)
+        if reason is None:
+            kept[name] = labels[name]
+        else:
+            dropped.setdefault(f"label dropped ({reason})", []).append(name)
+    return kept, dropped
 
 
 @dataclass(frozen=True)
@@ -44,8 +112,12 @@ class Data:
     tokenizer: Tokenizer
     labeled: Manifest
     unlabeled: Manifest
-    targets: dict[bool, list[list[int]]]
-    """Token ids by row: of the labeled manifest (True), of the unlabeled under `oracle` (False)."""
+    texts: LabelStore
+    """True text of the labeled utterances."""
+    stored: LabelStore | None
+    """Labels of the unlabeled ones that there are before training: true text under `oracle`, or a folder's."""
+    labeled_rate: float
+    """Tokens a second of labeled audio."""
     label_references: dict[int, str]
     """True texts of unlabeled rows, where they are known; pseudo-labels are measured against them."""
     dev: dict[str, Manifest]
@@ -57,18 +129,26 @@ def read_data(config: Config, manifests: Path, tokens: Path) -> Data:
     """Raises UserError where there is nothing to train on, or an utterance is longer than a device takes."""
     tokenizer = load_tokenizer(tokens)
     labeled, unlabeled = (read_manifest(manifests / f"{kind}.jsonl") for kind in ("labeled", "unlabeled"))
-    texts = _read_references(manifests)
+    references = _read_references(manifests)
     left_out: dict[str, list[str]] = {}
-    labeled, targets, left_out["labeled"] = _fitting(labeled, {u.id: u.text or "" for u in labeled}, tokenizer, config)
-    oracle: list[list[int]] = []
+    true = _true({u.id: u.text or "" for u in labeled}, tokenizer)
+    labeled, texts, left_out["labeled"] = _fitting(labeled, true, config)
+    stored: LabelStore | None = None
+    rate = tokens_per_second(texts, labeled.durations)
     if config.pseudo.labels == "oracle":
-        unlabeled, oracle, left_out["unlabeled"] = _fitting(unlabeled, texts, tokenizer, config)
+        unlabeled, stored, left_out["unlabeled"] = _fitting(unlabeled, _true(references, tokenizer), config)
+    elif config.pseudo.labels not in LABELERS:
+        given = _from_folder(Path(config.pseudo.labels).expanduser(), unlabeled, tokenizer)
+        kept, dropped = _filtered(given, unlabeled, config.pseudo, rate)
+        unlabeled, stored, unfit = _fitting(unlabeled, kept, config)
+        left_out |= {f"unlabeled, {reason}": ids for reason, ids in dropped.items()}
+        known = {i for ids in dropped.values() for i in ids}
+        left_out["unlabeled"] = [i for i in unfit if i not in known]
     if not len(labeled):
         raise UserError(f"{manifests / 'labeled.jsonl'}: no utterance can be trained on")
     if config.pseudo.labels != "none" and not len(unlabeled):
         raise UserError(f"{manifests / 'unlabeled.jsonl'}: empty; set pseudo.labels to none, or name unlabeled subsets")
     for manifest in (labeled, unlabeled):
         check_lengths(manifest.durations, manifest.ids, config.batch.max_device_seconds)
-    known = {row: texts[u.id] for row, u in enumerate(unlabeled) if u.id in texts}
-    dev = read_dev(manifests, config)
-    return Data(tokenizer, labeled, unlabeled, {True: targets, False: oracle}, known, dev, left_out)
+    true_texts = {row: references[u.id] for row, u in enumerate(unlabeled) if u.id in references}
+    return Data(tokenizer, labeled, unlabeled, texts, stored, rate, true_texts, read_dev(manifests, config), left_out)

@@ -16,18 +16,19 @@ from asr.data.audio_bar import audio_bar
 from asr.data.features import LogMel
 from asr.data.manifest import Manifest
 from asr.data.tokens import Tokenizer, load_tokenizer
+from asr.decode.choice import GREEDY, NamedSearch
 from asr.decode.decoder import Decoded, Decoder, in_order, references
-from asr.decode.search import NamedSearch, search_greedily
+from asr.decode.measure import Measure
 from asr.errors import UserError
 from asr.model.encoder import Encoder
 from asr.score.interval import FEW_GROUPS, TOO_NARROW
-from asr.score.table import format_scores, score_texts
+from asr.score.rates import find_rate
+from asr.score.table import format_scores
 from asr.score.transcripts import write_transcripts
 from asr.train.checkpoint import load_newest
-from asr.train.corpus import read_dev
+from asr.train.corpus import read_dev, read_tests
 
 MODELS = ("student", "teacher")
-GREEDY = NamedSearch("greedy", "", search_greedily)
 
 
 def load_models(config: Config, tokenizer: Tokenizer, run_dir: Path) -> tuple[dict[str, Encoder], int]:
@@ -67,8 +68,12 @@ def _write_scores(folder: Path, scores: list[dict[str, Any]], step: int) -> str:
         before = []
     new = {row["decoder"] for row in scores}
     # An older program's rows may lack something.
-    wanted = set(scores[0]) if scores else set()
-    kept = [row for row in before if row.get("step") == step and wanted <= set(row) and row["decoder"] not in new]
+    wanted = {find_rate(row): set(row) for row in scores}
+    kept = [
+        row
+        for row in before
+        if row.get("step") == step and wanted.get(find_rate(row), set()) <= set(row) and row["decoder"] not in new
+    ]
     rows = [*kept, *scores]
     subsets = list(dict.fromkeys(row["subset"] for row in scores))
     rows = [
@@ -77,7 +82,8 @@ def _write_scores(folder: Path, scores: list[dict[str, Any]], step: int) -> str:
         for row in sorted(rows, key=lambda r: r["decoder"] != GREEDY.name)
         if row["subset"] == subset
     ]
-    table = format_scores(rows, ("subset", "decoder", "model"))
+    named = ", ".join(dict.fromkeys(row["normaliser"] for row in rows))
+    table = format_scores(rows, ("subset", "decoder", "model")) + f"\nnormaliser: {named}"
     for name, content in (("scores.json", json.dumps(rows, indent=1)), ("scores.txt", table)):
         aside = folder / f".{name}.partial"
         aside.write_text(content + "\n", encoding="utf-8")
@@ -92,10 +98,12 @@ def evaluate(
     run_dir: Path,
     search: NamedSearch | None = None,
     tell: Callable[[str], object] = lambda _: None,
+    tests: Path | None = None,
 ) -> str:
-    """Decode the dev subsets with the run's newest checkpoint, and score; returns the table as text.
+    """Decode the dev and test subsets with the run's newest checkpoint, and score; returns the table as text.
 
-    Writes `evaluation/scores.json`, references, and hypotheses in LibriSpeech's `.trans.txt` form.
+    Writes `evaluation/scores.json`, references, and hypotheses in LibriSpeech's `.trans.txt` form; beside hypotheses of
+    phones what they were held against.
 
     Args:
         config: the run's settings.
@@ -104,6 +112,7 @@ def evaluate(
         run_dir: the run.
         search: what decodes beside the greedy search, over the same log-probabilities.
         tell: gets a line for each subset.
+        tests: holds the test subsets, where the settings name any.
 
     Raises:
         UserError: the run has no checkpoint.
@@ -114,9 +123,11 @@ def evaluate(
     reader = AudioReader(config.train.loader_threads, 0)
     searches = [GREEDY, *([search] if search else [])]
     folder = run_dir / "evaluation"
+    texts = {"normaliser": config.corpus.normaliser}
     scores: list[dict[str, Any]] = []
     try:
-        for subset, manifest in read_dev(manifests, config).items():
+        subsets = read_dev(manifests, config) | ({} if tests is None else read_tests(tests, config))
+        for subset, manifest in subsets.items():
             with audio_bar(float(manifest.durations.sum()), subset) as bar:
                 found = decoder.decode(models, {s.name: s.run for s in searches}, manifest, reader, progress=bar.update)
             tell(f"{subset}: {manifest.hours:.2f} h, × real time: {_speeds(manifest, found)}")
@@ -126,12 +137,16 @@ def evaluate(
             ids = [manifest.ids[row] for row in range(len(manifest))]
             write_transcripts(folder / f"{subset}.ref.trans.txt", dict(zip(ids, references(manifest), strict=True)))
             for one in searches:
+                measure = Measure(tokenizer, one.by_lexicon)
                 for name in MODELS:
                     heard = in_order([found.texts[name][one.name]], len(manifest))
-                    path = folder / one.folder / name / f"{subset}.hyp.trans.txt"
-                    write_transcripts(path, dict(zip(ids, heard, strict=True)))
-                    row = {"model": name, "subset": subset, "decoder": one.name, "step": step}
-                    scores.append(row | score_texts(references(manifest), heard, speakers))
+                    own = folder / one.folder / name
+                    write_transcripts(own / f"{subset}.hyp.trans.txt", dict(zip(ids, heard, strict=True)))
+                    if measure.rate == "per":
+                        said = measure.references(references(manifest), heard)
+                        write_transcripts(own / f"{subset}.ref.trans.txt", dict(zip(ids, said, strict=True)))
+                    row = {"model": name, "subset": subset, "decoder": one.name, "step": step, **texts}
+                    scores.append(row | measure.score(references(manifest), heard, speakers))
     finally:
         reader.close()
     folder.mkdir(parents=True, exist_ok=True)

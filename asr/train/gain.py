@@ -23,10 +23,13 @@ LEAST_SHARE = 0.03
 
 
 def group_work(work: Sequence[Work]) -> list[list[Work]]:
-    """Labeled and unlabeled micro-batches in pairs, so that groups differ by chance alone. Without any: one each."""
+    """Labeled and unlabeled micro-batches in pairs, so that groups differ by chance alone; where there are none, one
+    each."""
     labeled = [w for w in work if w.labeled]
     unlabeled = [w for w in work if not w.labeled]
-    return [list(pair) for pair in zip(labeled, unlabeled, strict=True)] if unlabeled else [[w] for w in labeled]
+    if not labeled or not unlabeled:
+        return [[w] for w in work]
+    return [list(pair) for pair in zip(labeled, unlabeled, strict=True)]
 
 
 def audio_seconds(group: Sequence[Work]) -> float:

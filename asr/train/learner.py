@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
@@ -13,75 +14,77 @@ from torch.autograd.profiler import record_function
 from torch.nn.parallel import DistributedDataParallel
 
 from asr.config import Config
-from asr.data.batching import MicroBatch
 from asr.data.features import LogMel, pad_waveforms
-from asr.data.specaugment import specaugment
-from asr.data.tokens import Tokenizer
-from asr.data.warp import stretch_time, warp_frequency
-from asr.decode.greedy import GreedyLabel, pack_best, unpack_best
 from asr.errors import UserError
 from asr.model.encoder import Encoder, Regularizer
 from asr.model.precision import autocast, autocast_type
-from asr.pseudo.teacher import make_teacher, move_teacher
+from asr.objective.recognition import Recognition, Target
+from asr.pseudo.label import Label
+from asr.pseudo.pseudo_labels import PseudoLabels, Tally
+from asr.pseudo.store import LabelStore
+from asr.pseudo.strategy import LABELED, draws
+from asr.pseudo.teacher import Answer, Asking, make_teacher, move_teacher
+from asr.scaling.clipping import RunningClip
 from asr.scaling.plan import Plan
-from asr.train.clock import Clock, learning_rate_share, reached
+from asr.scaling.rules import corrected_rate
+from asr.schedule import value_at
+from asr.train.augment import augment
+from asr.train.clock import Clock, learning_rate_share
 from asr.train.feeder import StepBatch, Work
 from asr.train.gain import COPIES_OF_METER, GainMeter, audio_seconds, group_work
-from asr.train.loss import ctc_loss, needed_frames
 from asr.train.optimizer import MOMENTS, make_optimizer, set_steps, set_values
 from asr.train.ranks import Ranks
 from asr.train.sharding import joined, shard
 
 
 @dataclass
-class LabelTally:
-    """What became of the pseudo-labels of a step, counted over utterances."""
-
-    made: int = 0
-    kept: int = 0
-    empty: int = 0
-
-
-@dataclass
 class StepResult:
-    """`loss_*` are summed negative log-likelihoods in nats, of this rank's `utterances_*`."""
+    """`loss_*` are summed over this rank's `utterances_*`, in nats."""
 
-    loss_labeled: float
-    loss_unlabeled: float
-    utterances_labeled: int
-    utterances_unlabeled: int
-    grad_norm: float
-    moved: bool
+    loss_labeled: float = 0.0
+    loss_unlabeled: float = 0.0
+    utterances_labeled: int = 0
+    utterances_unlabeled: int = 0
+    grad_norm: float = 0.0
+    moved: bool = False
     """False where loss or gradient were not finite: nothing was changed."""
-    tally: LabelTally
+    tally: Tally = field(default_factory=Tally)
+    clipped: bool = False
     gain: float = 1.0
     """Base steps that this one is worth: κ, or what AdaScale measured."""
     learning_rate: float = 0.0
     teacher_rate: float = 0.0
     losses: dict[int, Tensor] = field(default_factory=dict)
     """Of each micro-batch by its index, still on the device."""
-    labels: list[tuple[int, list[int]]] = field(default_factory=list)
-    """Row in the unlabeled manifest and token ids of every pseudo-label made, kept or not."""
+    labels: list[tuple[int, Label]] = field(default_factory=list)
+    """Index of the micro-batch, and label, for all that were made, kept or not."""
 
 
 class Learner:
     """Everything that a training step changes."""
 
     def __init__(
-        self,
-        config: Config,
-        plan: Plan,
-        tokenizer: Tokenizer,
-        targets: dict[bool, list[list[int]]],
-        ranks: Ranks,
+        self, config: Config, plan: Plan, tokens: int, texts: LabelStore, pseudo: PseudoLabels, ranks: Ranks
     ) -> None:
-        """`targets` are token ids by row: of the labeled manifest (True), of the unlabeled under `oracle` (False)."""
+        """
+        Args:
+            config: all settings.
+            plan: what follows from them and κ.
+            tokens: size of the inventory.
+            texts: true text of the labeled utterances.
+            pseudo: labels of the others.
+            ranks: this process among all.
+        """
         self.config, self.plan, self.ranks = config, plan, ranks
-        self._targets = targets
+        self._texts, self.pseudo = texts, pseudo
+        self.objective = Recognition(config.objective)
         torch.manual_seed(config.seed)
         frame_seconds = config.features.shift_ms / 1000
-        self.student = Encoder(config.features.mels, tokenizer.size, config.model, frame_seconds).to(ranks.device)
+        self.student = Encoder(config.features.mels, tokens, config.model, frame_seconds).to(ranks.device)
         self.teacher = make_teacher(self.student)
+        self.students_weight = 0.0
+        """Of all students so far in a teacher that is not corrected, the rest being its start's."""
+        self.clip = RunningClip(config.optimizer.clip_ratio)
         self.features = LogMel(config.features).to(ranks.device)
         self.sharded = config.train.engine == "fsdp" and ranks.world_size > 1
         if self.sharded:
@@ -95,19 +98,26 @@ class Learner:
         self.scaler = torch.amp.GradScaler(ranks.device.type, enabled=kind is torch.float16)
         self.meter: GainMeter | None = None
         # A step of a single group shows no noise and is worth its audio.
-        if plan.adascale and cut.warmup.count > 1:
+        if plan.adascale and cut.whole.count > 1:
             if self.scaler.is_enabled():
                 raise UserError(
                     "scaling.adascale cannot measure gradients that fp16 scales; set train.precision to bf16"
                 )
-            self.meter = GainMeter(self.student, self.optimizer, config, cut.warmup.count, ranks)
+            self.meter = GainMeter(self.student, self.optimizer, config, cut.whole.count, ranks)
         self.parallel: nn.Module = self.student
         if ranks.world_size > 1 and self.meter is None and not self.sharded:
             ids = [ranks.device.index] if ranks.device.type == "cuda" else None
             self.parallel = DistributedDataParallel(self.student, device_ids=ids, gradient_as_bucket_view=True)
+        labeler = self.student if config.pseudo.labels == "student" else self.teacher
+        self._asking = Asking(labeler, config.pseudo, self.objective.wants_teacher, self.autocast)
 
     def autocast(self) -> AbstractContextManager[object]:
         return autocast(self.precision, self.ranks.device)
+
+    def begin_with(self, weights: Mapping[str, Tensor]) -> None:
+        """Let student and teacher start from a trained model. Raises RuntimeError where it is another model."""
+        for model in (self.student, self.teacher):
+            model.load_state_dict(weights)
 
     def load(self, work: Work) -> tuple[Tensor, Tensor]:
         """Clean features `(batch, frames, mels)` and real frames `(batch,)` on the device."""
@@ -122,86 +132,43 @@ class Learner:
         )
         return features
 
-    @torch.no_grad()
-    def label(self, features: Tensor, frames: Tensor) -> Tensor:
-        """The teacher's greedy labels of clean features, packed, still on the device."""
-        with self.autocast():
-            heard = self.teacher(features, frames)
-        return pack_best(heard.log_probs, heard.lengths)
+    def _random(self, step: int, index: int) -> np.random.Generator:
+        """Keyed by step and micro-batch: there is no generator state to save, nor one that depends on ranks."""
+        return np.random.Generator(np.random.Philox(key=[self.config.seed, (step << 20) + index]))
 
-    def keep(self, label: GreedyLabel) -> bool:
-        pseudo = self.config.pseudo
-        if len(label.ids) < max(pseudo.min_tokens, 1):
-            return False
-        return pseudo.min_mean_log_prob is None or label.mean_log_prob >= pseudo.min_mean_log_prob
+    def _seed_of_draw(self, step: int, index: int) -> int:
+        return int(draws(self.config.seed, (step << 20) + index, 3).integers(2**62))
 
-    def _regularizer(self, step: int, index: int, started: bool) -> Regularizer:
-        model = self.config.model
-        dropout, layerdrop = model.dropout, model.layerdrop
-        if started:
-            dropout = dropout if model.dropout_pseudo is None else model.dropout_pseudo
-            layerdrop = layerdrop if model.layerdrop_pseudo is None else model.layerdrop_pseudo
-        rng = np.random.Generator(np.random.Philox(key=[self.config.seed, (step << 20) + index]))
-        # Keyed by step and micro-batch: there is no generator state to save, nor one that depends on ranks.
+    def _regularizer(self, clock: Clock, index: int) -> Regularizer:
+        rng = self._random(clock.steps, index)
         torch.manual_seed(int(rng.integers(2**62)))
-        return Regularizer(dropout, layerdrop, rng)
+        model = self.config.model
+        return Regularizer(value_at(model.dropout, clock.hours), value_at(model.layerdrop, clock.hours), rng)
 
-    def _loss(
-        self,
-        work: Work,
-        clean: tuple[Tensor, Tensor],
-        targets: list[list[int]],
-        clock: Clock,
-        started: bool,
-    ) -> Tensor:
-        """Summed negative log-likelihood of the utterances that have a target."""
-        features, frames = clean
-        regularizer = self._regularizer(clock.steps, work.index, started)
-        if reached(clock.hours, self.config.specaugment.start_hours):
-            # Real frames are known on the host without asking the device.
-            lengths = torch.tensor([len(s) for s in work.samples] or [0])
-            host_frames = self.features.frames(lengths).clamp(max=work.batch.frames)
-            if self.config.specaugment.frequency_warp:
-                features = warp_frequency(features, self.config.specaugment.frequency_warp, regularizer.rng)
-            if self.config.specaugment.time_stretch:
-                features, host_frames = self._stretch(features, host_frames, targets, regularizer.rng)
-                frames = host_frames.to(features.device, non_blocking=True)
-            features = specaugment(features, host_frames, self.config.specaugment, regularizer.rng)
+    def _loss(self, work: Work, clean: tuple[Tensor, Tensor], target: Target, clock: Clock) -> Tensor:
+        """The objective's loss of a micro-batch, summed over the utterances that have a target."""
+        regularizer = self._regularizer(clock, work.index)
+        # Real frames are known on the host without asking the device.
+        lengths = [len(s) for s in work.samples] or [0]
+        frames = [min(self.features.frames_in(length), work.batch.frames) for length in lengths]
+        views = self.objective.views(clock.hours)
+        features, real = augment(clean, frames, target.tokens, self.config, clock.hours, views, regularizer.rng)
         with self.autocast():
-            heard = self.parallel(features, frames, regularizer)
-        loss = ctc_loss(heard.log_probs, heard.lengths, targets)
-        share = self.config.model.intermediate_weight
-        if not heard.intermediate:
-            return loss
-        each = [ctc_loss(log_probs, heard.lengths, targets) for log_probs in heard.intermediate]
-        return (1 - share) * loss + share * torch.stack(each).mean()
-
-    def _stretch(
-        self, features: Tensor, frames: Tensor, targets: list[list[int]], rng: np.random.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """Another speed for all of a micro-batch; none so fast that a target has too few frames."""
-        largest, stride = self.config.specaugment.time_stretch, self.config.model.stride
-        factor = rng.uniform(1 - largest, 1 + largest)
-        needed = [
-            stride * (needed_frames(ids) + 1) / count
-            for ids, count in zip(targets, frames.tolist(), strict=True)
-            if ids and count
-        ]
-        factor = max(factor, min(1.0, max(needed, default=0.0)))
-        return stretch_time(features, frames, factor, self.config.batch.frame_multiple)
+            heard = self.parallel(features, real, regularizer)
+        return self.objective.loss(heard, target, clock.hours)
 
     def step(self, batch: StepBatch, clock: Clock) -> StepResult:
         """One optimizer step on this rank's part of a global batch, and one move of the teacher.
 
-        The loss is the negative log-likelihood per second of audio in the global batch, so that gradients
-        do not depend on how utterances fall on ranks and micro-batches.
+        The loss is a sum over utterances, per second of audio in the global batch, so that gradients do not depend
+        on how utterances fall on ranks and micro-batches.
 
         Args:
             batch: the work of this rank.
             clock: before the step; its count of steps keys the randomness.
         """
         self.optimizer.zero_grad(set_to_none=True)
-        result = StepResult(0.0, 0.0, 0, 0, 0.0, False, LabelTally())
+        result = StepResult()
         result.gain = batch.cut.scale if self.meter is None else self.meter.gain(batch.cut.scale)
         losses = torch.zeros(2, dtype=torch.float64, device=self.ranks.device)
         if self.meter is None:
@@ -222,8 +189,8 @@ class Learner:
         copies += 0 if self.meter is None else COPIES_OF_METER
         held = [torch.empty_like(p) for p in self.student.parameters() for _ in range(copies)]
         losses = torch.zeros(2, dtype=torch.float64, device=self.ranks.device)
-        result = StepResult(0.0, 0.0, 0, 0, 0.0, False, LabelTally())
-        self._accumulate(batch, batch.work, Clock(self.config.batch.base_seconds), losses, result, last=True)
+        clock = Clock(self.config.batch.base_seconds)
+        self._accumulate(batch, batch.work, clock, losses, StepResult(), last=True)
         # A GPU may not have come to the end of it.
         losses.tolist()
         self.optimizer.zero_grad(set_to_none=True)
@@ -233,83 +200,100 @@ class Learner:
         self, batch: StepBatch, works: Sequence[Work], clock: Clock, losses: Tensor, result: StepResult, last: bool
     ) -> None:
         """Add the gradients of some of a step's micro-batches; with the `last` ones ranks exchange theirs."""
-        by_teacher = self.config.pseudo.labels == "teacher"
-        if self.sharded:
-            works = self._even(works, batch)
         with record_function("features"):
             clean = [self.load(work) for work in works]
         # All labels are asked for before the student starts, so that a GPU has work while the host waits.
         with record_function("teacher"):
-            packed = [
-                self.label(*c) if by_teacher and not w.labeled else None for w, c in zip(works, clean, strict=True)
-            ]
-            if self.sharded and by_teacher and batch.positions.started:
-                # Each pass is one that all ranks take part in.
-                for work, features in zip(works, clean, strict=True):
-                    if work.labeled:
-                        self.label(*features)
+            answers = {
+                work.index: self._asking.ask(*features, self._seed_of_draw(clock.steps, work.index))
+                for work, features in zip(works, clean, strict=True)
+                if work.use in LABELED
+            }
         # DistributedDataParallel and FSDP take the mean over ranks.
         share = (self.ranks.world_size if self.meter is None else 1) / batch.seconds
-        for position, (work, features, label) in enumerate(zip(works, clean, packed, strict=True)):
-            targets = self._targets_of(work, label, result)
-            exchange = last and position == len(works) - 1
+        # Labels that wait for the device are read once the student has the rest to do.
+        trained = [pair for pair in zip(works, clean, strict=True) if pair[0].use != "label"]
+        targets = {work.index: self._true_text(work, result) for work, _ in trained if work.labeled}
+        weight: float | None = None
+        for position, (work, features) in enumerate(trained):
+            if not work.labeled and weight is None:
+                targets |= self._read_all(works, answers, clock, result)
+                weight = self._weight(batch, clock, result)
+            exchange = last and position == len(trained) - 1
             together = exchange or not isinstance(self.parallel, DistributedDataParallel)
             with nullcontext() if together else self.parallel.no_sync():  # type: ignore[operator]
                 with record_function("student forward and loss"):
-                    loss = self._loss(work, features, targets, clock, batch.positions.started)
+                    loss = self._loss(work, features, targets[work.index], clock)
                 with record_function("backward"):
-                    self.scaler.scale(loss * share).backward()  # type: ignore[no-untyped-call]
+                    scaled = loss * share * (1.0 if work.labeled or weight is None else weight)
+                    self.scaler.scale(scaled).backward()  # type: ignore[no-untyped-call]
             result.losses[work.index] = loss.detach()
             losses[0 if work.labeled else 1] += loss.detach()
 
-    def _even(self, works: Sequence[Work], batch: StepBatch) -> list[Work]:
-        """As many micro-batches as any rank has, by ones without an utterance."""
-        total = sum(micro.count for micro in batch.cut.micros(batch.positions.started))
-        missing = -(-total // self.ranks.world_size) - len(works)
-        nothing = MicroBatch(np.zeros(0, dtype=np.int64), self.config.batch.frame_multiple)
-        return [*works, *(Work(total + i, True, nothing, []) for i in range(missing))]
-
-    def _targets_of(self, work: Work, label: Tensor | None, result: StepResult) -> list[list[int]]:
+    def _true_text(self, work: Work, result: StepResult) -> Target:
+        # An utterance that could not be read has no frame to align a target with.
         rows = work.batch.rows.tolist()
-        if not rows:
-            return [[]]
-        if label is None:
-            targets = [self._targets[work.labeled][row] for row in rows]
-            # An utterance that could not be read has no frame to align a target with.
-            targets = [t if len(s) else [] for t, s in zip(targets, work.samples, strict=True)]
-        else:
-            labels = unpack_best(label)
-            targets = [one.ids if self.keep(one) else [] for one in labels]
-            result.labels += [(row, one.ids) for row, one in zip(rows, labels, strict=True)]
-            result.tally.made += len(labels)
-            result.tally.kept += sum(map(bool, targets))
-            result.tally.empty += sum(not one.ids for one in labels)
-        count = sum(map(bool, targets))
-        if work.labeled:
-            result.utterances_labeled += count
-        else:
-            result.utterances_unlabeled += count
+        tokens = [self._texts.tokens(row) if len(s) else () for row, s in zip(rows, work.samples, strict=True)]
+        result.utterances_labeled += sum(map(bool, tokens))
+        return Target([t or () for t in tokens] or [()])
+
+    def _read_all(
+        self, works: Sequence[Work], answers: Mapping[int, Answer], clock: Clock, result: StepResult
+    ) -> dict[int, Target]:
+        """The targets of all audio without transcript, the labels that are made now among them."""
+        targets: dict[int, Target] = {}
+        for work in works:
+            if work.labeled:
+                continue
+            rows, answer = work.batch.rows.tolist(), answers.get(work.index)
+            if answer is None:
+                labels = self.pseudo.stored(rows)
+            else:
+                labels = self.pseudo.read(answer.read(), rows, clock.hours) if rows else []
+                self.pseudo.count(labels, result.tally)
+                result.labels += [(work.index, label) for label in labels]
+            if work.use == "label":
+                continue
+            tokens = self.pseudo.targets(labels, clock.hours, result.tally)
+            tokens = [t if len(s) else [] for t, s in zip(tokens, work.samples, strict=True)]
+            result.utterances_unlabeled += sum(map(bool, tokens))
+            targets[work.index] = Target(tokens or [()], None if answer is None else answer.log_probs)
         return targets
+
+    def _weight(self, batch: StepBatch, clock: Clock, result: StepResult) -> float:
+        """Of unlabeled audio in the loss."""
+        pseudo = self.config.pseudo
+        weight = value_at(pseudo.weight, clock.hours)
+        if pseudo.denominator == "audio":
+            return weight
+        (kept,) = self.ranks.sum([result.tally.kept_seconds])
+        return weight * batch.unlabeled_seconds / kept if kept else 0.0
 
     def _move(self, batch: StepBatch, clock: Clock, losses: Tensor, result: StepResult) -> None:
         """Clip, step, move the teacher; or none of it where a number is not finite, on all ranks alike."""
         values = self.plan.values(result.gain)
         share = learning_rate_share(self.config.schedule, clock.hours, clock.hours_after(result.gain))
         result.learning_rate = values.optimizer.lr * share
-        result.teacher_rate = self.plan.teacher_rate(result.gain, batch.cut.scale, batch.seconds)
-        decay = self.plan.matrix_decay(result.gain, share)
-        set_values(self.optimizer, values.optimizer, share, self.plan.width_ratio, decay)
+        decay = self.plan.teacher_decay(clock.hours, result.gain, batch.cut.scale, batch.seconds)
+        result.teacher_rate, students_weight = -math.expm1(decay), self.students_weight
+        if self.config.teacher.start == "corrected":
+            result.teacher_rate, students_weight = corrected_rate(result.teacher_rate, students_weight)
+        matrix_decay = self.plan.matrix_decay(result.gain, share)
+        set_values(self.optimizer, values.optimizer, share, self.plan.width_ratio, matrix_decay)
         # Where every step's β is the same the optimizer's own count is right.
         if self.plan.in_units and self.config.scaling.optimizer:
             set_steps(self.optimizer, clock.base_steps / result.gain)
         self.scaler.unscale_(self.optimizer)
-        bound = self.config.optimizer.max_grad_norm
+        optimizer = self.config.optimizer
+        bound = {"fixed": optimizer.max_grad_norm, "running": self.clip.bound, "none": math.inf}[optimizer.clip]
         # Gradients are the same on every rank by now, and so is their norm, and what follows from it.
-        norm = joined(nn.utils.clip_grad_norm_(self.student.parameters(), float("inf") if bound is None else bound))
+        norm = joined(nn.utils.clip_grad_norm_(self.student.parameters(), bound))
         labeled, unlabeled, result.grad_norm = torch.cat((losses, norm.double()[None])).tolist()
         result.loss_labeled, result.loss_unlabeled = labeled, unlabeled
-        result.moved = bool(np.isfinite(result.grad_norm))
+        result.moved, result.clipped = math.isfinite(result.grad_norm), result.grad_norm > bound
         if result.moved:
             self.scaler.step(self.optimizer)
             move_teacher(self.teacher, self.student, result.teacher_rate)
+            self.students_weight = students_weight
+            self.clip.add(result.grad_norm, result.gain)
         self.scaler.update()

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
-from dataclasses import astuple
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from asr.config import Config
 from asr.data.audio import AudioReader
 from asr.decode.decoder import Decoder, in_order, references
+from asr.decode.measure import Measure
 from asr.errors import UserError
+from asr.pseudo.label import Label
+from asr.pseudo.store import labels_of
 from asr.scaling.adascale import Smoothed
+from asr.scaling.clipping import RunningClip
 from asr.scaling.plan import Plan
-from asr.score.wer import ErrorCounts, count_errors
 from asr.train.checkpoint import (
     Checkpoint,
     flatten_optimizer,
@@ -30,13 +33,14 @@ from asr.train.checkpoint import (
 )
 from asr.train.clock import Clock, passed, reached
 from asr.train.corpus import Data
-from asr.train.feeder import Feeder, Positions, StepBatch
+from asr.train.feeder import Feeder, StepBatch
 from asr.train.learner import Learner, StepResult
 from asr.train.metrics import MetricsFile, Totals, label_errors
 from asr.train.progress import Progress
 from asr.train.ranks import Ranks
 from asr.train.rehearsal import memory_bounds, rehearse
 from asr.train.sharding import load_whole, write_sharded
+from asr.train.state import RunState
 from asr.train.stop import Preempted
 
 NAMED = 20
@@ -51,52 +55,35 @@ def model_digest(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _finite(value: float) -> float:
-    if not 0 <= value < math.inf:
-        raise ValueError(f"{value!r} where a number of batches should be")
-    return value
+@dataclass(frozen=True)
+class Machinery:
+    """What a step goes through: audio is read, fed, learnt from."""
 
-
-def _position(values: Sequence[int]) -> tuple[int, int]:
-    epoch, offset = values
-    if not (0 <= epoch < 2**31 and 0 <= offset < 2**31):
-        raise ValueError(f"{values!r} where an epoch and a micro-batch should be")
-    return epoch, offset
+    reader: AudioReader
+    feeder: Feeder
+    learner: Learner
+    ranks: Ranks
 
 
 class Loop:
     """One run, from its newest checkpoint (or the start) to its end."""
 
-    def __init__(
-        self,
-        config: Config,
-        plan: Plan,
-        learner: Learner,
-        feeder: Feeder,
-        reader: AudioReader,
-        data: Data,
-        ranks: Ranks,
-        run_dir: Path,
-        stops: Sequence[int],
-    ) -> None:
+    def __init__(self, plan: Plan, data: Data, machinery: Machinery, run_dir: Path, stops: Sequence[int]) -> None:
         """`stops` is where signals to stop are found."""
-        self.config, self.plan, self.learner, self.feeder = config, plan, learner, feeder
-        self.data, self.ranks, self.reader, self.run_dir = data, ranks, reader, run_dir
-        self.stops = stops
-        self.decoder = Decoder(config, data.tokenizer, learner.features, ranks.device, learner.autocast)
-        self.clock = Clock(config.batch.base_seconds)
-        self.positions = Positions()
-        self.totals = Totals()
-        self.dev_wer: float | None = None
-        self.skipped_in_a_row = 0
+        self.config, self.plan, self.data = plan.config, plan, data
+        self.reader, self.feeder = machinery.reader, machinery.feeder
+        self.learner, self.ranks = machinery.learner, machinery.ranks
+        self.run_dir, self.stops = run_dir, stops
+        learner = self.learner
+        self.decoder = Decoder(self.config, data.tokenizer, learner.features, self.ranks.device, learner.autocast)
+        self.measure = Measure(data.tokenizer)
+        self.state = RunState(Clock(self.config.batch.base_seconds))
         self.saved_step = 0
-        self.unreadable: dict[str, str] = {}
-        """By utterance id, of all ranks, up to the newest checkpoint."""
         self.folder = run_dir / "checkpoints"
 
     @property
     def done(self) -> bool:
-        return reached(self.clock.hours, self.config.schedule.total_hours)
+        return reached(self.state.clock.hours, self.config.schedule.total_hours)
 
     def restore(self) -> int:
         """Take up the newest checkpoint; returns its step, 0 where there is none.
@@ -125,135 +112,161 @@ class Loop:
         return checkpoint.step
 
     def _take_up(self, checkpoint: Checkpoint) -> None:
-        load_whole(self.learner.student, checkpoint.tensors["student"])
-        load_whole(self.learner.teacher, checkpoint.tensors["teacher"])
-        restore_optimizer(self.learner.optimizer, checkpoint.tensors["optimizer"])
-        state = checkpoint.state
-        self.learner.scaler.load_state_dict(state["scaler"])
-        steps, batches = (_finite(state[name]) for name in ("base_steps", "base_batches"))
-        self.clock = Clock(self.config.batch.base_seconds, checkpoint.step, steps, batches)
-        if self.learner.meter is not None:
-            self.learner.meter.smoothed = Smoothed(*state["noise"])
-        labeled, unlabeled = (_position(state[kind]) for kind in ("labeled", "unlabeled"))
-        self.positions = Positions(labeled, unlabeled, bool(state["pseudo_labels_started"]))
-        # Sums of all ranks so far: kept by rank 0, so that they are not counted more than once.
-        self.totals = Totals.of(state["totals"]) if self.ranks.main else Totals()
-        self.dev_wer, self.skipped_in_a_row = state["dev_wer"], state["skipped_in_a_row"]
-        self.unreadable = dict(state.get("unreadable", {}))
-        # As with the totals: what all ranks met with is counted on, by one of them.
-        self.reader.errors = dict(self.unreadable) if self.ranks.main else {}
+        learner, content = self.learner, checkpoint.state
+        load_whole(learner.student, checkpoint.tensors["student"])
+        load_whole(learner.teacher, checkpoint.tensors["teacher"])
+        restore_optimizer(learner.optimizer, checkpoint.tensors["optimizer"])
+        learner.scaler.load_state_dict(content["scaler"])
+        learner.students_weight = float(content["students_weight"])
+        learner.clip = RunningClip(**content["clip"])
+        pseudo, columns = content["pseudo"], checkpoint.tensors.get("labels", {})
+        labels = labels_of({name: tensor.numpy() for name, tensor in columns.items()}, pseudo["makers"])
+        learner.pseudo.restore(pseudo, list(labels) if columns else [])
+        if learner.meter is not None:
+            learner.meter.smoothed = Smoothed(*content["noise"])
+        self.state = RunState.of(content, self.config.batch.base_seconds, checkpoint.step)
+        # What all ranks met with is counted on, by one of them.
+        self.reader.errors = dict(self.state.unreadable) if self.ranks.main else {}
+        if not self.ranks.main:
+            self.state.totals = Totals()
         self.saved_step = checkpoint.step
 
     def save(self) -> None:
         """Write a checkpoint, once ranks have been found to agree on the teacher."""
+        step = self.state.clock.steps
         if not self.learner.sharded:
             digests = self.ranks.gather(model_digest(self.learner.teacher))
             if len(set(digests)) > 1:
-                raise UserError(f"step {self.clock.steps}: teachers differ between ranks ({digests}); not saved")
-        totals = Totals.of(self.ranks.sum(self.totals.values()))
+                raise UserError(f"step {step}: teachers differ between ranks ({digests}); not saved")
+        totals = Totals.of(self.ranks.sum(self.state.totals.values()))
         for errors in self.ranks.gather(self.reader.errors):
-            self.unreadable.update(errors)
+            self.state.unreadable.update(errors)
         # Kept by rank 0, so that they are not counted more than once.
-        self.totals = totals if self.ranks.main else Totals()
+        self.state.totals = totals if self.ranks.main else Totals()
         if self.ranks.main:
             self.metrics.sync()
-        checkpoint = Checkpoint(self.clock.steps, self._tensors(), self._state(totals))
+        checkpoint = self._checkpoint(totals)
         if self.learner.sharded:
             save_checkpoint(self.folder, checkpoint, partial(write_sharded, ranks=self.ranks), self.ranks.main)
         elif self.ranks.main:
             save_checkpoint(self.folder, checkpoint)
         if self.ranks.main:
             prune_checkpoints(self.folder, self.config.train.keep_last, self.config.train.keep_best)
-        self.saved_step = self.clock.steps
+        self.saved_step = step
         self.ranks.wait()
 
-    def _tensors(self) -> dict[str, dict[str, Tensor]]:
-        return {
-            "student": self.learner.student.state_dict(),
-            "teacher": self.learner.teacher.state_dict(),
-            "optimizer": flatten_optimizer(self.learner.optimizer.state_dict()),
+    def _checkpoint(self, totals: Totals) -> Checkpoint:
+        learner = self.learner
+        columns, makers = learner.pseudo.kept().columns()
+        tensors: dict[str, dict[str, Tensor]] = {
+            "student": learner.student.state_dict(),
+            "teacher": learner.teacher.state_dict(),
+            "optimizer": flatten_optimizer(learner.optimizer.state_dict()),
         }
-
-    def _state(self, totals: Totals) -> dict[str, Any]:
-        """All that is not a tensor."""
-        return {
-            "base_steps": self.clock.base_steps,
-            "base_batches": self.clock.base_batches,
-            "hours": self.clock.hours,
-            "labeled": list(self.positions.labeled),
-            "unlabeled": list(self.positions.unlabeled),
-            "pseudo_labels_started": self.positions.started,
-            "totals": totals.values(),
-            "dev_wer": self.dev_wer,
-            "skipped_in_a_row": self.skipped_in_a_row,
-            "unreadable": dict(sorted(self.unreadable.items())),
-            "scaler": self.learner.scaler.state_dict(),
-            "noise": None if self.learner.meter is None else astuple(self.learner.meter.smoothed),
+        if makers:
+            tensors["labels"] = {name: torch.from_numpy(column) for name, column in columns.items()}
+        state: dict[str, Any] = self.state.content(totals) | {
+            "scaler": learner.scaler.state_dict(),
+            "students_weight": learner.students_weight,
+            "clip": asdict(learner.clip),
+            "pseudo": learner.pseudo.state() | {"makers": makers},
+            "noise": None if learner.meter is None else astuple(learner.meter.smoothed),
         }
+        return Checkpoint(self.state.clock.steps, tensors, state)
 
-    def run(self, stop_after: int | None = None) -> None:
-        """Train to the end, or to step `stop_after`.
+    def _begin_with(self, initial: Mapping[str, Tensor]) -> None:
+        try:
+            self.learner.begin_with(initial)
+        except RuntimeError as error:
+            what = " ".join(str(error).split())
+            raise UserError(
+                f"model.init = {self.config.model.init}: not a model of these settings ({what:.300})"
+            ) from None
+
+    def run(self, stop_after: int | None = None, initial: Mapping[str, Tensor] | None = None) -> None:
+        """Train to the end, or to step `stop_after`; without a checkpoint from the `initial` weights, if there are any.
 
         Raises:
             Preempted: on SIGTERM or SIGUSR1, after a checkpoint.
             UserError: too many skipped steps or unreadable utterances, or no room for a checkpoint.
         """
         begun = self.restore()
+        if not begun and initial is not None:
+            self._begin_with(initial)
         if self.ranks.main:
             self.metrics = MetricsFile(self.run_dir / "metrics.jsonl", begun)
         self.progress = Progress(self.run_dir, self.plan.steps, begun, self.ranks.main, self.config.train.tensorboard)
         if begun:
-            self.progress.say(f"going on from step {begun} ({self.clock.hours:.2f} h of audio)")
-        batches = self.feeder.feed(self.clock, self.positions)
+            self.progress.say(f"going on from step {begun} ({self.state.clock.hours:.2f} h of audio)")
+        pseudo = self.learner.pseudo
+        batches = self.feeder.feed(self.state.clock, self.state.positions, lambda: pseudo.turnover)
         try:
             if not self.done:
                 rehearse(self.plan, self.learner, self.feeder)
-            while not self.done and self.clock.steps != stop_after:
+            while not self.done and self.state.clock.steps != stop_after:
                 # Any rank's signal stops all of them at the same step.
                 if self.ranks.sum([len(self.stops)])[0] > 0:
-                    if self.saved_step != self.clock.steps:
-                        self.save()
-                    saved = "; a checkpoint is saved" if self.clock.steps else ""
-                    raise Preempted(f"stopped by signal at step {self.clock.steps}{saved}")
+                    raise Preempted(f"stopped by signal at step {self.state.clock.steps}{self._save_to_stop()}")
                 self._advance(next(batches))
         finally:
             self.progress.close()
             if self.ranks.main:
                 self.metrics.close()
 
+    def _save_to_stop(self) -> str:
+        """A checkpoint, where there is something to save; returns what to say of it."""
+        if self.saved_step != self.state.clock.steps:
+            self.save()
+        return "; a checkpoint is saved" if self.state.clock.steps else ""
+
     def _advance(self, batch: StepBatch) -> None:
-        clock, settings = self.clock, self.config.train
+        clock, settings = self.state.clock, self.config.train
         before = clock.hours
         with memory_bounds(self.config, f"at step {clock.steps + 1}"):
             result = self.learner.step(batch, clock)
         clock.tick(batch.cut.scale, result.gain)
         after = clock.hours
-        self.positions = batch.positions
-        texts = [(row, self.data.tokenizer.decode(ids)) for row, ids in result.labels]
-        self.totals.add(result, label_errors(texts, self.data.label_references))
+        self.state.positions = batch.positions
+        self._take_up_labels(batch, result, before, after)
+        texts = [(label.row, self.data.tokenizer.decode(label.tokens)) for _, label in result.labels]
+        self.state.totals.add(result, label_errors(texts, self.data.label_references, self.measure))
         self._mind_skips(batch, result)
         self.progress.step(batch.seconds)
         last = self.done
+        collapsed = ""
         if last or passed(before, after, settings.log_hours):
-            self._log(batch, result)
+            collapsed = self._log(batch, result)
         if last or passed(before, after, settings.evaluate_hours):
             self._evaluate()
         if last or passed(before, after, settings.checkpoint_hours):
             self.save()
+        if collapsed and self.config.pseudo.collapse == "stop":
+            raise UserError(f"{collapsed}{self._save_to_stop()}; pseudo.collapse: warn goes on in spite of it")
+
+    def _take_up_labels(self, batch: StepBatch, result: StepResult, before: float, after: float) -> None:
+        """Let every rank know a step's labels, where it may be asked for them."""
+        pseudo = self.learner.pseudo
+        if not pseudo.shared or not batch.positions.started:
+            return
+        # In the order of the global batch, on whatever rank they were made.
+        made = [pair for part in self.ranks.gather(result.labels) for pair in part]
+        labels: list[Label] = [label for _, label in sorted(made, key=lambda pair: (pair[0], pair[1].row))]
+        pseudo.take_up(labels, batch.released, before, after)
 
     def _mind_skips(self, batch: StepBatch, result: StepResult) -> None:
         if result.moved:
-            self.skipped_in_a_row = 0
+            self.state.skipped_in_a_row = 0
             return
-        self.skipped_in_a_row += 1
+        self.state.skipped_in_a_row += 1
+        step = self.state.clock.steps
         self.progress.say(
-            f"step {self.clock.steps}: gradient norm {result.grad_norm}, step skipped; utterances "
+            f"step {step}: gradient norm {result.grad_norm}, step skipped; utterances "
             + self._name_suspects(batch, result)
         )
         bound = self.config.train.max_skipped_steps
-        if self.skipped_in_a_row > bound:
+        if self.state.skipped_in_a_row > bound:
             raise UserError(
-                f"step {self.clock.steps}: {self.skipped_in_a_row} steps in a row had a loss or gradient that is not "
+                f"step {step}: {self.state.skipped_in_a_row} steps in a row had a loss or gradient that is not "
                 "finite; lower optimizer.lr, lengthen schedule.warmup_hours or use train.precision: fp32"
             )
 
@@ -262,33 +275,43 @@ class Loop:
         blamed: list[str] = []
         others: list[str] = []
         for work in batch.work:
-            ids = [self.feeder.manifest(work.labeled).ids[int(row)] for row in work.batch.rows]
-            (others if math.isfinite(float(result.losses[work.index])) else blamed).extend(ids)
+            ids = [self.feeder.planner.manifest(work.use).ids[int(row)] for row in work.batch.rows]
+            loss = float(result.losses[work.index]) if work.index in result.losses else 0.0
+            (others if math.isfinite(loss) else blamed).extend(ids)
         parts = self.ranks.gather((blamed, others))
         ids = [i for part in parts for i in part[0]] or [i for part in parts for i in part[1]]
         return ", ".join(ids[:NAMED]) + (f" and {len(ids) - NAMED} more" if len(ids) > NAMED else "")
 
-    def _log(self, batch: StepBatch, result: StepResult) -> None:
-        totals = Totals.of(self.ranks.sum(self.totals.values()))
-        self.totals = Totals()
+    def _log(self, batch: StepBatch, result: StepResult) -> str:
+        """Log what was measured since the last time; returns how labels have collapsed, if they have."""
+        totals = Totals.of(self.ranks.sum(self.state.totals.values()))
+        self.state.totals = Totals()
+        clock = self.state.clock
         line = {
             "kind": "train",
-            "step": self.clock.steps,
-            "hours": self.clock.hours,
-            "audio_hours": self.clock.audio_hours,
+            "step": clock.steps,
+            "hours": clock.hours,
+            "audio_hours": clock.audio_hours,
             "batch_scale": batch.cut.scale,
             "gain": result.gain,
             "lr": result.learning_rate,
-            **totals.line(self.ranks.world_size),
+            **totals.line(self.ranks.world_size, self.data.labeled_rate, self.measure.rate),
             "momentum": 1 - result.teacher_rate,
         }
+        if self.config.pseudo.turnover == "churn":
+            line["turnover"] = self.learner.pseudo.turnover
         if self.ranks.main:
             self.metrics.write(line)
         self.progress.log(line)
+        collapsed = totals.collapse(self.data.labeled_rate)
+        if collapsed:
+            collapsed = f"step {clock.steps}: {collapsed}"
+            self.progress.say(collapsed)
+        return collapsed
 
     def _evaluate(self) -> None:
         models = {"student": self.learner.student, "teacher": self.learner.teacher}
-        clock = self.clock
+        clock = self.state.clock
         line: dict[str, Any] = {
             "kind": "dev",
             "step": clock.steps,
@@ -303,13 +326,9 @@ class Loop:
             parts = self.ranks.gather(part)
             for name in models:
                 texts = in_order([p[name] for p in parts], len(manifest))
-                words, characters = (
-                    sum(count_errors(references(manifest), texts, unit), ErrorCounts()).rate
-                    for unit in ("word", "char")
-                )
-                line.setdefault(name, {})[subset] = {"wer": words, "cer": characters}
-            rates.append(line["teacher"][subset]["wer"])
-        self.dev_wer = sum(rates) / len(rates) if rates else None
+                line.setdefault(name, {})[subset] = self.measure.rates(references(manifest), texts)
+            rates.append(line["teacher"][subset][self.measure.rate])
+        self.state.dev_wer = sum(rates) / len(rates) if rates else None
         if self.ranks.main:
             self.metrics.write(line)
         self.progress.log(line)

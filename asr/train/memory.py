@@ -14,6 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from asr.config import Config
 from asr.model.encoder import Encoder, Regularizer, count_parameters
 from asr.scaling.plan import Plan
+from asr.schedule import values_of
 from asr.train.gain import COPIES_OF_METER
 from asr.train.optimizer import MOMENTS
 
@@ -36,7 +37,7 @@ def largest_shape(plan: Plan) -> tuple[int, int]:
     config = plan.config
     # The first and the last cut have the smallest and largest micro-batches that there are.
     cuts = [plan.at(hours + config.scaling.ramp_hours) for hours, _ in plan.points]
-    seconds = max(m.seconds for cut in cuts for m in (cut.warmup, cut.labeled, cut.unlabeled))
+    seconds = max(cut.whole.seconds for cut in cuts)
     cap = config.batch.max_device_seconds
     # One utterance can be longer than a micro-batch is meant to be.
     longest = min(max(config.corpus.max_seconds, 1.0), cap)
@@ -62,14 +63,14 @@ def estimate_memory(plan: Plan) -> MemoryEstimate:
         count = count_parameters(model)
         features = torch.empty(utterances, frames, config.features.mels)
         lengths = torch.full((utterances,), frames)
-        regularizer = Regularizer(config.model.dropout, 0.0, np.random.default_rng(0))
+        regularizer = Regularizer(max(values_of(config.model.dropout)), 0.0, np.random.default_rng(0))
         # The tensors must live until the end: a storage that is freed gives its address to the next.
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
             outputs = model(features, lengths, regularizer)
         weights = sum(p.untyped_storage().nbytes() for p in model.parameters() if p.untyped_storage()._cdata in kept)
         del outputs
     copies = 3 + MOMENTS[config.optimizer.kind]
-    if plan.adascale and plan.at(0.0).warmup.count > 1:
+    if plan.adascale and plan.at(0.0).whole.count > 1:
         copies += COPIES_OF_METER
     state = count * FLOAT * copies
     return MemoryEstimate(count, state, sum(kept.values()) - weights)

@@ -16,9 +16,11 @@ from asr.data.audio import AudioReader
 from asr.scaling.plan import Plan
 from asr.train.clock import Clock
 from asr.train.corpus import Data, read_data
-from asr.train.feeder import Feeder, Positions, StepBatch
+from asr.train.feeder import StepBatch
 from asr.train.learner import Learner
+from asr.train.planner import Positions
 from asr.train.ranks import join_ranks
+from asr.train.run import build
 
 PARTS = ("features", "teacher", "student forward and loss", "backward", "optimizer and teacher update")
 
@@ -73,8 +75,8 @@ def _speed(config: Config, data: Data, started: bool, steps: int) -> Speed:
     with join_ranks() as ranks:
         reader = AudioReader(config.train.loader_threads, config.train.max_bad_audio)
         try:
-            learner = Learner(config, plan, data.tokenizer, data.targets, ranks)
-            feeder = Feeder(config, plan, (data.labeled, data.unlabeled), reader, ranks.rank, ranks.world_size)
+            machinery = build(plan, data, reader, ranks)
+            learner, feeder = machinery.learner, machinery.feeder
             # As many steps again first: every shape is met, and memory is at its size.
             clock = Clock(config.batch.base_seconds)
             batches = feeder.feed(clock, Positions(started=started))
@@ -95,7 +97,7 @@ def profile_training(config: Config, manifests: Path, tokens: Path, steps: int) 
     supervised = dataclasses.replace(config, pseudo=never)
     data = read_data(config, manifests, tokens)
     rows = {"supervised": _speed(supervised, data, False, steps)}
-    if config.pseudo.labels == "teacher":
+    if config.pseudo.labels in ("teacher", "student"):
         rows["with pseudo-labels"] = _speed(config, data, True, steps)
     width = max(map(len, PARTS)) + 2
     lines = [f"{'':<{width}}" + "".join(f"{name:>20}" for name in rows)]
@@ -107,6 +109,6 @@ def profile_training(config: Config, manifests: Path, tokens: Path, steps: int) 
     lines.append(f"{'waiting for audio, rest':<{width}}" + "".join(f"{w:>20.1%}" for w in waits))
     if len(rows) == 2:
         ratio = rows["supervised"].real_time / rows["with pseudo-labels"].real_time
-        ideal = 1 + config.pseudo.unlabeled_share / 3
+        ideal = 1 + Plan(config).share(config.pseudo.start_hours) / 3
         lines.append(f"a step with pseudo-labels takes {ratio:.2f} of a supervised one; ideal {ideal:.2f}")
     return "\n".join(lines)

@@ -11,25 +11,32 @@ from typing import Any
 from tqdm import tqdm
 
 from asr.errors import UserError
+from asr.score.rates import UNITS, RateName, find_rate
 
 
 def _write(name: str, value: float | None, form: str) -> str:
     return "" if value is None else f"{name} {value:{form}}  "
 
 
+def _rate(line: Mapping[str, Any]) -> RateName:
+    """What an evaluation counts."""
+    return find_rate(next(iter(line["teacher"].values()), {}))
+
+
 def describe(line: Mapping[str, Any]) -> str:
     """A line of metrics for people."""
     head = f"step {line['step']}  {line['hours']:.2f} h  "
     if line["kind"] == "dev":
+        rate = _rate(line)
         rates = [
-            f"{subset}: student {line['student'][subset]['wer']:.1%}, teacher {scores['wer']:.1%}"
+            f"{subset}: student {line['student'][subset][rate]:.1%}, teacher {scores[rate]:.1%}"
             for subset, scores in line["teacher"].items()
         ]
-        return f"{head}WER {'; '.join(rates)}"
+        return f"{head}{rate.upper()} {'; '.join(rates)}"
     parts = (
         _write("loss", line["loss_labeled"], ".2f"),
         _write("loss on pseudo-labels", line["loss_unlabeled"], ".2f"),
-        _write("label WER", line["label_wer"], ".1%"),
+        *(_write(f"label {rate.upper()}", line.get(f"label_{rate}"), ".1%") for rate in UNITS),
         _write("kept", line["labels_kept"], ".1%"),
         _write("gradient norm", line["grad_norm"], ".2f"),
         f"lr {line['lr']:.2e}",
@@ -46,7 +53,8 @@ def _scalars(line: Mapping[str, Any]) -> dict[str, float]:
             for subset, rates in line[model].items()
             for rate, value in rates.items()
         }
-    return {f"train/{k}": v for k, v in line.items() if k not in ("kind", "step") and v is not None}
+    numbers = {f"train/{k}": v for k, v in line.items() if k not in ("kind", "step") and isinstance(v, int | float)}
+    return numbers | {f"train/dropped, {reason}": share for reason, share in line["labels_dropped"].items()}
 
 
 def _open_tensorboard(folder: Path, begun: int) -> Any:
@@ -104,7 +112,7 @@ class Progress:
             self._shown["loss"] = f"{line['loss_labeled'] or 0:.2f}"
         else:
             for model in ("student", "teacher"):
-                rates = [s["wer"] for s in line[model].values()]
+                rates = [s[_rate(line)] for s in line[model].values()]
                 self._shown[model] = f"{sum(rates) / len(rates):.1%}" if rates else "–"
         # An evaluation's time is not training's.
         self._since = time.perf_counter()

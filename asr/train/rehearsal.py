@@ -15,9 +15,11 @@ from asr.config import Config
 from asr.data.audio import SAMPLE_RATE
 from asr.data.batching import MicroBatch
 from asr.errors import UserError
+from asr.pseudo.strategy import Use
 from asr.scaling.plan import Plan
-from asr.train.feeder import Feeder, Positions, StepBatch, Work
+from asr.train.feeder import Feeder, StepBatch, Work
 from asr.train.learner import Learner
+from asr.train.planner import Positions
 
 
 @contextmanager
@@ -42,16 +44,22 @@ def memory_bounds(config: Config, when: str) -> Iterator[None]:
 def _largest(plan: Plan, feeder: Feeder, labeled: bool) -> list[MicroBatch]:
     """The micro-batch of most audio, and that of most audio times length, which attention's scores go with."""
     cuts = [plan.at(hours + plan.config.scaling.ramp_hours) for hours, _ in plan.points]
-    micros = {m for cut in cuts for m in ((cut.warmup, cut.labeled) if labeled else (cut.unlabeled,)) if m.count}
-    durations = feeder.manifest(labeled).durations
+    # An update of one kind has whole units of it.
+    whole = labeled or plan.config.pseudo.mixing == "update"
+    micros = {m for cut in cuts for m in (cut.labeled if labeled else cut.unlabeled, *([cut.whole] * whole)) if m.count}
+    planner = feeder.planner
+    durations = planner.manifest("text" if labeled else "now").durations
     order = np.argsort(durations, kind="stable")
     found: list[MicroBatch] = []
     for micro in micros:
-        grid = feeder.grid(micro)
+        grid = planner.grid(micro.seconds)
         frames = grid.frames(durations[order])
         for longest in np.unique(frames).tolist():
             end = int(np.searchsorted(frames, longest, side="right"))
-            found.append(MicroBatch(order[max(0, end - grid.utterances(longest)) : end], longest))
+            # One more than usual, to make up for what others have held too little.
+            shortest = max(1, longest - 2 * grid.multiple) * grid.frame_seconds
+            count = grid.utterances(longest, shortest, shortest)
+            found.append(MicroBatch(order[max(0, end - count) : end], longest))
     if not found:
         return []
     return [max(found, key=lambda b: len(b.rows) * b.frames**power) for power in (1, 2)]
@@ -59,16 +67,20 @@ def _largest(plan: Plan, feeder: Feeder, labeled: bool) -> list[MicroBatch]:
 
 def largest_steps(plan: Plan, feeder: Feeder) -> list[StepBatch]:
     """Steps of one labeled and, where there are pseudo-labels, one unlabeled micro-batch; of silence."""
-    kinds = [kind for kind in (True, False) if kind or plan.share]
+    kinds: list[Use] = ["text"]
+    if plan.share(plan.config.pseudo.start_hours):
+        kinds.append("now" if plan.config.pseudo.labels in ("teacher", "student") else "stored")
     steps: list[StepBatch] = []
-    for batches in zip(*(_largest(plan, feeder, kind) for kind in kinds), strict=True):
+    for batches in zip(*(_largest(plan, feeder, kind == "text") for kind in kinds), strict=True):
         works: list[Work] = []
+        audio = [0.0, 0.0]
         for index, (kind, batch) in enumerate(zip(kinds, batches, strict=True)):
-            seconds = feeder.manifest(kind).durations[batch.rows]
+            seconds = feeder.planner.manifest(kind).durations[batch.rows]
             silence = [np.zeros(round(float(s) * SAMPLE_RATE), dtype=np.int16) for s in seconds]
             works.append(Work(index, kind, batch, silence))
-        seconds = sum(float(feeder.manifest(w.labeled).durations[w.batch.rows].sum()) for w in works)
-        steps.append(StepBatch(works, plan.at(0.0), seconds, seconds, Positions(started=len(kinds) > 1)))
+            audio[index] += float(seconds.sum())
+        started = Positions(started=len(kinds) > 1)
+        steps.append(StepBatch(works, plan.at(0.0), sum(audio), sum(audio), started, audio[1]))
     return steps
 
 

@@ -2,44 +2,49 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 from asr.config import Config
 from asr.config_file import dump_config
 from asr.data.audio import AudioReader
 from asr.errors import UserError
+from asr.lock import hold
+from asr.pseudo.pseudo_labels import PseudoLabels
 from asr.scaling.plan import Plan
 from asr.scaling.table import format_table, write_table
 from asr.train.corpus import Data, read_data
 from asr.train.feeder import Feeder
 from asr.train.learner import Learner
-from asr.train.loop import Loop
-from asr.train.ranks import join_ranks
+from asr.train.loop import Loop, Machinery
+from asr.train.planner import Planner
+from asr.train.ranks import Ranks, join_ranks
 from asr.train.stop import stop_requests
 
 
 def _tell_left_out(ids: list[str], kind: str) -> None:
+    """`kind` of utterances, and after a comma why they are left out."""
     if ids:
         shown = ", ".join(ids[:5]) + (" …" if len(ids) > 5 else "")
-        print(f"{len(ids)} {kind} utterances are left out: too short for their text, or without any: {shown}")
+        kind, _, why = kind.partition(", ")
+        why = why or "too short for their text, or without any"
+        print(f"{len(ids)} {kind} utterances are left out: {why}: {shown}")
 
 
 @contextmanager
 def _alone_in(run_dir: Path) -> Iterator[None]:
     """Hold the run's folder: two processes that write checkpoints to it would ruin each other's."""
-    run_dir.mkdir(parents=True, exist_ok=True)
-    with (run_dir / ".lock").open("w") as lock:
+    with ExitStack() as held:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            held.enter_context(hold(run_dir / ".lock", wait=False))
+        except BlockingIOError:
             raise UserError(f"{run_dir}: another process is training here; wait for it, or stop it first") from None
         yield
 
@@ -59,7 +64,23 @@ def _record_inputs(data: Data, labels: str, tokens: Path, run_dir: Path) -> None
         aside.rename(kept)
 
 
-def train(config: Config, manifests: Path, tokens: Path, run_dir: Path, stop_after: int | None = None) -> None:
+def build(plan: Plan, data: Data, reader: AudioReader, ranks: Ranks) -> Machinery:
+    """What a step goes through, in its first state."""
+    config = plan.config
+    pseudo = PseudoLabels(config.pseudo, data.tokenizer, data.unlabeled.durations, data.labeled_rate, data.stored)
+    learner = Learner(config, plan, data.tokenizer.size, data.texts, pseudo, ranks)
+    planner = Planner(config, plan, (data.labeled, data.unlabeled))
+    return Machinery(reader, Feeder(planner, reader, ranks.rank, ranks.world_size), learner, ranks)
+
+
+def train(
+    config: Config,
+    manifests: Path,
+    tokens: Path,
+    run_dir: Path,
+    stop_after: int | None = None,
+    initial: Mapping[str, Tensor] | None = None,
+) -> None:
     """Train to the end, going on from the newest checkpoint in `run_dir` if there is one.
 
     Args:
@@ -68,6 +89,7 @@ def train(config: Config, manifests: Path, tokens: Path, run_dir: Path, stop_aft
         tokens: folder that the token stage wrote.
         run_dir: where everything about this run goes; `complete.json` is written last.
         stop_after: leave at this step instead of at the end, without `complete.json`.
+        initial: weights that student and teacher start from, where there is no checkpoint yet.
 
     Raises:
         UserError: settings or data that cannot be trained on.
@@ -87,15 +109,14 @@ def train(config: Config, manifests: Path, tokens: Path, run_dir: Path, stop_aft
         ranks.wait()
         reader = AudioReader(config.train.loader_threads, config.train.max_bad_audio)
         try:
-            learner = Learner(config, plan, data.tokenizer, data.targets, ranks)
-            feeder = Feeder(config, plan, (data.labeled, data.unlabeled), reader, ranks.rank, ranks.world_size)
-            loop = Loop(config, plan, learner, feeder, reader, data, ranks, run_dir, stops)
-            loop.run(stop_after)
+            machinery = build(plan, data, reader, ranks)
+            loop = Loop(plan, data, machinery, run_dir, stops)
+            loop.run(stop_after, initial)
         finally:
             reader.close()
         if ranks.main and loop.done:
             left_out = {kind: len(ids) for kind, ids in data.left_out.items()}
-            clock, errors = loop.clock, loop.unreadable
+            clock, errors = loop.state.clock, loop.state.unreadable
             if errors:
                 print(f"{len(errors)} utterances could not be read and were skipped; complete.json names them")
             facts = {"steps": clock.steps, "hours": clock.hours, "left_out": left_out, "unreadable": errors}

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from asr.model.encoder import Encoder
@@ -51,6 +52,11 @@ def write_sharded(folder: Path, tensors: Mapping[str, Mapping[str, Tensor]], ran
 
     ranks.wait()
     for name, part in tensors.items():
+        if not any(tensor.is_floating_point() and tensor.dim() > 1 for tensor in part.values()):
+            # Labels, of which every rank has all; the library takes no whole numbers (seen in 2.14).
+            if ranks.main:
+                save_file(dict(part), folder / f"{name}.safetensors")
+            continue
         parts = folder / name
         writer = HuggingFaceStorageWriter(str(parts), save_distributed=True, enable_consolidation=True)
         # The library loses the value of a tensor without dimensions when it puts parts together (seen in 2.14).

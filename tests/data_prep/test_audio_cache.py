@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import soundfile
 from asr.errors import UserError
 from data_prep import audio_cache
 from data_prep.audio_cache import Ready, prepare_audio
-from data_prep.folder import Rejection, Source
+from data_prep.source import Rejection, Source
 
 RATE = 16_000
 
@@ -43,7 +44,7 @@ def reason(folder: Path, name: str) -> str:
 
 
 def cached(folder: Path) -> list[Path]:
-    return sorted((folder.parent / "cache").rglob("*"))
+    return sorted((folder.parent / "cache").rglob("*.flac"))
 
 
 @pytest.mark.parametrize(("name", "subtype"), [("a.flac", "PCM_16"), ("a.wav", "PCM_16"), ("a.wav", "PCM_24")])
@@ -130,18 +131,16 @@ def test_a_cache_that_cannot_be_written_is_an_error_and_no_fault_of_the_sources(
         prepare(folder, "a.wav")
 
 
-def test_a_full_disk_is_an_error_and_leaves_no_copy_that_looks_whole(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(path: Path, _: object) -> int:
-        path.touch()
-        raise OSError(28, "No space left on device")
-
+def test_a_full_disk_is_an_error_and_leaves_no_copy_that_looks_whole(folder: Path) -> None:
     soundfile.write(folder / "a.wav", noise(rate=8000), 8000)
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(UserError, match="No space left on device"):
-        prepare(folder, "a.wav")
-    assert [p for p in cached(folder) if p.suffix == ".flac"] == []
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, usual[1]))
+    try:
+        with pytest.raises(UserError, match=r"cannot keep decoded audio \(File too large\)"):
+            prepare(folder, "a.wav")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert not [p for p in (folder.parent / "cache").rglob("*") if p.is_file()]
 
 
 @pytest.mark.parametrize("name", ["a.flac", "a.wav"])
@@ -151,7 +150,8 @@ def test_a_file_that_was_cut_short_is_noticed(folder: Path, name: str, share: fl
     soundfile.write(folder / name, noise(rate=rate), rate)
     content = (folder / name).read_bytes()
     (folder / name).write_bytes(content[: int(share * len(content))])
-    assert reason(folder, name) in ("truncated", "unreadable")
+    assert reason(folder, name) in ("truncated", "damaged")
+    assert cached(folder) == []
 
 
 def test_a_streamed_wav_whose_header_knows_no_length_is_used(folder: Path) -> None:
@@ -162,16 +162,18 @@ def test_a_streamed_wav_whose_header_knows_no_length_is_used(folder: Path) -> No
     assert ready(folder, "a.wav").duration == 2.0
 
 
-def test_a_flac_without_a_length_in_its_header_is_named_as_such(folder: Path) -> None:
+def test_a_flac_without_a_length_in_its_header_is_decoded_to_its_end(folder: Path) -> None:
     soundfile.write(folder / "a.flac", noise(), RATE)
     content = bytearray((folder / "a.flac").read_bytes())
     content[21] &= 0xF0
     content[22:26] = bytes(4)
     (folder / "a.flac").write_bytes(content)
-    assert reason(folder, "a.flac") == "length unknown"
+    found = ready(folder, "a.flac")
+    assert found.path != folder / "a.flac"
+    np.testing.assert_array_equal(soundfile.read(found.path, dtype="int16")[0], noise())
 
 
-def test_stereo_empty_and_foreign_files_are_rejected_in_place(folder: Path) -> None:
+def test_stereo_is_mixed_down_and_empty_and_foreign_files_are_rejected_in_place(folder: Path) -> None:
     soundfile.write(folder / "stereo.flac", np.stack([noise(), noise()], 1), RATE)
     soundfile.write(folder / "no-frames.wav", noise(0), RATE)
     (folder / "no-bytes.opus").write_bytes(b"")
@@ -180,7 +182,7 @@ def test_stereo_empty_and_foreign_files_are_rejected_in_place(folder: Path) -> N
     names = ("stereo.flac", "no-frames.wav", "no-bytes.opus", "text.mp3", "gone.wav", "good.flac")
     found = prepare(folder, *names)
     assert [r.reason if isinstance(r, Rejection) else "used" for r in found] == [
-        "not mono",
+        "used",
         "no audio in it",
         "empty file",
         "unreadable",
@@ -188,6 +190,50 @@ def test_stereo_empty_and_foreign_files_are_rejected_in_place(folder: Path) -> N
         "used",
     ]
     assert [r.path if isinstance(r, Rejection) else r.source.path for r in found] == list(names)
+    assert isinstance(found[0], Ready)
+    np.testing.assert_array_equal(soundfile.read(found[0].path, dtype="int16")[0], noise())
+
+
+def test_a_file_is_decoded_once_and_what_was_noted_of_it_is_not_forgotten(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soundfile.write(folder / "stereo.wav", np.stack([noise(), noise()], 1), RATE)
+    soundfile.write(folder / "mono.flac", noise(), RATE)
+    first = prepare(folder, "stereo.wav", "mono.flac")
+    assert [r.notes for r in first if isinstance(r, Ready)] == [("2 channels, mixed down to one",), ()]
+    with (folder.parent / "cache" / "known.jsonl").open("a") as file:
+        file.write('{"key": "cut by a ki')
+    monkeypatch.setattr(audio_cache, "decode", None)
+    assert prepare(folder, "stereo.wav", "mono.flac") == first
+
+
+def test_parts_of_a_file_lie_on_the_grid_of_samples_and_within_it(folder: Path) -> None:
+    soundfile.write(folder / "a.flac", noise(), RATE)
+
+    def part(offset: float, seconds: float | None, claim: float | None = None) -> Ready | Rejection:
+        source = Source("a", "1", "a.flac", None, offset, seconds, claim)
+        (found,) = prepare_audio(folder, [source], folder.parent / "cache")
+        return found
+
+    for offset, seconds, expected in (
+        (0.5, 1.00001, (0.5, 1.0)),
+        (0.1, 0.2, (0.1, 0.2)),
+        (1.25, None, (1.25, 0.75)),
+        (1.0, 1.05, (1.0, 1.0)),
+    ):
+        found = part(offset, seconds)
+        assert isinstance(found, Ready)
+        assert (found.offset, found.duration) == expected
+    for offset, seconds, claim, expected_reason in (
+        (1.0, 1.2, None, "lies beyond the end of its audio"),
+        (2.5, None, None, "lies beyond the end of its audio"),
+        (0.0, None, 1.5, "length differs"),
+        (0.0, None, 20.0, "length differs"),
+        (1.0, 0.00001, None, "no audio in it"),
+    ):
+        found = part(offset, seconds, claim)
+        assert isinstance(found, Rejection)
+        assert found.reason == expected_reason
 
 
 def test_real_opus_is_decoded_to_the_same_samples(speech_data: Path, tmp_path: Path) -> None:

@@ -8,70 +8,13 @@ import io
 import re
 import shutil
 import tarfile
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from file_server import FileServer
 
 from asr.errors import UserError
-from data_prep import librispeech
-from data_prep.librispeech import OFFICIAL_MD5, download
-
-
-@dataclass
-class Server:
-    url: str = ""
-    files: dict[str, bytes] = field(default_factory=dict)
-    ranges: list[str | None] = field(default_factory=list)
-    honours_ranges: bool = True
-    cuts: list[int] = field(default_factory=list)
-    """After how many bytes the coming answers break off."""
-    refusals: list[int] = field(default_factory=list)
-    """Codes of the coming answers."""
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    state = Server()
-    monkeypatch.setattr(librispeech, "PAUSE", 0.0)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            content = state.files.get(self.path.lstrip("/"))
-            wanted = self.headers.get("Range")
-            state.ranges.append(wanted)
-            if content is None or state.refusals:
-                self.send_error(state.refusals.pop(0) if state.refusals else 404)
-                return
-            start = 0
-            if wanted and state.honours_ranges:
-                match = re.match(r"bytes=(\d+)-", wanted)
-                start = int(match[1]) if match else 0
-                if start >= len(content):
-                    self.send_error(416)
-                    return
-                self.send_response(206)
-            else:
-                self.send_response(200)
-            self.send_header("Content-Length", str(len(content) - start))
-            self.end_headers()
-            stop = start + state.cuts.pop(0) if state.cuts else None
-            self.wfile.write(content[start:stop])
-            self.close_connection = True
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    state.url = f"http://127.0.0.1:{http.server_address[1]}/"
-    yield state
-    http.shutdown()
-    http.server_close()
+from data_prep.librispeech import ARCHIVES, Archive, download
 
 
 def archive(names: dict[str, bytes], special: tarfile.TarInfo | None = None) -> bytes:
@@ -89,27 +32,29 @@ def archive(names: dict[str, bytes], special: tarfile.TarInfo | None = None) -> 
 GOOD = archive({"LibriSpeech/README.TXT": b"hello", "LibriSpeech/dev-clean/1/2/1-2-0000.flac": bytes(range(256)) * 300})
 
 
-def fetch(server: Server, root: Path, content: bytes = GOOD, md5: str | None = None) -> None:
-    server.files["dev-clean.tar.gz"] = content
-    sums = {"dev-clean": md5 or hashlib.md5(content).hexdigest()}
-    download(root, ["dev-clean"], server.url, md5_sums=sums)
+def fetch(server: FileServer, root: Path, content: bytes = GOOD, md5: str | None = None) -> None:
+    server.files["12/dev-clean.tar.gz"] = content
+    archives = {"dev-clean": Archive(12, md5 or hashlib.md5(content).hexdigest())}
+    download(root, ["dev-clean"], server.url, archives=archives)
 
 
-def test_a_subset_is_fetched_checked_and_unpacked_and_the_archive_removed(server: Server, tmp_path: Path) -> None:
+def test_a_subset_is_fetched_checked_and_unpacked_and_the_archive_removed(server: FileServer, tmp_path: Path) -> None:
     fetch(server, tmp_path / "LibriSpeech")
     assert [p.name for p in (tmp_path / "LibriSpeech").iterdir()] == ["dev-clean"]
     unpacked = tmp_path / "LibriSpeech" / "dev-clean" / "1" / "2" / "1-2-0000.flac"
     assert unpacked.read_bytes() == bytes(range(256)) * 300
 
 
-def test_a_subset_on_disk_is_left_alone(server: Server, tmp_path: Path) -> None:
+def test_a_subset_on_disk_is_left_alone(server: FileServer, tmp_path: Path) -> None:
     (tmp_path / "dev-clean").mkdir()
     fetch(server, tmp_path)
     assert server.ranges == []
 
 
 @pytest.mark.parametrize("honours_ranges", [True, False])
-def test_a_download_that_broke_off_goes_on_in_the_middle(server: Server, tmp_path: Path, honours_ranges: bool) -> None:
+def test_a_download_that_broke_off_goes_on_in_the_middle(
+    server: FileServer, tmp_path: Path, honours_ranges: bool
+) -> None:
     server.honours_ranges = honours_ranges
     server.cuts = [700]
     fetch(server, tmp_path)
@@ -117,19 +62,19 @@ def test_a_download_that_broke_off_goes_on_in_the_middle(server: Server, tmp_pat
     assert (tmp_path / "dev-clean").is_dir()
 
 
-def test_a_partial_file_of_an_earlier_run_is_used(server: Server, tmp_path: Path) -> None:
+def test_a_partial_file_of_an_earlier_run_is_used(server: FileServer, tmp_path: Path) -> None:
     (tmp_path / ".dev-clean.tar.gz.partial").write_bytes(GOOD[:500])
     fetch(server, tmp_path)
     assert server.ranges == ["bytes=500-"]
 
 
-def test_a_wrong_checksum_is_an_error_and_nothing_is_kept(server: Server, tmp_path: Path) -> None:
+def test_a_wrong_checksum_is_an_error_and_nothing_is_kept(server: FileServer, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"MD5 is .* but should be 0000"):
         fetch(server, tmp_path, md5="0000")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_corrupted_byte_in_the_middle_is_an_error(server: Server, tmp_path: Path) -> None:
+def test_a_corrupted_byte_in_the_middle_is_an_error(server: FileServer, tmp_path: Path) -> None:
     sum_of_whole = hashlib.md5(GOOD).hexdigest()
     corrupted = GOOD[:300] + bytes([GOOD[300] ^ 1]) + GOOD[301:]
     with pytest.raises(UserError, match=f"should be {sum_of_whole}.*by hand"):
@@ -140,7 +85,7 @@ def test_a_corrupted_byte_in_the_middle_is_an_error(server: Server, tmp_path: Pa
 
 
 def test_a_partial_file_of_something_else_is_found_out_and_the_next_run_succeeds(
-    server: Server, tmp_path: Path
+    server: FileServer, tmp_path: Path
 ) -> None:
     (tmp_path / ".dev-clean.tar.gz.partial").write_bytes(b"x" * 2 * len(GOOD))
     with pytest.raises(UserError, match="MD5"):
@@ -149,7 +94,7 @@ def test_a_partial_file_of_something_else_is_found_out_and_the_next_run_succeeds
     assert [p.name for p in tmp_path.iterdir()] == ["dev-clean"]
 
 
-def test_many_lost_connections_are_borne_as_long_as_each_brings_something(server: Server, tmp_path: Path) -> None:
+def test_many_lost_connections_are_borne_as_long_as_each_brings_something(server: FileServer, tmp_path: Path) -> None:
     server.cuts = [60] * 12
     fetch(server, tmp_path)
     assert server.ranges[-1] == "bytes=720-"
@@ -158,7 +103,7 @@ def test_many_lost_connections_are_borne_as_long_as_each_brings_something(server
 
 @pytest.mark.parametrize("honours_ranges", [True, False])
 def test_a_download_that_comes_no_further_is_given_up_and_kept(
-    server: Server, tmp_path: Path, honours_ranges: bool
+    server: FileServer, tmp_path: Path, honours_ranges: bool
 ) -> None:
     server.honours_ranges = honours_ranges
     server.cuts = [100, *([0] * 30)] if honours_ranges else [100, 50] * 30
@@ -168,7 +113,7 @@ def test_a_download_that_comes_no_further_is_given_up_and_kept(
     assert [p.name for p in tmp_path.iterdir()] == [".dev-clean.tar.gz.partial"]
 
 
-def test_a_busy_server_is_asked_again_and_a_refusing_one_is_not(server: Server, tmp_path: Path) -> None:
+def test_a_busy_server_is_asked_again_and_a_refusing_one_is_not(server: FileServer, tmp_path: Path) -> None:
     server.refusals = [503, 429]
     fetch(server, tmp_path / "a")
     assert len(server.ranges) == 3
@@ -178,7 +123,7 @@ def test_a_busy_server_is_asked_again_and_a_refusing_one_is_not(server: Server, 
     assert len(server.ranges) == 4
 
 
-def test_a_server_that_is_not_there_is_an_error(server: Server, tmp_path: Path) -> None:
+def test_a_server_that_is_not_there_is_an_error(server: FileServer, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"connection failed.*by hand"):
         download(tmp_path, ["dev-clean"], "http://127.0.0.1:1")
     with pytest.raises(UserError, match=r"unknown url type.*check corpus.base_url"):
@@ -186,7 +131,9 @@ def test_a_server_that_is_not_there_is_an_error(server: Server, tmp_path: Path) 
     assert server.ranges == []
 
 
-def test_an_archive_put_there_by_hand_is_checked_and_used_without_the_network(server: Server, tmp_path: Path) -> None:
+def test_an_archive_put_there_by_hand_is_checked_and_used_without_the_network(
+    server: FileServer, tmp_path: Path
+) -> None:
     path = tmp_path / "dev-clean.tar.gz"
     path.write_bytes(GOOD[:-1])
     with pytest.raises(UserError, match="delete this file"):
@@ -198,7 +145,9 @@ def test_an_archive_put_there_by_hand_is_checked_and_used_without_the_network(se
     assert [p.name for p in tmp_path.iterdir()] == ["dev-clean"]
 
 
-def test_a_full_disk_is_an_error_that_says_so(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_an_error_that_says_so(
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -207,20 +156,32 @@ def test_a_full_disk_is_an_error_that_says_so(server: Server, tmp_path: Path, mo
         fetch(server, tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["dev-clean.tar.gz"]
     monkeypatch.undo()
-    monkeypatch.setattr(librispeech, "_fetch_rest", full)
+    monkeypatch.setattr("data_prep.download._fetch_rest", full)
     with pytest.raises(UserError, match=r"\.partial: cannot be written .No space left.*make room"):
         fetch(server, tmp_path / "b")
 
 
-def test_a_root_that_cannot_be_made_is_an_error(server: Server, tmp_path: Path) -> None:
+def test_a_root_that_cannot_be_made_is_an_error(server: FileServer, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(UserError, match=r"cannot be made .*corpus.root"):
         fetch(server, tmp_path / "file" / "LibriSpeech")
 
 
-def test_the_official_sums_are_those_of_the_seven_subsets_and_well_formed() -> None:
-    assert len(set(OFFICIAL_MD5.values())) == len(OFFICIAL_MD5) == 7
-    assert all(re.fullmatch("[0-9a-f]{32}", md5) for md5 in OFFICIAL_MD5.values())
+def test_the_official_sums_are_of_all_subsets_and_well_formed() -> None:
+    assert len({archive.md5 for archive in ARCHIVES.values()}) == len(ARCHIVES) == 9
+    assert all(re.fullmatch("[0-9a-f]{32}", archive.md5) for archive in ARCHIVES.values())
+
+
+def test_each_subset_comes_from_the_resource_that_has_it(server: FileServer, tmp_path: Path) -> None:
+    archives = {}
+    for subset, official in ARCHIVES.items():
+        content = archive({f"LibriSpeech/{subset}/1/2/1-2-0000.flac": subset.encode()})
+        server.files[f"{official.resource}/{subset}.tar.gz"] = content
+        archives[subset] = Archive(official.resource, hashlib.md5(content).hexdigest())
+    download(tmp_path, ["train-clean-5", "dev-clean-2", "dev-clean"], server.url, archives=archives)
+    assert server.paths == ["31/train-clean-5.tar.gz", "31/dev-clean-2.tar.gz", "12/dev-clean.tar.gz"]
+    for subset in ("train-clean-5", "dev-clean-2", "dev-clean"):
+        assert (tmp_path / subset / "1" / "2" / "1-2-0000.flac").read_bytes() == subset.encode()
 
 
 def special(name: str, kind: bytes, target: str = "") -> bytes:
@@ -244,7 +205,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_a_hostile_archive_is_refused_and_leaves_nothing(server: Server, tmp_path: Path, kind: str) -> None:
+def test_a_hostile_archive_is_refused_and_leaves_nothing(server: FileServer, tmp_path: Path, kind: str) -> None:
     root = tmp_path / "deep" / "root"
     with pytest.raises(UserError, match="refused"):
         fetch(server, root, HOSTILE[kind])
@@ -252,7 +213,7 @@ def test_a_hostile_archive_is_refused_and_leaves_nothing(server: Server, tmp_pat
     assert [p.name for p in tmp_path.iterdir()] == ["deep"]
 
 
-def test_an_archive_of_something_else_or_of_nothing_is_an_error(server: Server, tmp_path: Path) -> None:
+def test_an_archive_of_something_else_or_of_nothing_is_an_error(server: FileServer, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds no LibriSpeech/dev-clean"):
         fetch(server, tmp_path / "a", archive({"Other/x": b"x"}))
     with pytest.raises(UserError, match="cannot be unpacked"):
@@ -262,8 +223,10 @@ def test_an_archive_of_something_else_or_of_nothing_is_an_error(server: Server, 
     assert [p.name for p in tmp_path.glob("*/*")] == ["dev-clean.tar.gz"] * 3
 
 
-def test_what_the_server_lacks_and_what_has_no_sum_are_errors(server: Server, tmp_path: Path) -> None:
+def test_what_the_server_lacks_and_what_has_no_sum_are_errors(server: FileServer, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"answers 404.*by hand"):
         download(tmp_path, ["dev-other"], server.url)
-    with pytest.raises(UserError, match="no LibriSpeech subset to download"):
-        download(tmp_path, ["train-clean-5"], server.url)
+    asked = len(server.paths)
+    with pytest.raises(UserError, match="train-clean-6: not there, and no LibriSpeech subset to download"):
+        download(tmp_path, ["dev-clean", "train-clean-6"], server.url)
+    assert len(server.paths) == asked

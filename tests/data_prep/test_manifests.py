@@ -86,11 +86,11 @@ def test_what_cannot_be_used_is_left_out_by_name_and_reason(root: Path) -> None:
     with (folder / "1-1.trans.txt").open("a") as file:
         file.write("".join(f"1-1-{row:04d} X\n" for row in (3, 4, 5, 6, 8, 9)))
     out, table = build(CORPUS, root)
-    assert len(read_manifest(out / "labeled.jsonl")) == 6
+    assert len(read_manifest(out / "labeled.jsonl")) == 7
+    assert "note, 2 channels, mixed down to one: 1" in table
     for reason, name in (
-        ("not mono", "1-1-0003"),
         ("empty file", "1-1-0004"),
-        ("truncated", "1-1-0005"),
+        ("damaged", "1-1-0005"),
         ("unreadable", "1-1-0006"),
         ("no transcript", "1-1-0007"),
         ("shorter than corpus.min_seconds = 0.3", "1-1-0008"),
@@ -177,14 +177,19 @@ def test_equal_ids_of_several_subsets_are_told_apart(root: Path, tmp_path: Path)
     assert ids == ["anna-a", "anna-b", "audio-anna-a", "audio-audio-anna-a"]
 
 
-def test_length_limits_hold_for_training_only(root: Path) -> None:
-    out, table = build(
-        dataclasses.replace(CORPUS, max_seconds=1.2, min_seconds=1.1, labeled=("train2",)), prepared(root)
-    )
-    assert len(read_manifest(out / "labeled.jsonl")) == 1
-    assert len(read_manifest(out / "unlabeled.jsonl")) == 0
+def test_length_limits_hold_for_training_only_and_recordings_without_text_are_cut(root: Path) -> None:
+    corpus = dataclasses.replace(CORPUS, max_seconds=1.2, min_seconds=0.5, labeled=("train", "train2", "long"))
+    write(root / "long" / "7" / "1" / "7-1-0001.flac", 1.25)
+    (root / "long" / "7" / "1" / "7-1.trans.txt").write_text("7-1-0001 A\n")
+    out, table = build(corpus, prepared(root))
+    assert len(read_manifest(out / "labeled.jsonl")) == 7
+    rows = read_manifest(out / "unlabeled.jsonl")
+    assert {u.speaker for u in rows} == {"anna"}
+    assert rows.durations.sum() == 3.5
+    assert rows.durations.max() <= 1.2
     assert len(read_manifest(out / "dev" / "dev.jsonl")) == 2
-    assert "left out, longer than corpus.max_seconds = 1.2: 2" in table
+    assert "left out, longer than corpus.max_seconds = 1.2: 1" in table
+    assert "1.2 s; say when each of its utterances is said" in table
 
 
 def prepared(root: Path) -> Path:
@@ -202,10 +207,10 @@ def test_subsets_may_be_named_by_absolute_path_and_a_missing_one_names_its_neigh
         build(dataclasses.replace(CORPUS, dev=(str(root.parent / "elsewere"),)), root)
 
 
-def test_transcripts_are_upper_case_with_single_blanks(root: Path) -> None:
+def test_transcripts_are_as_the_normaliser_leaves_them(root: Path) -> None:
     (root / "dev" / "3" / "1" / "3-1.trans.txt").write_text("3-1-0000  it\u2019s\t éa   b \n3-1-0001\n")
     out, table = build(CORPUS, root)
-    assert [u.text for u in read_manifest(out / "dev" / "dev.jsonl")] == ["IT\u2019S ÉA B"]
+    assert [u.text for u in read_manifest(out / "dev" / "dev.jsonl")] == ["IT'S ÉA B"]
     assert "left out, empty transcript: 1" in table
 
 

@@ -58,7 +58,7 @@ def test_a_wide_beam_is_never_worse_in_score_than_greedy(seed: int) -> None:
     gains = []
     for row, frames in enumerate(lengths.tolist()):
         one = log_probs[row, :frames]
-        gains.append(exact(one, found[row]) - exact(one, greedy[row].ids))
+        gains.append(exact(one, found[row].ids) - exact(one, greedy[row].ids))
     assert min(gains) > -1e-4
 
 

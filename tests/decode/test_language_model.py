@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,14 +14,15 @@ from torch import Tensor
 
 from asr.config import DecodeConfig, TokenConfig
 from asr.data.manifest import Utterance, write_manifest
-from asr.data.symbols import read_symbols
 from asr.data.tokens import build_tokens, load_tokenizer
 from asr.decode.arpa import write_arpa
+from asr.decode.choice import fuse, search_prefixes
 from asr.decode.corpus import read_sentences
 from asr.decode.language_model import TO_INSTALL, check_package, open_language_model, token_texts
-from asr.decode.ngram import train_ngrams
-from asr.decode.search import fuse, search_greedily, search_prefixes
+from asr.decode.ngram import NgramSettings, train_ngrams
+from asr.decode.search import search_greedily
 from asr.errors import UserError
+from asr.text.normaliser import find_normaliser
 
 TEXTS = ["THE CAT SAT", "THE CAT RAN", "A CAT SAT", "THE DOG RAN", "A DOG SAT", "THE CAT SAT", "THE BAT RAN"]
 
@@ -39,13 +41,13 @@ def tokens(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def words_arpa(tmp_path: Path) -> Path:
-    write_arpa(tmp_path / "words.arpa", train_ngrams([t.split() for t in TEXTS], 3))
+    write_arpa(tmp_path / "words.arpa", train_ngrams([t.split() for t in TEXTS], NgramSettings(3)))
     return tmp_path / "words.arpa"
 
 
 def tokens_arpa(folder: Path, tokens: Path) -> Path:
-    units = token_texts(TEXTS, load_tokenizer(tokens), read_symbols(tokens))
-    write_arpa(folder / "tokens.arpa", train_ngrams(units, 4))
+    units = token_texts(TEXTS, load_tokenizer(tokens))
+    write_arpa(folder / "tokens.arpa", train_ngrams(units, NgramSettings(4)))
     return folder / "tokens.arpa"
 
 
@@ -66,7 +68,7 @@ def hear(tokens: Path, text: str, rival: str, doubt: float = 0.6) -> Tensor:
 def decode(config: DecodeConfig, lm: Path, tokens: Path, log_probs: Tensor, weight: float = 1.0) -> str:
     pytest.importorskip("flashlight.lib.text")
     search = fuse(config, lm, tokens).weighted(weight, 0.0)
-    return load_tokenizer(tokens).decode(search(log_probs, torch.tensor([log_probs.shape[1]]))[0])
+    return search(log_probs, torch.tensor([log_probs.shape[1]]))[0].text(load_tokenizer(tokens))
 
 
 DATA = Path(__file__).parent / "data"
@@ -79,7 +81,7 @@ CHARACTERS = pytest.mark.parametrize("tokens", ["char"], indirect=True)
 def test_a_model_of_words_corrects_a_word_that_was_misheard(tokens: Path, words_arpa: Path) -> None:
     heard = hear(tokens, "THE CAT SAT", "THE CAP SAT")
     greedy = search_greedily(heard, torch.tensor([heard.shape[1]]))[0]
-    assert load_tokenizer(tokens).decode(greedy) == "THE CAP SAT"
+    assert greedy.text(load_tokenizer(tokens)) == "THE CAP SAT"
     assert decode(DecodeConfig(), words_arpa, tokens, heard) == "THE CAT SAT"
 
 
@@ -124,7 +126,7 @@ def test_special_words_in_a_lexicon_are_passed_over(tokens: Path, tmp_path: Path
     assert decode(config, words_arpa, tokens, hear(tokens, "THE CAT SAT", "THE CAP SAT")) == "THE CAT SAT"
     (tmp_path / "lexicon").write_text("<unk>\n")
     with pytest.raises(UserError, match="no words in this lexicon"):
-        open_language_model(words_arpa, config.lexicon, read_symbols(tokens))
+        open_language_model(words_arpa, config.lexicon, load_tokenizer(tokens).symbols)
 
 
 @CHARACTERS
@@ -166,7 +168,7 @@ def test_what_is_found_does_not_depend_on_the_batch(
     together = search(noise, lengths)
     alone = [search(noise[i : i + 1, :n], lengths[i : i + 1])[0] for i, n in enumerate(lengths.tolist())]
     assert together == alone
-    assert together[3] == []
+    assert together[3].ids == []
 
 
 @CHARACTERS
@@ -178,10 +180,10 @@ def test_for_newer_pythons_another_package_takes_over(
     heard = hear(tokens, "THE CAT SAT", "THE CAP SAT")
     lengths = torch.tensor([heard.shape[1]])
     found = fuse(DecodeConfig(), words_arpa, tokens).weighted(1.0, 0.0)(heard, lengths)[0]
-    assert load_tokenizer(tokens).decode(found) == "THE CAT SAT"
+    assert found.text(load_tokenizer(tokens)) == "THE CAT SAT"
     config = DecodeConfig(hotwords=("cap",), hotword_score=30.0)
     found = fuse(config, words_arpa, tokens).weighted(1.0, 0.0)(heard, lengths)[0]
-    assert load_tokenizer(tokens).decode(found) == "THE CAP SAT"
+    assert found.text(load_tokenizer(tokens)) == "THE CAP SAT"
     with pytest.raises(UserError, match="needs flashlight-text"):
         fuse(DecodeConfig(lexicon="none"), tokens_arpa(tmp_path, tokens), tokens)
 
@@ -201,7 +203,7 @@ def test_without_any_package_it_is_said_what_to_install(
 
 @CHARACTERS
 def test_a_model_and_a_lexicon_that_do_not_fit_are_refused(tokens: Path, tmp_path: Path, words_arpa: Path) -> None:
-    symbols = read_symbols(tokens)
+    symbols = load_tokenizer(tokens).symbols
     with pytest.raises(UserError, match="kappa-asr lm --units tokens"):
         open_language_model(words_arpa, "none", symbols)
     with pytest.raises(UserError, match="a model of tokens, not of words"):
@@ -232,7 +234,8 @@ def test_texts_are_read_in_any_form_and_written_as_the_recognizer_writes(tokens:
     (tmp_path / "c.trans.txt").write_text("id-1 three\n")
     write_manifest(tmp_path / "d.jsonl", [Utterance("x", "x.wav", 1.0, text="FOUR")])
     names = [str(tmp_path / name) for name in ("a.txt", "b.txt.gz", "c.trans.txt", "d.jsonl")]
-    assert [*read_sentences(names, load_tokenizer(tokens))] == ["ONE TWO", "", "DON'T", "THREE", "FOUR"]
+    how = (load_tokenizer(tokens), find_normaliser("upper"), "", Counter[str]())
+    assert [*read_sentences(names, *how)] == ["ONE TWO", "", "DON'T", "THREE", "FOUR"]
     (tmp_path / "bad.gz").write_bytes(b"no gzip")
     with pytest.raises(UserError, match=r"bad\.gz: cannot read text"):
-        list(read_sentences([str(tmp_path / "bad.gz")], load_tokenizer(tokens)))
+        list(read_sentences([str(tmp_path / "bad.gz")], *how))

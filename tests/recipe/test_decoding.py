@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import shutil
 import sys
@@ -9,13 +10,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from file_server import FileServer
 
 from asr.cli.main import main
 from asr.config import BatchConfig, DecodeConfig, ModelConfig
 from asr.config_file import dump_config, load_config
 from asr.data.audio import AudioReader
 from asr.data.tokens import load_tokenizer
-from asr.decode.search import search_greedily, search_prefixes
+from asr.decode.arpa import write_arpa
+from asr.decode.choice import search_prefixes
+from asr.decode.ngram import NgramSettings, train_ngrams
+from asr.decode.search import search_greedily
 from asr.errors import UserError
 from asr.model.encoder import Encoder
 from asr.recipe.experiment import Experiment
@@ -24,6 +29,7 @@ from asr.recipe.tuning import choose_subset, pick_utterances
 from asr.train.checkpoint import Checkpoint, save_checkpoint
 from asr.train.corpus import read_dev
 from asr.train.evaluation import MODELS, make_decoder
+from data_prep.librispeech_lm import LEXICON, MD5
 
 if TYPE_CHECKING:
     from tiny_corpus import TinyCorpus
@@ -107,6 +113,37 @@ def test_a_language_model_is_made_tuned_and_used(
     audio = str(next((tmp_path / "data").rglob("*.flac")))
     assert main(["transcribe", str(run), audio, "--decoder", "lm"]) == 0
     assert "words.arpa, weight 0.25, word score 1.5: weights tuned on" in capsys.readouterr().err
+
+
+def test_an_official_language_model_is_downloaded_tuned_and_used(
+    trained: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    server: FileServer,
+) -> None:
+    pytest.importorskip("flashlight.lib.text")
+    write_arpa(tmp_path / "lm.arpa.gz", train_ngrams([["ONE", "TWO"]] * 3, NgramSettings(2)))
+    files = {"3-gram.pruned.1e-7.arpa.gz": (tmp_path / "lm.arpa.gz").read_bytes(), LEXICON: b"ONE W AH1 N\n"}
+    server.files = {f"11/{file}": content for file, content in files.items()}
+    for file, content in files.items():
+        monkeypatch.setitem(MD5, file, hashlib.md5(content).hexdigest())
+    command = [*trained, "--set", "decode.lm=librispeech-3gram-pruned", "--set", f"corpus.base_url={server.url}"]
+    decode = [*command, "--decoder", "lm", "--stop-stage", "4"]
+    assert main([*decode, "--dry-run"]) == 0
+    assert server.paths == []
+    server.refusals = [404]
+    assert main(decode) == 2
+    assert "answers 404 Not Found; check corpus.base_url" in capsys.readouterr().err
+    assert main(decode) == 0
+    assert "downloading http://127.0.0.1" in capsys.readouterr().out
+    assert main(["tune", *command[1:], "--utterances", "3"]) == 0
+    run = next((tmp_path / "exp" / "tiny" / "runs").iterdir())
+    lm = tmp_path / "data" / "librispeech-lm" / "3-gram.pruned.1e-7.arpa.gz"
+    assert [tuned["lm"] for tuned in json.loads((run / "tuned.json").read_text())] == [str(lm)]
+    assert main(decode) == 0
+    assert "weights tuned on 3 utterances" in capsys.readouterr().out
+    assert server.paths[1:] == [f"11/{file}" for file in files]
 
 
 def test_a_package_or_file_that_is_missing_is_said_before_training(

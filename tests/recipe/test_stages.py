@@ -1,16 +1,22 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import io
 import json
 import shutil
+import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import soundfile
+import yaml
+from file_server import FileServer
 
 from asr.cli.main import main
 from asr.recipe.experiment import Experiment
+from data_prep.librispeech import ARCHIVES, Archive
 
 if TYPE_CHECKING:
     from tiny_corpus import TinyCorpus
@@ -31,10 +37,12 @@ def test_a_late_stage_completes_the_earlier_ones_and_says_so(
     assert "report: " in shown
     run = next((tmp_path / "exp" / "tiny" / "runs").iterdir())
     scores = json.loads((run / "evaluation" / "scores.json").read_text())
-    assert [(s["model"], s["subset"], s["utterances"]) for s in scores] == [
-        ("student", "dev", 5),
-        ("teacher", "dev", 5),
+    assert [(s["model"], s["subset"], s["utterances"], s["normaliser"]) for s in scores] == [
+        ("student", "dev", 5, "upper"),
+        ("teacher", "dev", 5, "upper"),
     ]
+    assert "\nnormaliser: upper\n" in shown
+    assert ">normaliser of texts</dt><dd>upper</dd>" in (run / "report.html").read_text()
     assert (run / "evaluation" / "teacher" / "dev.hyp.trans.txt").read_text().count("\n") == 5
     assert "<html" in (run / "report.html").read_text()[:300]
 
@@ -79,6 +87,31 @@ def test_decoded_audio_that_was_deleted_is_decoded_again(
     assert "stage 1 manifests: done already" in capsys.readouterr().out
 
 
+def test_a_test_subset_is_scored_in_stage_4_and_makes_no_other_run(
+    recipe: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*recipe, "--stop-stage", "4"]) == 0
+    shutil.copytree(tmp_path / "data" / "tiny" / "dev", tmp_path / "data" / "tiny" / "eval")
+    capsys.readouterr()
+    assert main([*recipe, "--stop-stage", "4", "--set", "corpus.test=[eval]"]) == 0
+    shown = capsys.readouterr().out
+    assert "stage 3 train: done already" in shown
+    (run,) = (tmp_path / "exp" / "tiny" / "runs").iterdir()
+    scores = json.loads((run / "evaluation" / "scores.json").read_text())
+    assert [(s["model"], s["subset"]) for s in scores] == [
+        (model, subset) for subset in ("dev", "eval") for model in ("student", "teacher")
+    ]
+    assert scores[0]["wer"] == scores[2]["wer"]
+    # Nothing of it in what training reads.
+    manifests = next((tmp_path / "exp" / "tiny" / "manifests").iterdir())
+    assert not [path for path in manifests.rglob("*.jsonl") if "/eval/" in path.read_text()]
+    assert "eval" not in (run / "metrics.jsonl").read_text()
+    assert main([*recipe, "--stop-stage", "4", "--set", "corpus.test=[eval]"]) == 0
+    assert "stage 4 evaluate: done already" in capsys.readouterr().out
+    assert main([*recipe, "--stop-stage", "1", "--set", "corpus.test=[train]"]) == 2
+    assert "is trained on, as labeled" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -98,6 +131,29 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert message in shown.err
     assert shown.err.startswith("kappa-asr: error: ")
     assert shown.err.count("\n") == 1
+
+
+def test_mini_librispeech_is_downloaded_where_it_is_absent(
+    tmp_path: Path, server: FileServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for subset in ("train-clean-5", "dev-clean-2"):
+        content = io.BytesIO()
+        with tarfile.open(fileobj=content, mode="w:gz") as tar:
+            tar.addfile(tarfile.TarInfo(f"LibriSpeech/{subset}/1/2/1-2.trans.txt"))
+        server.files[f"31/{subset}.tar.gz"] = content.getvalue()
+        monkeypatch.setitem(ARCHIVES, subset, Archive(31, hashlib.md5(content.getvalue()).hexdigest()))
+    corpus = {"source": "librispeech", "labeled": ["train-clean-5"], "unlabeled": ["more"], "dev": ["dev-clean-2"]}
+    (tmp_path / "mini-librispeech.yaml").write_text(yaml.safe_dump({"corpus": corpus | {"base_url": server.url}}))
+    root = tmp_path / "data" / "LibriSpeech"
+    command = ["recipe", "--corpus", str(tmp_path / "mini-librispeech.yaml"), "--data-dir", str(tmp_path / "data")]
+    assert main([*command, "--stop-stage", "0"]) == 2
+    assert "more: not there, and no LibriSpeech subset to download" in capsys.readouterr().err
+    assert server.paths == []
+    (root / "more").mkdir(parents=True)
+    for _ in range(2):
+        assert main([*command, "--stop-stage", "0"]) == 0
+    assert server.paths == ["31/train-clean-5.tar.gz", "31/dev-clean-2.tar.gz"]
+    assert sorted(path.name for path in root.iterdir()) == ["dev-clean-2", "more", "train-clean-5"]
 
 
 def test_an_unknown_corpus_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:

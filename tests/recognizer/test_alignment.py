@@ -7,8 +7,8 @@ import torch
 from small_model import make_run
 
 from asr.config import TokenConfig
-from asr.data.symbols import read_symbols
-from asr.data.tokens import CharTokenizer, load_tokenizer
+from asr.data.characters import CharTokenizer
+from asr.data.tokens import load_tokenizer
 from asr.errors import UserError
 from asr.recognizer.alignment import align_words, texts_of
 from asr.recognizer.audio import AudioFile
@@ -20,48 +20,49 @@ def heard(path: list[int], tokens: int) -> torch.Tensor:
     return (one_hot * 5).log_softmax(-1)
 
 
-def test_words_get_the_times_at_which_their_tokens_are_heard(small_run: Path) -> None:
-    tokenizer, symbols = CharTokenizer(), read_symbols(small_run / "tokens")
+def test_words_get_the_times_at_which_their_tokens_are_heard() -> None:
+    tokenizer, symbols = CharTokenizer(), CharTokenizer().symbols
     s, e, b, a, y = (symbols.index(c) for c in "SEBAY")
     path = [0, 0, s, 0, e, e, 0, 1, 0, s, s, e, 0, e, 1, 0, b, a, 0, y, 0]
-    words, left_out = align_words(heard(path, len(symbols)), "se «1» See, bay", tokenizer, symbols, 0.03)
+    words, left_out = align_words(heard(path, len(symbols)), "se «1» See, bay", tokenizer, 0.03)
     assert [w.text for w in words] == ["se", "See,", "bay"]
     assert [(w.start, w.end) for w in words] == [(0.06, 0.18), (0.27, 0.42), (0.48, 0.6)]
     assert all(w.confidence > 0.8 for w in words)
     assert left_out == ["«1»"]
 
 
-def test_a_text_that_is_not_what_is_heard_is_aligned_with_low_confidence(small_run: Path) -> None:
-    symbols = read_symbols(small_run / "tokens")
+def test_a_text_that_is_not_what_is_heard_is_aligned_with_low_confidence() -> None:
+    symbols = CharTokenizer().symbols
     path = [0, symbols.index("A"), 0, 0, symbols.index("B"), 0]
-    words, _ = align_words(heard(path, len(symbols)), "OX", CharTokenizer(), symbols, 0.03)
+    words, _ = align_words(heard(path, len(symbols)), "OX", CharTokenizer(), 0.03)
     assert [w.text for w in words] == ["OX"]
     assert words[0].confidence < 0.1
 
 
 def test_word_pieces_are_aligned_too(tmp_path: Path) -> None:
     tokens = make_run(tmp_path, tokens=TokenConfig(kind="bpe", size=24)) / "tokens"
-    tokenizer, symbols = load_tokenizer(tokens), read_symbols(tokens)
+    tokenizer = load_tokenizer(tokens)
+    symbols = tokenizer.symbols
     path, starts = [0, 0], []
     for word in ("SHE", "SELLS", "SHELLS"):
         starts.append(round(len(path) * 0.03, 3))
         for one in tokenizer.encode(word):
             path += [one, one, 0]
-    words, _ = align_words(heard(path, len(symbols)), "SHE SELLS SHELLS", tokenizer, symbols, 0.03)
+    words, _ = align_words(heard(path, len(symbols)), "SHE SELLS SHELLS", tokenizer, 0.03)
     assert [w.text for w in words] == ["SHE", "SELLS", "SHELLS"]
     assert [w.start for w in words] == starts
 
 
 @pytest.mark.parametrize(("text", "frames"), [("SEA", 2), ("SHELLS", 6)])
-def test_audio_too_short_for_its_text_is_a_user_error(text: str, frames: int, small_run: Path) -> None:
-    symbols = read_symbols(small_run / "tokens")
+def test_audio_too_short_for_its_text_is_a_user_error(text: str, frames: int) -> None:
+    symbols = CharTokenizer().symbols
     with pytest.raises(UserError, match="the text needs"):
-        align_words(heard([0] * frames, len(symbols)), text, CharTokenizer(), symbols, 0.03)
+        align_words(heard([0] * frames, len(symbols)), text, CharTokenizer(), 0.03)
 
 
-def test_an_empty_text_has_no_words(small_run: Path) -> None:
-    symbols = read_symbols(small_run / "tokens")
-    assert align_words(heard([0], len(symbols)), " ", CharTokenizer(), symbols, 0.03) == ([], [])
+def test_an_empty_text_has_no_words() -> None:
+    symbols = CharTokenizer().symbols
+    assert align_words(heard([0], len(symbols)), " ", CharTokenizer(), 0.03) == ([], [])
 
 
 def test_every_file_needs_a_text(tmp_path: Path) -> None:

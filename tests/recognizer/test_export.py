@@ -48,7 +48,8 @@ def test_an_exported_folder_is_the_same_model(small_run: Path, tmp_path: Path) -
     again = find_trained(tmp_path / "out")
     assert equal(trained.weights, again.weights)
     assert (again.features, again.model, again.origin) == (trained.features, trained.model, trained.origin)
-    assert json.loads((tmp_path / "out" / "recognizer.json").read_text())["origin"]["step"] == 3
+    settings = json.loads((tmp_path / "out" / "recognizer.json").read_text())
+    assert (settings["origin"]["step"], settings["normaliser"]) == (3, "upper")
 
 
 def test_the_folder_works_where_the_toolkit_is_not_installed(tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from asr.data.tokens import ALPHABET
-from asr.recognizer.pauses import Cut
+from asr.audio.pauses import Cut
+from asr.data.characters import ALPHABET
 from asr.recognizer.windows import join_windows, place_windows
-from asr.recognizer.words import best_peaks, group_words, spell_word
+from asr.recognizer.words import best_peaks, time_word, write_words
 
 SYMBOLS = ["<blank>", *ALPHABET.replace("|", "▁")]
 GRID, TAIL = 480, 352
@@ -53,9 +53,9 @@ def test_no_word_is_lost_or_doubled_where_windows_overlap(seed: int) -> None:
     heard = [(a // GRID, hear(path, a // GRID, b // GRID, n)) for n, (a, b) in enumerate(places)]
     segments = join_windows(heard, SYMBOLS)
     found = [
-        spell_word(word, SYMBOLS, segment.first_frame, 0.03)
+        time_word(text, peaks, segment.first_frame, 0.03)
         for segment in segments
-        for word in group_words(best_peaks(segment.log_probs), SYMBOLS)
+        for text, peaks in write_words(best_peaks(segment.log_probs), SYMBOLS)
     ]
     assert [word.text for word in found] == words
     assert all(one.end <= two.start for one, two in itertools.pairwise(found))

@@ -8,10 +8,9 @@ import torch
 from small_model import make_run
 
 from asr.config import TokenConfig
-from asr.data.symbols import read_symbols
 from asr.data.tokens import load_tokenizer
 from asr.decode.greedy import collapse
-from asr.recognizer.words import best_peaks, group_words, spell_word
+from asr.recognizer.words import best_peaks, time_word, write_words
 
 
 @pytest.mark.parametrize(
@@ -19,7 +18,8 @@ from asr.recognizer.words import best_peaks, group_words, spell_word
 )
 def test_words_are_those_of_the_tokenizer(tokens: TokenConfig, tmp_path: Path) -> None:
     folder = make_run(tmp_path, tokens=tokens) / "tokens"
-    symbols, tokenizer = read_symbols(folder), load_tokenizer(folder)
+    tokenizer = load_tokenizer(folder)
+    symbols = tokenizer.symbols
     assert len(symbols) == tokenizer.size
     unknown = {i for i, symbol in enumerate(symbols) if symbol == "⁇"}
     rng = np.random.default_rng(0)
@@ -27,7 +27,7 @@ def test_words_are_those_of_the_tokenizer(tokens: TokenConfig, tmp_path: Path) -
     for _ in range(20):
         ids = rng.choice(usual, 60)
         log_probs = torch.nn.functional.one_hot(torch.from_numpy(ids), tokenizer.size).float().mul(9).log_softmax(-1)
-        words = [spell_word(w, symbols, 0, 0.03).text for w in group_words(best_peaks(log_probs), symbols)]
+        words = [text for text, _ in write_words(best_peaks(log_probs), symbols)]
         assert " ".join(words) == tokenizer.decode(collapse(ids.astype(np.int64)))
 
 
@@ -38,7 +38,7 @@ def test_times_and_confidence_are_of_a_word_s_own_frames() -> None:
         [(0, 0.9), (2, 0.5), (2, 0.8), (0, 0.9), (3, 0.6), (1, 0.9), (0, 0.9), (2, 0.7)]
     ):
         probs[frame, token] = p
-    one, two = (spell_word(w, symbols, 100, 0.03) for w in group_words(best_peaks(probs.log()), symbols))
+    one, two = (time_word(text, own, 100, 0.03) for text, own in write_words(best_peaks(probs.log()), symbols))
     assert (one.text, one.start, one.end, one.confidence) == ("AB", 3.03, 3.15, pytest.approx(0.7))
     assert (two.text, two.start, two.end, two.confidence) == ("A", 3.21, 3.24, pytest.approx(0.7))
 

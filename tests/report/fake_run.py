@@ -116,7 +116,7 @@ SETTINGS: dict[str, object] = {
     "seed": 1,
     "batch_scale": 4.0,
     "corpus": {"source": "mini", "root": "", "labeled": ["train-labeled"], "dev": ["dev-clean", "dev-other"]},
-    "model": {"layers": 4, "width": 192, "heads": 4, "norm": "pre", "dropout_pseudo": None},
+    "model": {"layers": 4, "width": 192, "heads": 4, "norm": "pre"},
     "batch": {"base_seconds": 60.0, "frame_multiple": 48},
     "optimizer": {"kind": "adamw", "lr": 0.001, "beta1": 0.9, "beta2": 0.98, "weight_decay": 0.0},
     "schedule": {"total_hours": 10.0, "warmup_hours": 0.5, "decay": "linear"},

@@ -105,5 +105,5 @@ def test_a_score_without_an_interval_is_read(run_dir: Path) -> None:
     scores[0]["wer_low"], scores[0]["wer_high"] = None, math.nan
     path.write_text(json.dumps(scores))
     score = read_run(run_dir).scores[0]
-    assert math.isnan(score.wer_low)
-    assert math.isnan(score.wer_high)
+    assert math.isnan(score.low)
+    assert math.isnan(score.high)

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from asr.config import Config, ScalingConfig, TeacherConfig
 from asr.errors import UserError
-from asr.scaling.plan import Plan, base_momentum
+from asr.scaling.momentum import Momentum
+from asr.scaling.plan import Plan
 from asr.scaling.rules import epoch_weight, half_life_hours
 from asr.scaling.table import events, format_table, table
 from asr.train.clock import Clock, passed, reached
 
-BASE = Config(batch=dataclasses.replace(Config().batch, base_seconds=60.0, max_device_seconds=60.0))
+BASE = Config(batch=dataclasses.replace(Config().batch, base_seconds=60.0, max_device_seconds=66.0))
 
 
 def with_scaling(**changes: Any) -> Config:
@@ -35,18 +36,17 @@ def walk(plan: Plan, hours: float) -> list[Clock]:
 
 @given(st.floats(0.9, 0.999999), st.floats(1.0, 3600.0), st.floats(0.5, 1000.0))
 def test_momentum_half_life_and_weight_per_epoch_convert_into_each_other(rho: float, base: float, epoch: float) -> None:
-    batch = dataclasses.replace(BASE.batch, base_seconds=base)
     half_life = TeacherConfig(half_life_hours=half_life_hours(rho, base))
-    assert math.isclose(base_momentum(dataclasses.replace(BASE, batch=batch, teacher=half_life)), rho, rel_tol=1e-12)
+    assert math.isclose(math.exp(Momentum(half_life, base).log(0.0)), rho, rel_tol=1e-12)
     weight = epoch_weight(rho, epoch, base)
     if weight > 1e-200:
         by_epoch = TeacherConfig(epoch_weight=weight, epoch_hours=epoch)
-        assert math.isclose(base_momentum(dataclasses.replace(BASE, batch=batch, teacher=by_epoch)), rho, rel_tol=1e-9)
+        assert math.isclose(math.exp(Momentum(by_epoch, base).log(0.0)), rho, rel_tol=1e-9)
 
 
 def test_half_a_teacher_per_epoch_is_a_half_life_of_an_epoch() -> None:
     teacher = TeacherConfig(epoch_weight=0.5, epoch_hours=860)
-    assert math.isclose(half_life_hours(base_momentum(dataclasses.replace(BASE, teacher=teacher)), 60.0), 860)
+    assert math.isclose(Momentum(teacher, 60.0).half_life(0.0), 860)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,9 @@ def test_every_event_lies_at_its_hour_of_audio_at_every_kappa(kappa: float) -> N
     named = dict(events(config))
     # Everything in the settings that is an hour is an event of the table; nothing is counted in steps.
     sections = ("schedule", "pseudo", "specaugment", "train")
-    counted = [f.name for s in sections for f in dataclasses.fields(getattr(config, s)) if f.name.endswith("_hours")]
+    # A cache's size is no event.
+    fields = [f.name for s in sections for f in dataclasses.fields(getattr(config, s))]
+    counted = [name for name in fields if name.endswith("_hours") and name != "cache_hours"]
     assert len(named) == len(counted) == 8
     assert not [n for s in sections for n in vars(getattr(config, s)) if n.endswith("_steps") and "skipped" not in n]
     plan = Plan(config)
@@ -114,8 +116,8 @@ def test_values_during_a_ramp_come_from_the_base_and_do_not_compound() -> None:
 def test_micro_batches_keep_their_size_while_kappa_changes() -> None:
     plan = Plan(with_scaling(progressive=((0.0, 0.5), (2.0, 4.0)), ramp_hours=1.0))
     cuts = [plan.at(h) for h in (0.0, 2.5, 9.0)]
-    assert {(c.warmup.seconds, c.labeled.seconds, c.unlabeled.seconds) for c in cuts} == {(30.0, 7.5, 22.5)}
-    assert [c.warmup.count for c in cuts] == [round(c.scale * 2) for c in cuts]
+    assert {(c.whole.seconds, c.labeled.seconds, c.unlabeled.seconds) for c in cuts} == {(30.0, 7.5, 22.5)}
+    assert [c.whole.count for c in cuts] == [round(c.scale * 2) for c in cuts]
     assert "30 s → 240 s" in format_table(plan)
 
 
@@ -143,11 +145,11 @@ def test_kappa_is_given_once() -> None:
 def test_the_teacher_can_follow_the_audio_that_there_was() -> None:
     nominal = Plan(dataclasses.replace(BASE, batch_scale=4.0))
     real = Plan(dataclasses.replace(with_scaling(ema_clock="seconds"), batch_scale=4.0))
-    assert math.isclose(real.teacher_rate(4.0, 4.0, 240.0), nominal.teacher_rate(4.0, 4.0, 240.0))
-    assert math.isclose(1 - real.teacher_rate(4.0, 4.0, 210.0), 0.999**3.5)
-    assert nominal.teacher_rate(4.0, 4.0, 210.0) == nominal.teacher_rate(4.0, 4.0, 240.0)
+    assert math.isclose(real.teacher_decay(1.0, 4.0, 4.0, 240.0), nominal.teacher_decay(1.0, 4.0, 4.0, 240.0))
+    assert math.isclose(math.exp(real.teacher_decay(1.0, 4.0, 4.0, 210.0)), 0.999**3.5)
+    assert nominal.teacher_decay(1.0, 4.0, 4.0, 210.0) == nominal.teacher_decay(1.0, 4.0, 4.0, 240.0)
     # A step that AdaScale finds worth 1.5 base steps moves the teacher by as much, and by less where audio is missing.
-    assert math.isclose(1 - real.teacher_rate(1.5, 4.0, 210.0), 0.999 ** (1.5 * 3.5 / 4))
+    assert math.isclose(math.exp(real.teacher_decay(1.0, 1.5, 4.0, 210.0)), 0.999 ** (1.5 * 3.5 / 4))
 
 
 def test_the_exact_decay_follows_the_schedule_and_the_width() -> None:
@@ -171,7 +173,7 @@ def test_micro_batches_are_cut_so_that_kappa_is_what_was_asked_for(scale: float)
         Plan(dataclasses.replace(with_scaling(adascale=True), batch_scale=scale)),
     ):
         assert plan.at(9.0).scale == pytest.approx(scale)
-        assert plan.at(9.0).warmup.count * plan.at(9.0).warmup.seconds == pytest.approx(scale * 60.0)
+        assert plan.at(9.0).whole.count * plan.at(9.0).whole.seconds == pytest.approx(scale * 60.0)
 
 
 def test_a_kappa_that_alike_micro_batches_cannot_make_is_refused() -> None:

@@ -49,11 +49,13 @@ TEXTS = st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
 def score_whatever(content: bytes, form: str) -> None:
     """Read, score, print and draw; a refusal is short and names the file."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "texts"
-        path.write_bytes(content)
-        file, options = TextFile(path, "heard", form), Options(normaliser="librispeech", resamples=5)
+        path, copy = Path(folder) / "texts", Path(folder) / "heard"
+        for file in (path, copy):
+            file.write_bytes(content)
+        options = Options(normaliser="librispeech", resamples=5)
+        reference, heard = (TextFile(file, file.name, form) for file in (path, copy))
         try:
-            scoring = score_files(file, [file], options)
+            scoring = score_files(reference, [heard], options)
         except UserError as error:
             said = str(error)
         else:

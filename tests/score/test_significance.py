@@ -2,12 +2,12 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from asr.score.columns import merge_alignments
-from asr.score.scoring import score_text
 from asr.score.significance import MatchedPairs, cut_segments, matched_pairs, paired_bootstrap
-from asr.score.wer import ErrorCounts
+from asr.score.texts import Method, Totals, align_texts
 
 REFERENCES = [
     "the old man of the sea went home again at last",
@@ -36,7 +36,7 @@ def test_segments_and_statistic_are_those_of_sc_stats() -> None:
     # sc_stats 1.3 (SCTK 2.4.10), -t mapsswe: 8 segments, mean -0.375 (first minus second), std dev 1.302, Z -0.814.
     segments = []
     for reference, *heard in zip(REFERENCES, FIRST, SECOND, strict=True):
-        scored = [score_text(reference, text, "sclite").alignment for text in heard]
+        scored = [align_texts([reference], [text], Method("sclite"))[0][0].alignment for text in heard]
         segments += list(cut_segments(merge_alignments(scored)))
     assert (sum(a for a, _ in segments), sum(b for _, b in segments)) == (6, 9)
     found = matched_pairs(segments)
@@ -70,20 +70,23 @@ def test_few_segments_have_no_p() -> None:
 def test_few_speakers_have_no_p_and_an_interval() -> None:
     first, second = systems((0.2, 0.15), 6)
     for speakers in (2, 5):
-        rows = slice(10 * speakers)
-        found = paired_bootstrap(first[rows], second[rows], GROUPS[rows], 0, 100)
+        rows = range(10 * speakers)
+        found = paired_bootstrap(first.of(rows), second.of(rows), GROUPS[: 10 * speakers], 0, 100)
         assert found.low is not None
         assert found.p is None
-    assert paired_bootstrap(first, second, GROUPS[:60], 0, 100).p is not None
+    assert paired_bootstrap(first.of(range(60)), second.of(range(60)), GROUPS[:60], 0, 100).p is not None
 
 
-def systems(rates: tuple[float, float], speakers: int = 30, seed: int = 1) -> tuple[list[ErrorCounts], ...]:
+def substituted(wrong: npt.NDArray[np.int64], words: int) -> Totals:
+    """Utterances of so many words, with so many substitutions each."""
+    none = np.zeros_like(wrong)
+    return Totals(np.stack([wrong, none, none, words - wrong], axis=1), np.stack([none, none], axis=1))
+
+
+def systems(rates: tuple[float, float], speakers: int = 30, seed: int = 1) -> tuple[Totals, ...]:
     """Two recognizers on 10 utterances of 20 words of each speaker."""
     rng = np.random.default_rng(seed)
-    return tuple(
-        [ErrorCounts(substitutions=int(n), hits=20 - int(n)) for n in rng.binomial(20, rate, 10 * speakers)]
-        for rate in rates
-    )
+    return tuple(substituted(rng.binomial(20, rate, 10 * speakers), 20) for rate in rates)
 
 
 GROUPS = [str(row // 10) for row in range(300)]
@@ -118,14 +121,13 @@ def test_pairing_sees_what_separate_intervals_do_not() -> None:
     # Speakers differ by far more than the systems do.
     rng = np.random.default_rng(0)
     hard = rng.integers(0, 15, 30)
-    first = [ErrorCounts(substitutions=int(n) + 1, hits=40 - int(n) - 1) for n in hard]
-    second = [ErrorCounts(substitutions=int(n), hits=40 - int(n)) for n in hard]
+    first, second = substituted(hard + 1, 40), substituted(hard, 40)
     found = paired_bootstrap(first, second, [str(n) for n in range(30)], 0, 1000)
     assert found.difference == pytest.approx(-1 / 40)
     assert found.high == pytest.approx(-1 / 40)
 
 
 def test_one_speaker_has_no_p() -> None:
-    found = paired_bootstrap([ErrorCounts(1)], [ErrorCounts(0, 0, 0, 1)], ["a"], 0, 10)
+    found = paired_bootstrap(*(substituted(np.array([wrong]), 1) for wrong in (1, 0)), ["a"], 0, 10)
     assert (found.difference, found.low, found.high, found.p) == (-1, None, None, None)
     assert not math.isnan(found.difference)

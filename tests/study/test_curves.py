@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from asr.errors import UserError
 from asr.study.curves import Curve, distance_rows, distances, read_curve
 from asr.study.figure import draw_panels
 from asr.study.grid import BASELINE, WITH_RULES, Cell
@@ -41,9 +42,15 @@ def test_distances_are_means_of_absolute_differences_with_intervals_and_the_seed
     )
 
 
+def test_errors_in_words_and_in_phones_are_not_compared() -> None:
+    phones = Curve(Cell("phones", WITH_RULES, 1, ()), HOURS, CURVES[0].errors, "per")
+    with pytest.raises(UserError, match="κ = 1 in words, phones in phones"):
+        distances([*CURVES, phones])
+
+
 def test_curves_on_other_points_of_audio_are_compared_at_the_baseline_s() -> None:
     coarse = curve("κ = 8", WITH_RULES, 1, 0.0)
-    coarse = Curve(coarse.cell, HOURS[1::2], {m: v[1::2] for m, v in coarse.wer.items()})
+    coarse = Curve(coarse.cell, HOURS[1::2], {m: v[1::2] for m, v in coarse.errors.items()})
     rows = distances([CURVES[0], coarse], after=2.0)
     assert rows[-1].mean < 0.01
     assert rows[-1].band is None
@@ -58,7 +65,7 @@ def test_a_curve_is_read_from_metrics_on_the_axis_of_audio_consumed(tmp_path: Pa
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     found = read_curve(CURVES[0].cell, tmp_path)
     assert found.hours.tolist() == [2.0]
-    assert found.wer["teacher"] == pytest.approx([0.3])
+    assert found.errors["teacher"] == pytest.approx([0.3])
 
 
 def test_the_figure_is_the_same_file_each_time(tmp_path: Path) -> None:
@@ -72,5 +79,5 @@ def test_the_figure_is_the_same_file_each_time(tmp_path: Path) -> None:
 
 def test_a_run_that_goes_on_for_longer_is_compared_by_where_it_ends() -> None:
     """As AdaScale's do: their steps are worth less than the audio that they take."""
-    longer = Curve(Cell("AdaScale", WITH_RULES, 1, ()), 2 * HOURS, dict(CURVES[0].wer))
+    longer = Curve(Cell("AdaScale", WITH_RULES, 1, ()), 2 * HOURS, dict(CURVES[0].errors))
     assert distances([CURVES[0], longer])[-1].final == 0.0

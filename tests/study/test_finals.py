@@ -17,15 +17,15 @@ def test_a_final_is_the_last_evaluation_with_the_first_and_last_label_wer(tmp_pa
     lines = [{"kind": "train", "label_wer": label} for label in (None, 0.5, 0.4, 0.3)]
     content = [lines[0], dev(0.9), *lines[1:], dev(0.2)]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in content))
-    assert read_final(CELL, tmp_path) == Final(CELL, {"clean": 0.2}, (0.5, 0.3))
+    assert read_final(CELL, tmp_path) == Final(CELL, "wer", {"clean": 0.2}, (0.5, 0.3))
 
 
 def test_seeds_of_a_panel_share_a_row_with_their_mean_and_range() -> None:
     cells = [CELL, Cell(BASELINE, WITH_RULES, 2, ()), Cell("labeled only", WITH_RULES, 1, ())]
     finals = [
-        Final(cells[0], {"clean": 0.1, "other": 0.3}, (0.5, 0.2)),
-        Final(cells[1], {"clean": 0.2, "other": 0.4}, (0.6, 0.2)),
-        Final(cells[2], {"clean": 0.5, "other": 0.6}, None),
+        Final(cells[0], "wer", {"clean": 0.1, "other": 0.3}, (0.5, 0.2)),
+        Final(cells[1], "wer", {"clean": 0.2, "other": 0.4}, (0.6, 0.2)),
+        Final(cells[2], "wer", {"clean": 0.5, "other": 0.6}, None),
     ]
     table = markdown(final_rows(finals)).splitlines()
     assert table[2] == (
@@ -38,7 +38,7 @@ def test_seeds_of_a_panel_share_a_row_with_their_mean_and_range() -> None:
 def test_the_page_holds_its_figure_and_tables_and_needs_nothing_from_outside(tmp_path: Path) -> None:
     figure = tmp_path / "figure.svg"
     figure.write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
-    rows = final_rows([Final(CELL, {"<clean>": 0.1}, None)])
+    rows = final_rows([Final(CELL, "wer", {"<clean>": 0.1}, None)])
     write_study_page("kappa", rows, [["panel"], ["κ = 4"]], figure, tmp_path / "out" / "study.html")
     page = (tmp_path / "out" / "study.html").read_text(encoding="utf-8")
     assert "&lt;clean&gt;" in page

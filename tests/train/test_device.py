@@ -15,17 +15,23 @@ from asr.config import Config
 from asr.data.audio import AudioReader
 from asr.data.batching import MicroBatch
 from asr.data.specaugment import specaugment
-from asr.data.tokens import CharTokenizer, load_tokenizer
+from asr.data.tokens import CharTokenizer
 from asr.decode.greedy import pack_best
+from asr.objective import recognition
+from asr.objective.recognition import Target
+from asr.pseudo.label import Label
+from asr.pseudo.pseudo_labels import PseudoLabels
+from asr.pseudo.store import LabelStore
 from asr.pseudo.teacher import move_teacher
 from asr.scaling.plan import Plan
-from asr.train import learner as learner_module
 from asr.train.clock import Clock
 from asr.train.corpus import read_data
-from asr.train.feeder import Feeder, Positions, Work
+from asr.train.feeder import Work
 from asr.train.learner import Learner
+from asr.train.planner import Positions
 from asr.train.ranks import Ranks
 from asr.train.rehearsal import rehearse
+from asr.train.run import build
 
 if TYPE_CHECKING:
     from tiny_corpus import TinyCorpus
@@ -48,9 +54,14 @@ def move_to_fake_card(module: nn.Module) -> None:
 @pytest.fixture
 def fake_learner(tiny_corpus: TinyCorpus, monkeypatch: pytest.MonkeyPatch) -> Learner:
     """On a card that does not exist; what it computes has shapes and devices and no values."""
-    specaugment = dataclasses.replace(tiny_corpus.config.specaugment, frequency_warp=0.1)
-    config: Config = dataclasses.replace(tiny_corpus.config, specaugment=specaugment)
-    made = Learner(config, Plan(config), CharTokenizer(), {True: [[1, 2], [3]]}, Ranks(0, 1, torch.device("cpu")))
+    specaugment = dataclasses.replace(tiny_corpus.config.specaugment, frequency_warp=0.1, time_stretch=0.1)
+    model = dataclasses.replace(tiny_corpus.config.model, layers=3, convolution=5, half_rate=1, intermediate=(1,))
+    objective = dataclasses.replace(tiny_corpus.config.objective, consistency=0.2)
+    config: Config = dataclasses.replace(tiny_corpus.config, specaugment=specaugment, model=model, objective=objective)
+    texts = LabelStore(2, (Label(0, (1, 2)), Label(1, (3,))))
+    tokenizer = CharTokenizer()
+    pseudo = PseudoLabels(config.pseudo, tokenizer, np.ones(2), 10.0)
+    made = Learner(config, Plan(config), tokenizer.size, texts, pseudo, Ranks(0, 1, torch.device("cpu")))
     monkeypatch.setattr(Tensor, "pin_memory", lambda self: self)
     with FakeTensorMode():
         for module in (made.student, made.teacher, made.features):
@@ -71,18 +82,19 @@ def test_no_tensor_of_a_step_is_left_on_the_host_and_none_is_waited_for(
         return log_probs.sum()
 
     # CTC has no fake counterpart.
-    monkeypatch.setattr(learner_module, "ctc_loss", loss)
+    monkeypatch.setattr(recognition, "ctc_loss", loss)
     samples = [np.zeros(15_000, dtype=np.int16), np.zeros(9_000, dtype=np.int16)]
-    work = Work(0, True, MicroBatch(np.arange(2), 96), samples)
+    work = Work(0, "text", MicroBatch(np.arange(2), 96), samples)
     # The mode must be the parameters' own.
     mode = next(one.student.parameters()).fake_mode  # type: ignore[attr-defined]
     with mode:
         features, frames = one.load(work)
         assert (features.device, frames.device, features.shape) == (CUDA, CUDA, (2, 96, 80))
-        packed = one.label(features, frames)
+        heard = one.teacher(features, frames)
+        packed = pack_best(heard.log_probs, heard.lengths)
         assert (packed.device, packed.shape) == (CUDA, (2, 34))
         # Backward needs a driver; it runs where forward put its tensors.
-        summed = one._loss(work, (features, frames), [[1, 2], [3]], Clock(60.0), True)
+        summed = one._loss(work, (features, frames), Target([[1, 2], [3]]), Clock(60.0))
         assert summed.requires_grad
         assert {t.device for pair in losses for t in pair} == {CUDA}
         move_teacher(one.teacher, one.student, 0.1)
@@ -123,8 +135,8 @@ def test_a_whole_step_on_a_gpu_moves_student_and_teacher(
     data, plan, ranks = read_data(config, tiny_corpus.manifests, tiny_corpus.tokens), Plan(config), Ranks(0, 1, CUDA)
     reader = AudioReader(1, 0)
     try:
-        made = Learner(config, plan, load_tokenizer(tiny_corpus.tokens), data.targets, ranks)
-        feeder = Feeder(config, plan, (data.labeled, data.unlabeled), reader, 0, 1)
+        machinery = build(plan, data, reader, ranks)
+        made, feeder = machinery.learner, machinery.feeder
         rehearse(plan, made, feeder)
         student, teacher = ([p.detach().clone() for p in m.parameters()] for m in (made.student, made.teacher))
         clock, moved = Clock(config.batch.base_seconds), 0

@@ -33,7 +33,7 @@ SENSITIVE = (
     "Decoder.texts",
     "prune_checkpoints",
     "Learner._accumulate",
-    "Feeder._plan_steps",
+    "Planner.steps",
     "MetricsFile.write",
     "Learner._move",
     "Loop._evaluate",
@@ -121,7 +121,7 @@ def test_the_run_that_is_killed_meets_with_all_that_the_test_promises(corpus: Ti
     checkpoint = load_newest(tmp_path / "checkpoints")
     assert checkpoint is not None
     assert set(checkpoint.tensors) == {"student", "teacher", "optimizer"}
-    assert checkpoint.state["pseudo_labels_started"]
+    assert checkpoint.state["positions"]["started"]
     assert list(checkpoint.state["unreadable"]) == ["b-0"]
     plan = {row["name"]: row["base"] for row in json.loads((tmp_path / "plan.json").read_text())["rows"]}
     assert plan["micro-batches, warm-up"].startswith("2 ×")

@@ -59,10 +59,10 @@ def test_one_and_two_ranks_agree_after_50_steps_and_resume_each_other(tiny_corpu
     for other in (two, mixed):
         assert other is not None
         assert other.step == one.step == 50
-        assert (other.state["labeled"], other.state["unlabeled"]) == (one.state["labeled"], one.state["unlabeled"])
+        assert other.state["positions"] == one.state["positions"]
         for kind in ("student", "teacher"):
             for name, tensor in one.tensors[kind].items():
-                torch.testing.assert_close(other.tensors[kind][name], tensor, rtol=1e-3, atol=1e-5)
+                torch.testing.assert_close(other.tensors[kind][name], tensor, rtol=1e-3, atol=5e-5)
     for line, other_line in zip(metrics(tmp_path / "one"), metrics(tmp_path / "two"), strict=True):
         assert line["step"] == other_line["step"]
         if line["kind"] == "train":

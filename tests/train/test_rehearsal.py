@@ -11,6 +11,7 @@ from asr.data.batching import Stream
 from asr.data.manifest import Manifest, Utterance
 from asr.scaling.plan import Plan
 from asr.train.feeder import Feeder
+from asr.train.planner import Planner
 from asr.train.rehearsal import largest_steps
 
 if TYPE_CHECKING:
@@ -25,14 +26,15 @@ def test_no_batch_of_any_epoch_is_larger_or_longer_than_those_rehearsed(tiny_cor
     lengths = np.random.default_rng(0).gamma(4.0, 3.0, (2, 500)).clip(1.0, 36.0)
     manifests = [Manifest(Utterance(str(i), "/none", s) for i, s in enumerate(row.tolist())) for row in lengths]
     reader = AudioReader(1, 0)
-    feeder = Feeder(config, plan, (manifests[0], manifests[1]), reader, 0, 1)
+    planner = Planner(config, plan, (manifests[0], manifests[1]))
+    feeder = Feeder(planner, reader, 0, 1)
     reader.close()
     rehearsed = [work for step in largest_steps(plan, feeder) for work in step.work]
     cut = plan.at(0.0)
-    for labeled, micros in ((True, (cut.warmup, cut.labeled)), (False, (cut.unlabeled,))):
+    for labeled, micros in ((True, (cut.whole, cut.labeled)), (False, (cut.unlabeled,))):
         shapes = [(len(w.batch.rows), w.batch.frames) for w in rehearsed if w.labeled is labeled]
         for micro in micros:
-            stream = Stream(manifests[0 if labeled else 1].durations, feeder.grid(micro), 0.1, seed=3)
+            stream = Stream(manifests[0 if labeled else 1].durations, planner.grid(micro.seconds), 0.1, seed=3)
             while stream.epoch < 3:
                 for met in stream.take(10):
                     rows, frames = len(met.rows), met.frames

@@ -43,8 +43,20 @@ def test_a_run_leaves_all_that_the_report_reads(tiny_corpus: TinyCorpus, tmp_pat
         assert (tmp_path / name).is_file()
 
 
-def test_a_run_that_was_stopped_ends_with_the_same_bits(tiny_corpus: TinyCorpus, tmp_path: Path) -> None:
-    corpus = tiny_corpus
+STRATEGIES: dict[str, dict[str, object]] = {
+    "each step": {},
+    "cache": {"cache_hours": 8.0 / 3600, "cache_turnover": 0.5},
+    "churn": {"cache_hours": 8.0 / 3600, "turnover": "churn", "search": "sampled", "max_churn": 0.99},
+    "updates of one kind": {"mixing": "update", "labels": "student", "best_share": 0.9, "denominator": "kept"},
+}
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_run_that_was_stopped_ends_with_the_same_bits(tiny_corpus: TinyCorpus, tmp_path: Path, strategy: str) -> None:
+    pseudo = dataclasses.replace(tiny_corpus.config.pseudo, **STRATEGIES[strategy])  # type: ignore[arg-type]
+    objective = dataclasses.replace(tiny_corpus.config.objective, consistency=0.2 if strategy == "cache" else 0.0)
+    config = dataclasses.replace(tiny_corpus.config, pseudo=pseudo, objective=objective)
+    corpus = dataclasses.replace(tiny_corpus, config=config)
     train(corpus.config, corpus.manifests, corpus.tokens, tmp_path / "whole")
     # Checkpoints lie at steps 3, 6 and 9, the switch to pseudo-labels at 4.
     for stop in (1, 5, 8):
@@ -62,10 +74,14 @@ def test_accumulation_gives_the_gradients_of_one_large_batch(tiny_corpus: TinyCo
     from asr.data.batching import MicroBatch
     from asr.data.manifest import read_manifest
     from asr.data.tokens import load_tokenizer
+    from asr.pseudo.label import Label
+    from asr.pseudo.pseudo_labels import PseudoLabels
+    from asr.pseudo.store import LabelStore
     from asr.scaling.plan import Plan
     from asr.train.clock import Clock
-    from asr.train.feeder import Positions, StepBatch, Work
+    from asr.train.feeder import StepBatch, Work
     from asr.train.learner import Learner
+    from asr.train.planner import Positions
     from asr.train.ranks import Ranks
 
     config = dataclasses.replace(
@@ -75,15 +91,18 @@ def test_accumulation_gives_the_gradients_of_one_large_batch(tiny_corpus: TinyCo
     )
     manifest = read_manifest(tiny_corpus.manifests / "labeled.jsonl")
     tokenizer = load_tokenizer(tiny_corpus.tokens)
-    targets = {True: [tokenizer.encode(u.text or "") for u in manifest], False: []}
+    texts = LabelStore(
+        len(manifest), (Label(row, tuple(tokenizer.encode(u.text or ""))) for row, u in enumerate(manifest))
+    )
+    pseudo = PseudoLabels(config.pseudo, tokenizer, manifest.durations, 1.0)
     reader = AudioReader(1, 0)
 
     def step(cuts: list[list[int]]) -> dict[str, torch.Tensor]:
-        learner = Learner(config, Plan(config), tokenizer, targets, Ranks(0, 1, torch.device("cpu")))
+        learner = Learner(config, Plan(config), tokenizer.size, texts, pseudo, Ranks(0, 1, torch.device("cpu")))
         work = []
         for index, rows in enumerate(cuts):
             batch = MicroBatch(torch.tensor(rows).numpy(), 240)
-            work.append(Work(index, True, batch, reader.gather(reader.submit(manifest, rows))))
+            work.append(Work(index, "text", batch, reader.gather(reader.submit(manifest, rows))))
         seconds = sum(float(manifest.durations[row]) for rows in cuts for row in rows)
         learner.step(StepBatch(work, learner.plan.at(0.0), seconds, seconds, Positions()), Clock(60.0))
         return {n: p.grad.clone() for n, p in learner.student.named_parameters() if p.grad is not None}

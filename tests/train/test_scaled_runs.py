@@ -90,7 +90,7 @@ def test_a_run_does_everything_at_the_same_hours_at_every_kappa(
     assert [line["hours"] for line in everything if line["kind"] == "dev"] == pytest.approx(at[1::2])
     states = [json.loads(p.read_text()) for p in sorted(tmp_path.glob("checkpoints/step-*/state.json"))]
     assert [state["hours"] for state in states] == pytest.approx(at)
-    assert [state["pseudo_labels_started"] for state in states] == [False, False, True, True]
+    assert [state["positions"]["started"] for state in states] == [False, False, True, True]
 
 
 def test_kappa_grows_on_the_way_and_a_run_stopped_in_the_ramp_ends_with_the_same_bits(
@@ -147,7 +147,7 @@ def test_at_kappa_1_every_rule_leaves_every_bit(
     tiny_corpus: TinyCorpus, tmp_path: Path, rules: dict[str, Any], forms: Any
 ) -> None:
     # One micro-batch of each kind holds a base batch here.
-    batch = dataclasses.replace(tiny_corpus.config.batch, max_device_seconds=12.0)
+    batch = dataclasses.replace(tiny_corpus.config.batch, max_device_seconds=14.0)
     optimizer = dataclasses.replace(
         tiny_corpus.config.optimizer, kind="adamw", weight_decay=0.07, beta_rule=forms[0], decay_rule=forms[1]
     )

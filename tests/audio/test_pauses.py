@@ -5,11 +5,12 @@ import itertools
 import numpy as np
 import pytest
 
-from asr.recognizer.pauses import PAUSE_LOUDNESS, choose_cuts, relative_loudness
+from asr.audio.pauses import PAUSE_LOUDNESS, choose_cuts, frame_power, relative_loudness
 
 
-def cost(loudness: np.ndarray[tuple[int], np.dtype[np.float64]], frames: tuple[int, ...]) -> float:
-    return float(sum(loudness[f] - PAUSE_LOUDNESS for f in frames))
+def cost(loudness: np.ndarray[tuple[int], np.dtype[np.float64]], frames: tuple[int, ...]) -> tuple[int, float]:
+    """Cuts within speech, and then loudness."""
+    return sum(loudness[f] >= PAUSE_LOUDNESS for f in frames), float(sum(loudness[f] - PAUSE_LOUDNESS for f in frames))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -24,6 +25,14 @@ def test_the_cuts_are_the_cheapest_of_all_that_keep_the_lengths(seed: int) -> No
     chosen = tuple(cut.frame for cut in choose_cuts(loudness[None], 2, 6))
     assert chosen in allowed
     assert cost(loudness, chosen) == pytest.approx(min(cost(loudness, cuts) for cuts in allowed))
+
+
+def test_no_number_of_pauses_outweighs_a_word_that_is_cut() -> None:
+    loudness = np.ones(50)
+    loudness[[10, 20, 30, 40]] = 0.19
+    # Deeper ones, which a cut in speech would lead to.
+    loudness[[13, 23, 33, 43]] = -3.0
+    assert [cut.frame for cut in choose_cuts(loudness[None], 4, 10)] == [10, 20, 30, 40]
 
 
 @pytest.mark.parametrize("count", [7, 8, 9, 13, 100, 1001])
@@ -44,7 +53,7 @@ def test_speech_is_cut_in_its_pauses_whatever_the_background(background: float) 
     for second in pauses:
         speaking[round(second * 16_000) : round((second + 0.4) * 16_000)] = 0
     samples = (rng.standard_normal(len(speaking)) * (3000 * speaking + background)).astype(np.int16)
-    cuts = choose_cuts(relative_loudness(samples, 480), round(1.5 / 0.03), round(4.5 / 0.03))
+    cuts = choose_cuts(relative_loudness(frame_power(samples, 480), 480), round(1.5 / 0.03), round(4.5 / 0.03))
     assert all(cut.pause for cut in cuts)
     assert [cut.frame * 0.03 for cut in cuts] == pytest.approx([second + 0.2 for second in pauses], abs=0.2)
 
@@ -52,7 +61,7 @@ def test_speech_is_cut_in_its_pauses_whatever_the_background(background: float) 
 def test_audio_without_a_pause_has_cuts_that_say_so() -> None:
     samples = (np.random.default_rng(0).standard_normal(20 * 16_000) * 3000).astype(np.int16)
     samples[: 16_000 * 10] //= 100
-    cuts = choose_cuts(relative_loudness(samples, 480), 50, 150)
+    cuts = choose_cuts(relative_loudness(frame_power(samples, 480), 480), 50, 150)
     assert any(cut.pause for cut in cuts)
     assert not all(cut.pause for cut in cuts)
-    assert not np.isnan(relative_loudness(np.zeros(16_000, np.int16), 480)).any()
+    assert not np.isnan(relative_loudness(frame_power(np.zeros(16_000, np.int16), 480), 480)).any()

@@ -1,18 +1,14 @@
-"""The CTC loss, and which utterances it can be had of."""
+"""Connectionist temporal classification: the loss, and which utterances it can be had of."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from asr.data.audio import SAMPLE_RATE
-from asr.data.features import LogMel
-from asr.data.manifest import Manifest
 from asr.data.tokens import BLANK
 
 
@@ -45,10 +41,3 @@ def ctc_loss(log_probs: Tensor, lengths: Tensor, targets: Sequence[Sequence[int]
     )
     used = (counts > 0).to(device, non_blocking=True)
     return torch.where(used, each, torch.zeros_like(each)).sum()
-
-
-def unfit_rows(manifest: Manifest, targets: Sequence[Sequence[int]], features: LogMel, stride: int) -> list[int]:
-    """Rows whose audio is too short for CTC to align their target, or whose target is empty."""
-    samples = torch.from_numpy((manifest.durations * SAMPLE_RATE).round().astype(np.int64))
-    frames = torch.div(features.frames(samples) + stride - 1, stride, rounding_mode="floor").tolist()
-    return [row for row, ids in enumerate(targets) if not ids or needed_frames(ids) > frames[row]]

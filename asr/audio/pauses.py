@@ -19,6 +19,8 @@ SPANS_SECONDS = (0.15, 0.33)
 pauses between sentences fill: the mean of both is lower in the latter."""
 PAUSE_LOUDNESS = 0.2
 """A pause is quieter than this, where 0 is the background's level and 1 that of loud speech."""
+SPEECH_COST = 1e4
+"""Of a cut that is in no pause: more than all pauses of an hour together are worth."""
 LEVEL_SECONDS = 20.0
 """Background and speech are measured over so much."""
 LEVEL_RANGE_DB = 10.0
@@ -35,13 +37,18 @@ class Cut:
     """Whether nothing is said there. Elsewhere the parts have to overlap."""
 
 
-def relative_loudness(samples: Samples, grid: int) -> Floats:
+def frame_power(samples: Samples, grid: int) -> Floats:
+    """Power of each `grid` samples `(frames,)`; what is left over at the end is not counted."""
+    whole = samples[: len(samples) // grid * grid].astype(np.float64).reshape(-1, grid)
+    power: Floats = whole.var(axis=1) + 1.0
+    return power
+
+
+def relative_loudness(power: Floats, grid: int) -> Floats:
     """Loudness over each span around each frame of `grid` samples, `(spans, frames)`: 0 as the background, 1 as speech.
 
     On a decibel scale between the 10th and the 90th percentile of the seconds around.
     """
-    whole = samples[: len(samples) // grid * grid].astype(np.float64).reshape(-1, grid)
-    power = whole.var(axis=1) + 1.0
     level = 10 * np.log10(power)
     second = max(1, SAMPLE_RATE // grid)
     reach = round(LEVEL_SECONDS / 2 * second)
@@ -54,10 +61,10 @@ def relative_loudness(samples: Samples, grid: int) -> Floats:
 
 
 def choose_cuts(loudness: Floats, shortest: int, longest: int) -> list[Cut]:
-    """The cuts of least total loudness that leave parts of `shortest` to `longest` frames.
+    """The cuts of least total loudness that leave parts of `shortest` to `longest` frames, as few as can be in speech.
 
     Each cut costs what it is louder than a pause, so that every pause is cut in that the lengths allow, and
-    elsewhere only where a part would be too long.
+    elsewhere only where a part would be too long. No number of pauses outweighs a word that is cut.
 
     Args:
         loudness: as `relative_loudness` gives it, `(spans, frames)`.
@@ -67,7 +74,8 @@ def choose_cuts(loudness: Floats, shortest: int, longest: int) -> list[Cut]:
     count = loudness.shape[1]
     if count <= longest:
         return []
-    cost = np.append(loudness.mean(axis=0) - PAUSE_LOUDNESS, 0.0)
+    pauses = loudness.min(axis=0) < PAUSE_LOUDNESS
+    cost = np.append(loudness.mean(axis=0) - PAUSE_LOUDNESS + np.where(pauses, 0.0, SPEECH_COST), 0.0)
     total = np.full(count + 1, np.inf)
     total[0] = 0.0
     before = np.zeros(count + 1, dtype=np.int64)
@@ -80,4 +88,4 @@ def choose_cuts(loudness: Floats, shortest: int, longest: int) -> list[Cut]:
     while frame > 0:
         frames.append(frame)
         frame = int(before[frame])
-    return [Cut(frame, bool(loudness[:, frame].min() < PAUSE_LOUDNESS)) for frame in reversed(frames)]
+    return [Cut(frame, bool(pauses[frame])) for frame in reversed(frames)]

@@ -1,0 +1,149 @@
+"""Label a corpus with a trained model, shard by shard, on any number of machines."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asr.cli.transcribe import add_decoder_arguments, add_model_arguments, decode_settings
+from asr.errors import UserError
+
+if TYPE_CHECKING:
+    from asr.pseudo.offline import Labeling
+    from asr.pseudo.shards import Shard
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_model_arguments(parser)
+    parser.add_argument("manifest", type=Path, metavar="MANIFEST", help="JSON lines, as stage 1 writes them")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where labels go; finished shards stay")
+    parser.add_argument("--shards", type=int, metavar="N", help="parts of the work; default: about ten hours each")
+    parser.add_argument("--shard", metavar="I/N", help="do one part only, such as 0/100; default: all that is left")
+    parser.add_argument("--status", action="store_true", help="count what is done, failed and missing, and do nothing")
+    parser.add_argument(
+        "--max-bad-audio", type=int, default=0, metavar="N", help="unreadable utterances of a shard to go on without"
+    )
+    parser.add_argument("--batch-seconds", type=float, default=120.0, metavar="S", help="audio a forward pass takes")
+    parser.add_argument("--write", choices=("nemo", "kaldi", "lhotse"), help="write finished labels in this form, too")
+    add_decoder_arguments(parser)
+
+
+def _chosen(text: str) -> tuple[int, int]:
+    index, _, count = text.partition("/")
+    if not (index.isdecimal() and count.isdecimal() and int(index) < int(count)):
+        raise UserError(f"--shard {text}: expected I/N with I from 0 to N - 1, such as 0/100")
+    return int(index), int(count)
+
+
+def _model_digest(weights: dict[str, object]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(name.encode())
+        digest.update(weights[name].numpy().tobytes())  # type: ignore[attr-defined]
+    return digest.hexdigest()[:12]
+
+
+def _open(arguments: argparse.Namespace) -> Labeling:
+    import dataclasses
+
+    import torch
+
+    from asr.config import BatchConfig, Config
+    from asr.data.features import LogMel
+    from asr.data.tokens import load_tokenizer, read_normaliser
+    from asr.decode.decoder import Decoder
+    from asr.model.encoder import Encoder
+    from asr.model.precision import autocast, autocast_type
+    from asr.pseudo.offline import Labeling
+    from asr.recognizer.decoding import open_search
+    from asr.recognizer.trained import find_trained
+
+    trained = find_trained(arguments.trained, arguments.model, arguments.tokens)
+    tokenizer = load_tokenizer(trained.tokens)
+    decode = decode_settings(arguments)
+    search = open_search(decode, arguments.trained, trained.tokens, lambda line: print(line, file=sys.stderr))
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    model = Encoder(trained.features.mels, tokenizer.size, trained.model, trained.features.shift_ms / 1000)
+    model.load_state_dict(trained.weights)
+    model.to(device).eval()
+    batch = dataclasses.replace(BatchConfig(), max_device_seconds=arguments.batch_seconds)
+    config = Config(features=trained.features, model=trained.model, batch=batch)
+    kind = autocast_type("auto", device)
+    decoder = Decoder(config, tokenizer, LogMel(trained.features).to(device), device, lambda: autocast(kind, device))
+    maker = f"model {_model_digest(dict(trained.weights))}, {read_normaliser(trained.tokens)}, {decode.decoder}"
+    if decode.decoder != "greedy":
+        maker += f" {decode.beam} {Path(decode.lm).name} {decode.lm_weight} {decode.word_score}"
+    return Labeling(model, decoder, tokenizer, maker, search, words=decode.decoder == "lm")
+
+
+def _status(folder: Path) -> int:
+    from asr.pseudo.shards import read_task, shards_of
+
+    task = read_task(folder)
+    shards = shards_of(folder, task.shards)
+    done = [shard for shard in shards if shard.done]
+    failed = [shard for shard in shards if not shard.done and shard.failure.is_file()]
+    labels = unreadable = 0
+    for shard in done:
+        found, errors = shard.read()
+        labels, unreadable = labels + len(found), unreadable + len(errors)
+    print(f"{folder}: {task.maker}; {task.utterances:,} utterances, {task.seconds / 3600:,.1f} h")
+    print(f"{len(done)} of {task.shards} shards done, {labels:,} labels, {unreadable:,} utterances unreadable")
+    for shard in failed:
+        print(f"{shard.name} failed: {shard.failure.read_text(encoding='utf-8').strip()}")
+    missing = task.shards - len(done) - len(failed)
+    print(f"{len(failed)} failed, {missing} missing")
+    return 0 if len(done) == task.shards else 1
+
+
+def _in_turn(shards: Sequence[Shard]) -> list[Shard]:
+    """All shards, from this process's first one on: processes that begin together do not ask for the same."""
+    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    begin = rank * len(shards) // max(world, 1)
+    return [*shards[begin:], *shards[:begin]]
+
+
+def run(arguments: argparse.Namespace) -> int:
+    if arguments.status:
+        return _status(arguments.out)
+    from asr.data.audio_bar import audio_bar
+    from asr.data.manifest import read_manifest
+    from asr.pseudo.offline import task_of
+    from asr.pseudo.shards import open_task, read_labels_folder
+    from asr.pseudo.writers import write_labels
+
+    chosen = None if arguments.shard is None else _chosen(arguments.shard)
+    if chosen and arguments.shards not in (None, chosen[1]):
+        raise UserError(f"--shard {arguments.shard} and --shards {arguments.shards} name two numbers of shards")
+    manifest = read_manifest(arguments.manifest)
+    labeling = _open(arguments)
+    shards = open_task(arguments.out, task_of(manifest, labeling, chosen[1] if chosen else arguments.shards))
+    if chosen and chosen[1] != len(shards):
+        raise UserError(f"--shard {arguments.shard}: {len(manifest)} utterances make {len(shards)} shards at most")
+    failures: list[str] = []
+    for shard in [shards[chosen[0]]] if chosen else _in_turn(shards):
+        with shard.claimed() as mine:
+            if not mine:
+                continue
+            seconds = float(manifest.durations[list(shard.rows(len(manifest)))].sum())
+            try:
+                with audio_bar(seconds, shard.name) as bar:
+                    count = labeling.run(shard, manifest, arguments.max_bad_audio, 2, bar.update)
+                print(f"{shard.name}: {count:,} labels", file=sys.stderr)
+            except UserError as error:
+                failures.append(str(error))
+    if failures:
+        raise UserError(f"{len(failures)} of {len(shards)} shards failed:\n  " + "\n  ".join(failures))
+    left = [shard.name for shard in shards if not shard.done]
+    if left:
+        print(f"{arguments.out}: {len(left)} of {len(shards)} shards are left to others", file=sys.stderr)
+    elif arguments.write:
+        print(write_labels(arguments.out, manifest, read_labels_folder(arguments.out), arguments.write))
+    return 0

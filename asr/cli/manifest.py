@@ -1,0 +1,38 @@
+"""Write down a corpus as NeMo, Kaldi or Lhotse do."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from asr.errors import UserError
+
+FORMATS = ("nemo", "kaldi", "lhotse")
+SHOWN = 10
+"""Utterances that could not be written down, and are named."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    listed = "NeMo's JSON lines, a Kaldi data folder, Lhotse's manifests, CSV or TSV; or a folder of audio"
+    parser.add_argument("listed", type=Path, metavar="IN", help=listed)
+    parser.add_argument("out", type=Path, metavar="OUT", help="a file for nemo, a folder for kaldi and lhotse")
+    parser.add_argument("--to", choices=FORMATS, required=True, help="who is to read it")
+    parser.epilog = "Audio stays where it is and is named by its absolute path; its length is measured."
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from data_prep.formats.listing import list_any
+    from data_prep.formats.writing import WRITERS, measure_rows, refuse_channels
+
+    listing = list_any(arguments.listed)
+    rows, unmeasured = measure_rows(listing.sources)
+    rows, unsayable = refuse_channels(rows, arguments.to)
+    if rows:
+        WRITERS[arguments.to](rows, arguments.out)
+    hours = sum(row.seconds for row in rows) / 3600
+    print(f"{arguments.out}: {len(rows):,} utterances, {hours:.2f} h")
+    left_out = [*listing.rejections, *unmeasured, *unsayable]
+    if left_out:
+        shown = "\n  ".join(map(str, left_out[:SHOWN])) + ("\n  …" if len(left_out) > SHOWN else "")
+        raise UserError(f"{len(left_out):,} were left out:\n  {shown}")
+    return 0

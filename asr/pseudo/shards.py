@@ -1,0 +1,175 @@
+"""Labels on disk: a folder of shards, each written aside and renamed, that any number of machines fill together.
+
+labels.json                          what is labeled, by whom, in how many shards
+shard-00003-of-00012.safetensors     columns of `LabelStore`, with the utterances' ids
+shard-00003-of-00012.failed          what went wrong; gone once the shard is done
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from asr.errors import UserError
+from asr.pseudo.label import Label
+from asr.pseudo.store import Columns, LabelStore, labels_of
+
+TASK_FILE = "labels.json"
+
+
+@dataclass(frozen=True)
+class LabelTask:
+    """What a folder of labels is of. Two commands that differ in any of it do not write to one folder."""
+
+    manifest: str
+    """Digest of ids, offsets and durations."""
+    utterances: int
+    seconds: float
+    maker: str
+    """Model, search and normaliser."""
+    tokens: str
+    """Digest of the inventory that token ids count in."""
+    words: bool
+    """Whether text is words: that of phones, greedily labeled, is phones."""
+    shards: int
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The utterances of one unit of work: every `of`-th, from `index`."""
+
+    folder: Path
+    index: int
+    of: int
+
+    @property
+    def name(self) -> str:
+        return f"shard-{self.index:05d}-of-{self.of:05d}"
+
+    @property
+    def path(self) -> Path:
+        return self.folder / f"{self.name}.safetensors"
+
+    @property
+    def failure(self) -> Path:
+        return self.folder / f"{self.name}.failed"
+
+    @property
+    def done(self) -> bool:
+        return self.path.is_file()
+
+    def rows(self, utterances: int) -> range:
+        """Of the manifest."""
+        return range(self.index, utterances, self.of)
+
+    @contextmanager
+    def claimed(self) -> Iterator[bool]:
+        """Whether this process may label it; another one that does holds it until it ends, however it ends."""
+        with (self.folder / f".{self.name}.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            except OSError:
+                # A file system without locks: two processes may do the same work, and leave the same file.
+                pass
+            yield not self.done
+
+    def write(self, labels: Sequence[Label], ids: Sequence[str], unreadable: dict[str, str]) -> None:
+        """Write all labels of the shard, whose rows count in the manifest, with the utterances' `ids`.
+
+        `unreadable` names utterances without a label, and why they have none.
+        """
+        store = LabelStore(max((label.row for label in labels), default=-1) + 1, labels)
+        columns, makers = store.columns()
+        spelled = [name.encode() for name in ids]
+        columns["id"] = np.frombuffer(b"".join(spelled), dtype=np.uint8).copy()
+        columns["id_end"] = np.cumsum([len(name) for name in spelled], dtype=np.int64)
+        aside = self.folder / f".{self.name}.partial"
+        # One entry: several would be written in an order that changes from process to process (safetensors 0.8).
+        save_file(columns, aside, {"about": json.dumps({"makers": makers, "unreadable": unreadable})})
+        aside.replace(self.path)
+        self.failure.unlink(missing_ok=True)
+
+    def fail(self, why: str) -> None:
+        """Say why it could not be done, for whoever looks at the folder."""
+        self.failure.write_text(why + "\n", encoding="utf-8")
+
+    def read(self) -> tuple[dict[str, Label], dict[str, str]]:
+        """Labels by utterance id, and what could not be read. Raises UserError where the file is damaged."""
+        try:
+            with safe_open(self.path, "np") as file:
+                columns: Columns = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+                about = json.loads(file.metadata()["about"])
+            text, ends = columns["id"].tobytes(), columns["id_end"].tolist()
+            starts = [0, *ends[:-1]]
+            ids = [text[a:b].decode() for a, b in zip(starts, ends, strict=True)]
+            labels = labels_of(columns, about["makers"])
+            return dict(zip(ids, labels, strict=True)), dict(about["unreadable"])
+        except (OSError, SafetensorError, KeyError, ValueError, IndexError, TypeError) as error:
+            raise UserError(
+                f"{self.path}: not a shard of labels ({' '.join(str(error).split()):.200}); delete it and label again"
+            ) from None
+
+
+def open_task(folder: Path, task: LabelTask) -> list[Shard]:
+    """The shards of a folder, which is made where it is absent.
+
+    Raises:
+        UserError: the folder holds labels of something else, or by somebody else.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / TASK_FILE
+    if not path.exists():
+        # Several machines begin at once: all would write the same.
+        aside = folder / f".{TASK_FILE}.{id(task)}.partial"
+        aside.write_text(json.dumps(asdict(task), indent=1) + "\n", encoding="utf-8")
+        aside.replace(path)
+    found = read_task(folder)
+    differing = [name for name, value in asdict(task).items() if getattr(found, name) != value]
+    if differing:
+        said = ", ".join(f"{name} {getattr(found, name)!r} there, {getattr(task, name)!r} now" for name in differing)
+        raise UserError(f"{folder}: holds other labels ({said}); name another folder")
+    return shards_of(folder, task.shards)
+
+
+def shards_of(folder: Path, count: int) -> list[Shard]:
+    return [Shard(folder, index, count) for index in range(count)]
+
+
+def read_task(folder: Path) -> LabelTask:
+    """Raises UserError where the folder is none that `kappa-asr label` wrote."""
+    try:
+        return LabelTask(**json.loads((folder / TASK_FILE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{folder}: no labels here ({error}); kappa-asr label writes them") from None
+
+
+def read_labels_folder(folder: Path) -> dict[str, Label]:
+    """All labels of a folder by utterance id.
+
+    Raises:
+        UserError: not all shards are done: what is missing is not to be taken for what has no label.
+    """
+    task = read_task(folder)
+    shards = shards_of(folder, task.shards)
+    missing = [shard.name for shard in shards if not shard.done]
+    if missing:
+        raise UserError(
+            f"{folder}: {len(missing)} of {task.shards} shards are not done, such as {missing[0]}; "
+            "kappa-asr label goes on where it was"
+        )
+    found: dict[str, Label] = {}
+    for shard in shards:
+        labels, _ = shard.read()
+        found.update(labels)
+    return {name: replace(label, row=0) for name, label in found.items()}

@@ -1,0 +1,15 @@
+"""The names of error rates: whoever shows one says what it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+RateName = Literal["wer", "per"]
+"""Errors in words, or in phones; as logs and scores call it."""
+UNITS: dict[RateName, str] = {"wer": "words", "per": "phones"}
+
+
+def find_rate(scores: Mapping[str, Any]) -> RateName:
+    """Which rate some scores hold: the first one, where they hold none."""
+    return next((name for name in UNITS if name in scores), "wer")

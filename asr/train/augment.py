@@ -1,0 +1,60 @@
+"""What the student hears instead of clean features: other vocal tracts, other speeds, masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from asr.config import Config
+from asr.data.specaugment import specaugment
+from asr.data.warp import stretch_time, warp_frequency
+from asr.objective.ctc import needed_frames
+from asr.train.clock import reached
+
+
+def _factor(
+    largest: float, frames: Sequence[int], targets: Sequence[Sequence[int]], stride: int, rng: np.random.Generator
+) -> float:
+    """A speed for all of a micro-batch; none so fast that a target has too few frames."""
+    factor = float(rng.uniform(1 - largest, 1 + largest))
+    needed = [
+        stride * (needed_frames(ids) + 1) / count for ids, count in zip(targets, frames, strict=True) if ids and count
+    ]
+    return max(factor, min(1.0, max(needed, default=0.0)))
+
+
+def augment(
+    clean: tuple[Tensor, Tensor],
+    frames: Sequence[int],
+    targets: Sequence[Sequence[int]],
+    config: Config,
+    hours: float,
+    views: int,
+    rng: np.random.Generator,
+) -> tuple[Tensor, Tensor]:
+    """Features `(views · batch, frames, mels)` and real frames `(views · batch,)`, on the device.
+
+    Args:
+        clean: features `(batch, frames, mels)` and real frames `(batch,)`, on the device.
+        frames: the same real frames on the host.
+        targets: what the utterances are trained on.
+        config: its `specaugment`, among others.
+        hours: of audio.
+        views: how many differently masked copies of each utterance are made; all have one speed and vocal tract.
+        rng: the only source of randomness.
+    """
+    features, real = clean
+    settings, counts = config.specaugment, torch.tensor(frames)
+    if not reached(hours, settings.start_hours):
+        return features.repeat(views, 1, 1), real.repeat(views)
+    if settings.frequency_warp:
+        features = warp_frequency(features, settings.frequency_warp, rng)
+    if settings.time_stretch:
+        factor = _factor(settings.time_stretch, frames, targets, config.model.stride, rng)
+        features, counts = stretch_time(features, counts, factor, config.batch.frame_multiple)
+        real = counts.to(features.device, non_blocking=True)
+    masked = [specaugment(features, counts, settings, rng) for _ in range(views)]
+    return (masked[0], real) if views == 1 else (torch.cat(masked), real.repeat(views))

@@ -1,0 +1,160 @@
+"""From clock and positions to the global batches, in order: which utterances, and with whose labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from asr.config import Config
+from asr.data.batching import Grid, MicroBatch, Stream
+from asr.data.manifest import Manifest
+from asr.errors import UserError
+from asr.pseudo.strategy import Cache, Position, Taken, Use, draw_kind
+from asr.scaling.plan import Cut, Plan
+from asr.train.clock import Clock, reached
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Where the plan stands: place in each stream, whether pseudo-labels have started, what is cached."""
+
+    labeled: Position = (0, 0)
+    unlabeled: Position = (0, 0)
+    started: bool = False
+    slots: tuple[Position, ...] = ()
+    shapes: tuple[float, float] | None = None
+    """Seconds of a micro-batch of each stream, in which positions count; None before the first step."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A global batch."""
+
+    cut: Cut
+    batches: list[tuple[Use, MicroBatch]]
+    released: tuple[int, ...]
+    """Utterances whose labels nobody asks for from this step on."""
+    seconds: float
+    """Audio that is trained on, without padding."""
+    padded_seconds: float
+    positions: Positions
+    """After this step."""
+    turnover: float
+    """Probability with which cached labels were replaced."""
+
+
+class Planner:
+    """The plan is a pure function of manifests, settings, seed and positions, whatever the number of ranks."""
+
+    def __init__(self, config: Config, plan: Plan, manifests: tuple[Manifest, Manifest]) -> None:
+        self._config, self._plan, self._manifests = config, plan, manifests
+
+    @property
+    def in_groups(self) -> bool:
+        """Whether a labeled and an unlabeled micro-batch are one group, on whatever rank."""
+        return self._plan.adascale
+
+    def manifest(self, use: Use) -> Manifest:
+        """The utterances whose rows a micro-batch counts in."""
+        return self._manifests[0 if use == "text" else 1]
+
+    def grid(self, seconds: float) -> Grid:
+        """The shapes of micro-batches of about `seconds`."""
+        batch = self._config.batch
+        return Grid(seconds, batch.max_device_seconds, self._config.features.shift_ms / 1000, batch.frame_multiple)
+
+    def _stream(self, labeled: bool, seconds: float) -> Stream:
+        # Labeled and unlabeled audio of equal row counts must not be shuffled alike.
+        seed = 2 * self._config.seed + (0 if labeled else 1)
+        durations = self._manifests[0 if labeled else 1].durations
+        # A stream of which a step takes nothing has no size.
+        return Stream(durations, self.grid(max(seconds, 1e-3)), self._config.batch.length_jitter, seed)
+
+    def started(self, clock: Clock, positions: Positions) -> bool:
+        """Whether the step from here on has pseudo-labels."""
+        pseudo = self._config.pseudo
+        return positions.started or (pseudo.labels != "none" and reached(clock.hours, pseudo.start_hours))
+
+    def _cache(self, stream: Stream, cut: Cut, seconds: float) -> Cache:
+        hours = self._config.pseudo.cache_hours
+        size, step = int(hours * 3600 / seconds + 1e-9), max(cut.unlabeled.count, 1)
+        if size < step:
+            raise UserError(
+                f"pseudo.cache_hours = {hours:g} holds {size} micro-batches of {seconds:.3g} s, fewer than the {step} "
+                "of a step; make it larger"
+            )
+        return Cache(stream, size, self._config.seed)
+
+    def steps(self, clock: Clock, positions: Positions, turnover: Callable[[], float]) -> Iterator[Planned]:
+        """Global batches from a point on, labeled micro-batches first. `clock` is moved along.
+
+        Args:
+            clock: where to begin.
+            positions: likewise.
+            turnover: asked for at each step.
+
+        Raises:
+            UserError: the cache is smaller than a step.
+        """
+        frame_seconds = self._config.features.shift_ms / 1000
+        pseudo = self._config.pseudo
+        shapes: tuple[float, float] | None = None
+        while True:
+            cut, started = self._plan.at(clock.hours), self.started(clock, positions)
+            both = pseudo.mixing == "batch"
+            labeled, unlabeled = cut.micros(started) if both else (cut.whole, cut.whole)
+            lost: tuple[int, ...] = ()
+            if shapes != (labeled.seconds, unlabeled.seconds):
+                shapes = (labeled.seconds, unlabeled.seconds)
+                positions, lost = self._cut_anew(positions, shapes)
+                texts, others = (self._stream(kind, s) for kind, s in zip((True, False), shapes, strict=True))
+                texts.seek(*positions.labeled)
+                others.seek(*positions.unlabeled)
+                cache = self._cache(others, cut, unlabeled.seconds) if pseudo.cache_hours and shapes[1] else None
+                if cache is not None:
+                    cache.seek(positions.slots)
+            kinds = (True, False)
+            if started:
+                kinds = draw_kind(pseudo, self._plan.share(clock.hours), self._config.seed, clock.steps)
+            used = turnover()
+            parts: list[tuple[Use, MicroBatch]] = []
+            taken = Taken([])
+            if kinds[0]:
+                parts += [("text", batch) for batch in texts.take(labeled.count)]
+            if kinds[1] and cache is not None:
+                taken = cache.take(unlabeled.count, clock.steps, used)
+            elif kinds[1]:
+                use: Use = "now" if pseudo.labels in ("teacher", "student") else "stored"
+                taken = Taken([(use, batch) for batch in others.take(unlabeled.count)])
+            parts += taken.batches
+            slots = () if cache is None else cache.slots
+            ends = [(stream.epoch, stream.offset) for stream in (texts, others)]
+            positions = Positions(ends[0], ends[1], started, slots, shapes)
+            clock.tick(cut.scale)
+            trained = [(use, batch) for use, batch in parts if use != "label"]
+            yield Planned(
+                cut,
+                parts,
+                (*lost, *taken.released),
+                sum(float(self.manifest(use).durations[b.rows].sum()) for use, b in trained),
+                sum(len(b.rows) * b.frames for _, b in trained) * frame_seconds,
+                positions,
+                used,
+            )
+
+    def _cut_anew(self, positions: Positions, shapes: tuple[float, float]) -> tuple[Positions, tuple[int, ...]]:
+        """Positions in streams of other shapes, and utterances that were cached.
+
+        Where a stream's shapes change its running epoch's cut no longer fits, and the next one begins.
+        """
+        before = positions.shapes
+        if before is None or before == shapes:
+            return replace(positions, shapes=shapes), ()
+        labeled, unlabeled = positions.labeled, positions.unlabeled
+        if before[0] not in (0, shapes[0]):
+            labeled = (labeled[0] + 1, 0)
+        if before[1] in (0, shapes[1]):
+            return Positions(labeled, unlabeled, positions.started, positions.slots, shapes), ()
+        old = self._stream(False, before[1])
+        lost = tuple(row for slot in positions.slots for row in old.at(slot).rows.tolist())
+        return Positions(labeled, (unlabeled[0] + 1, 0), positions.started, (), shapes), lost

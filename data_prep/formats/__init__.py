@@ -1,0 +1,1 @@
+"""Corpora as other toolkits write them down: one short file per format."""

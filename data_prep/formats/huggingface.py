@@ -1,0 +1,173 @@
+"""Hugging Face's `datasets` on disk: Parquet files with audio in them, and folders that `save_to_disk` has written.
+
+Needs the extra `pyarrow`. The package `datasets` itself is not needed, nor anything from the network.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from asr.audio.stream import Unreadable
+from asr.errors import UserError
+from data_prep.formats.table import choose_columns
+from data_prep.source import Listing, Source, named
+
+SUFFIXES = (".parquet", ".arrow")
+GROUPS_IN_MEMORY = 16
+"""Groups of rows whose audio is kept while their rows are decoded, a hundred rows or so each."""
+
+
+def _arrow() -> Any:
+    try:
+        import pyarrow
+        import pyarrow.ipc
+        import pyarrow.parquet
+    except ImportError:
+        raise UserError(
+            'datasets in Parquet and Arrow files are read by pyarrow; run: pip install "kappa-asr[pyarrow]"'
+        ) from None
+    return pyarrow
+
+
+def find_tables(path: Path) -> list[Path]:
+    """The files of a dataset: one file, those of a folder, or those of a split, as `data/train` names it.
+
+    Raises:
+        UserError: a folder holds several splits.
+    """
+    if path.suffix in SUFFIXES:
+        return [path] if path.is_file() else []
+    if not path.is_dir():
+        return sorted(p for suffix in SUFFIXES for p in path.parent.glob(f"{path.name}-*{suffix}"))
+    found = sorted(p for suffix in SUFFIXES for p in path.glob(f"*{suffix}"))
+    splits = sorted({p.name.partition("-")[0] for p in found if "-of-" in p.name})
+    if len(splits) > 1:
+        raise UserError(
+            f"{path}: several splits ({', '.join(splits)}); name one as the subset, such as {path / splits[0]}"
+        )
+    return found
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A Parquet file, or the stream of batches that `datasets` writes, mapped into memory.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    arrow = _arrow()
+    try:
+        with ExitStack() as opened:
+            if path.suffix == ".parquet":
+                yield opened.enter_context(arrow.parquet.ParquetFile(path, memory_map=True))
+            else:
+                source = opened.enter_context(arrow.memory_map(str(path)))
+                yield opened.enter_context(arrow.ipc.open_stream(source))
+    except (arrow.ArrowException, OSError) as error:
+        raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
+
+
+def _schema(path: Path) -> Any:
+    with _opened(path) as file:
+        return file.schema_arrow if path.suffix == ".parquet" else file.schema
+
+
+def _groups(path: Path, columns: list[str]) -> Iterator[dict[str, list[Any]]]:
+    """The values of some columns, for each group of rows. A struct's field is named with a dot."""
+    with _opened(path) as file:
+        if path.suffix == ".parquet":
+            count = file.num_row_groups
+            tables = (file.read_row_group(group, columns) for group in range(count))
+        else:
+            tables = iter(file)
+        for found in tables:
+            yield {column: _values(found, column) for column in columns}
+
+
+def _values(found: Any, column: str) -> list[Any]:
+    name, _, inner = column.partition(".")
+    values = found[name]
+    if inner:
+        values = values.combine_chunks() if hasattr(values, "combine_chunks") else values
+        values = values.field(inner)
+    return list(values.to_pylist())
+
+
+def _audio_column(path: Path) -> str:
+    schema = _schema(path)
+    return str(schema.names[choose_columns(schema.names, str(path))["path"]])
+
+
+@lru_cache(GROUPS_IN_MEMORY)
+def _read_group(path: Path, group: int, _: int) -> list[bytes | None]:
+    """The encoded audio of a group's rows. With the file's time, lest one that was changed is remembered."""
+    column = f"{_audio_column(path)}.bytes"
+    with _opened(path) as file:
+        if path.suffix == ".parquet":
+            return _values(file.read_row_group(group, [column]), column)
+        # A stream has no index, but what is passed over is not read.
+        return _values(next(itertools.islice(file, group, None)), column)
+
+
+def read_audio_bytes(path: Path, group: int, row: int) -> memoryview:
+    """The encoded audio of one row.
+
+    Raises:
+        Unreadable: there is none.
+        UserError: the file cannot be read.
+    """
+    content = _read_group(path, group, path.stat().st_mtime_ns)[row]
+    if not content:
+        raise Unreadable(path, "no audio in it", f"row {row} of group {group}")
+    return memoryview(content)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _sources(path: Path) -> Iterator[Source]:
+    arrow, schema = _arrow(), _schema(path)
+    columns = {role: str(schema.names[n]) for role, n in choose_columns(schema.names, str(path)).items()}
+    audio = columns.pop("path")
+    kind = schema.field(audio).type
+    fields = {kind.field(n).name for n in range(kind.num_fields)} if arrow.types.is_struct(kind) else set[str]()
+    if not fields >= {"bytes", "path"}:
+        raise UserError(f"{path}: column {audio!r} holds no audio, which has bytes and a path, but {kind}")
+    # Of the audio only its name: its bytes are read when they are decoded.
+    name_column = f"{audio}.path"
+    for group, values in enumerate(_groups(path, [name_column, *columns.values()])):
+        for row, name in enumerate(values[name_column]):
+            said = {role: values[column][row] for role, column in columns.items()}
+            offset, duration = said.get("offset"), said.get("duration")
+            yield Source(
+                id=_text(said.get("id")) or "",
+                speaker=_text(said.get("speaker")) or "",
+                path=str(path),
+                text=_text(said.get("text")),
+                offset=float(offset or 0.0),
+                seconds=None if offset is None or duration is None else float(duration),
+                claim=float(duration) if offset is None and duration is not None else None,
+                member=name or f"{path.stem}-{group}-{row}",
+                part=(group, row),
+            )
+
+
+def read_huggingface(path: Path) -> Listing:
+    """The rows of a dataset's files.
+
+    Raises:
+        UserError: pyarrow is missing, a file cannot be read, or holds no audio.
+    """
+    listing = Listing(files=find_tables(path))
+    sources: list[Source] = []
+    for file in listing.files:
+        sources += _sources(file)
+    bare = named([source for source in sources if not source.id], path.parent)
+    listing.sources = [source for source in sources if source.id] + bare
+    return listing

@@ -1,0 +1,100 @@
+"""Kaldi's data folders: `wav.scp`, and beside it `segments`, `text`, `utt2spk` where there are any.
+
+Format: https://kaldi-asr.org/doc/data_prep.html. Paths are relative to the folder, unless they are absolute.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from asr.errors import UserError
+from data_prep.formats.rows import read_lines, seconds_of
+from data_prep.source import Listing, Rejection, Source, canonical
+
+RECORDINGS = "wav.scp"
+IN_ARCHIVE = re.compile(r":\d+$")
+TO_THE_END = "-1"
+"""As the end of a segment."""
+
+
+def _read_table(path: Path) -> dict[str, tuple[str, str]]:
+    """What a file says of each id, and where: `id content`, a line each. Empty where there is no such file.
+
+    Raises:
+        UserError: it cannot be read, a line has no id, or an id is there twice, perhaps in another Unicode form.
+    """
+    table: dict[str, tuple[str, str]] = {}
+    if not path.exists():
+        return table
+    for where, line in read_lines(path):
+        if line[0].isspace():
+            raise UserError(f"{where}: begins with a blank; write the id first")
+        name, *content = line.split(maxsplit=1)
+        if canonical(name) in table:
+            raise UserError(f"{where}: id {name!r} occurs twice, or in two Unicode forms; keep one of its lines")
+        table[canonical(name)] = (content[0].strip() if content else ""), where
+    return table
+
+
+def _refused(content: str, where: str) -> Rejection | None:
+    """Why a recording cannot be opened; None where it is the path of a file."""
+    if content.endswith("|") or content.startswith("|"):
+        return Rejection(where, "a command instead of a file", f"{content}; run it once, and name the file it makes")
+    if content == "-" or not content:
+        return Rejection(where, "no path of a file", content)
+    if IN_ARCHIVE.search(content):
+        return Rejection(where, "in a Kaldi archive", f"{content}; write its audio to files")
+    return None
+
+
+def _parts(segments: dict[str, tuple[str, str]]) -> Iterator[tuple[str, str, float, float | None, str]]:
+    """Utterance, recording, beginning and duration of each segment, and where it says so."""
+    for name, (content, where) in segments.items():
+        fields = content.split()
+        if len(fields) != 3:
+            raise UserError(f"{where}: expected an utterance, a recording, and where it begins and ends in seconds")
+        times = dict(zip(("begin", "end"), fields[1:], strict=True))
+        begin = seconds_of(times, "begin", where) or 0.0
+        end = None if times["end"] == TO_THE_END else seconds_of(times, "end", where)
+        if end is not None and end <= begin:
+            raise UserError(f"{where}: ends at {end:g} s, and begins at {begin:g} s")
+        yield name, canonical(fields[0]), begin, None if end is None else end - begin, where
+
+
+def read_kaldi(folder: Path) -> Listing:
+    """The utterances of a data folder.
+
+    Raises:
+        UserError: a file cannot be read, or a line is not what it should be.
+    """
+    names = (RECORDINGS, "segments", "text", "utt2spk")
+    recordings, segments, texts, speakers = (_read_table(folder / name) for name in names)
+    listing = Listing(files=[folder / name for name in names if (folder / name).exists()])
+    refused = {name: _refused(*row) for name, row in recordings.items()}
+    if segments:
+        parts = list(_parts(segments))
+    else:
+        parts = [(name, name, 0.0, None, where) for name, (_, where) in recordings.items()]
+    for name, recording, begin, seconds, where in parts:
+        if recording not in recordings:
+            listing.rejections.append(Rejection(where, "recording is not in wav.scp", f"{name}: {recording}"))
+        elif speakers and name not in speakers:
+            listing.rejections.append(Rejection(where, "no speaker in utt2spk", name))
+        elif (why := refused[recording]) is not None:
+            listing.rejections.append(replace(why, detail=f"{name}: {why.detail}"))
+        else:
+            text, speaker = texts.get(name, (None, ""))[0], speakers.get(name, ("", ""))[0]
+            path = str(folder / recordings[recording][0])
+            listing.sources.append(Source(name, speaker, path, text, begin, seconds))
+    said = {part[0] for part in parts}
+    for name, (_, where) in texts.items():
+        if name not in said:
+            listing.rejections.append(Rejection(where, "transcript without audio", name))
+    heard = {part[1] for part in parts}
+    for name, (_, where) in recordings.items():
+        if name not in heard:
+            listing.rejections.append(Rejection(where, "recording without a segment", name))
+    return listing

@@ -1,0 +1,189 @@
+"""A corpus's utterances as NeMo, Kaldi and Lhotse write them down. Audio stays where it is."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from asr.audio.decode import Measured, measure
+from asr.audio.stream import Unreadable
+from asr.audio.view import map_file
+from data_prep.audio_cache import NEAR_SECONDS
+from data_prep.source import Rejection, Source, named
+
+
+@dataclass(frozen=True)
+class Row:
+    """An utterance, and the file that it is in, whose length was measured."""
+
+    source: Source
+    recording: str
+    """Id of the file."""
+    audio: Measured
+
+    @property
+    def seconds(self) -> float:
+        """To the end of the audio at most."""
+        left = self.audio.seconds - self.source.offset
+        return left if self.source.seconds is None else min(self.source.seconds, left)
+
+
+def _row(source: Source, recording: str, audio: Measured) -> Row | Rejection:
+    if source.claim is not None and abs(source.claim - audio.seconds) > NEAR_SECONDS:
+        detail = f"{source.claim:.2f} s are declared, {audio.seconds:.2f} s are there"
+        return Rejection(source.id, "length differs", detail)
+    end = source.offset + (source.seconds or 0.0)
+    if source.offset >= audio.seconds or end > audio.seconds + NEAR_SECONDS:
+        detail = f"{source.offset:.2f} to {end:.2f} s of {audio.seconds:.2f} s"
+        return Rejection(source.id, "lies beyond the end of its audio", detail)
+    return Row(source, recording, audio)
+
+
+def measure_rows(sources: Iterable[Source]) -> tuple[list[Row], list[Rejection]]:
+    """The utterances with the lengths of their files, and those that cannot be written down."""
+    listed = list(sources)
+    paths = dict.fromkeys(source.path for source in listed)
+    files = named((Source("", "", path, None) for path in paths), Path("/"))
+    recordings = dict(zip(paths, (file.id for file in files), strict=True))
+    measured: dict[str, Measured | Rejection] = {}
+    rows: list[Row] = []
+    rejections: list[Rejection] = []
+    for source in listed:
+        if source.part is not None:
+            detail = f"{source.name}; unpack it, or take the manifests that stage 1 makes of it"
+            rejections.append(Rejection(source.id, "audio in an archive or a table", detail))
+            continue
+        if source.path not in measured:
+            try:
+                measured[source.path] = measure(source.path, map_file(Path(source.path)))
+            except Unreadable as error:
+                measured[source.path] = Rejection(source.path, error.reason, error.detail)
+        audio = measured[source.path]
+        if isinstance(audio, Rejection):
+            rejections.append(Rejection(source.id, audio.reason, f"{source.path} {audio.detail}".strip()))
+            continue
+        row = _row(source, recordings[source.path], audio)
+        if isinstance(row, Row):
+            rows.append(row)
+        else:
+            rejections.append(row)
+    return rows, rejections
+
+
+def _write(path: Path, lines: Iterable[str]) -> None:
+    """Aside and then renamed; the same bytes for the same lines, packed or not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = "".join(line + "\n" for line in lines).encode()
+    if path.suffix == ".gz":
+        packed = io.BytesIO()
+        with gzip.GzipFile("", "wb", fileobj=packed, mtime=0) as file:
+            file.write(content)
+        content = packed.getvalue()
+    aside = path.with_name(f".{path.name}.partial")
+    aside.write_bytes(content)
+    aside.replace(path)
+
+
+def _json(content: Mapping[str, Any]) -> str:
+    return json.dumps({key: value for key, value in content.items() if value is not None}, ensure_ascii=False)
+
+
+def write_nemo(rows: Sequence[Row], out: Path) -> None:
+    """A file of JSON lines."""
+    _write(
+        out,
+        (
+            _json(
+                {
+                    "audio_filepath": row.source.path,
+                    "offset": row.source.offset,
+                    "duration": row.seconds,
+                    "text": row.source.text,
+                    "id": row.source.id,
+                    "speaker": row.source.speaker or None,
+                }
+            )
+            for row in rows
+        ),
+    )
+
+
+def write_kaldi(rows: Sequence[Row], out: Path) -> None:
+    """A data folder. Kaldi wants a speaker of every utterance: one that has none is its own."""
+    ordered = sorted(rows, key=lambda row: row.source.id)
+    audio = sorted({(row.recording, row.source.path) for row in rows})
+    _write(out / "wav.scp", (f"{name} {path}" for name, path in audio))
+    ends = [(row, row.source.offset + row.seconds) for row in ordered]
+    _write(
+        out / "segments",
+        (f"{row.source.id} {row.recording} {row.source.offset:.6f} {end:.6f}" for row, end in ends),
+    )
+    texts = [(row.source.id, row.source.text) for row in ordered if row.source.text is not None]
+    _write(out / "text", (f"{name} {' '.join(text.split())}".rstrip() for name, text in texts))
+    _write(out / "utt2spk", (f"{row.source.id} {row.source.speaker or row.source.id}" for row in ordered))
+
+
+def write_lhotse(rows: Sequence[Row], out: Path) -> None:
+    """A folder with manifests of recordings and of supervisions."""
+    recordings = {row.recording: row for row in rows}
+    _write(
+        out / "recordings.jsonl.gz",
+        (
+            _json(
+                {
+                    "id": name,
+                    "sources": [
+                        {"type": "file", "channels": list(range(row.audio.channels)), "source": row.source.path}
+                    ],
+                    "sampling_rate": row.audio.rate,
+                    "num_samples": row.audio.frames,
+                    "duration": row.audio.seconds,
+                    "channel_ids": list(range(row.audio.channels)),
+                }
+            )
+            for name, row in recordings.items()
+        ),
+    )
+    _write(
+        out / "supervisions.jsonl.gz",
+        (
+            _json(
+                {
+                    "id": row.source.id,
+                    "recording_id": row.recording,
+                    "start": row.source.offset,
+                    "duration": row.seconds,
+                    "channel": (row.source.channel or 1) - 1,
+                    "text": row.source.text,
+                    "speaker": row.source.speaker or None,
+                }
+            )
+            for row in rows
+        ),
+    )
+
+
+WRITERS: Mapping[str, Callable[[Sequence[Row], Path], None]] = {
+    "nemo": write_nemo,
+    "kaldi": write_kaldi,
+    "lhotse": write_lhotse,
+}
+
+
+def refuse_channels(rows: Iterable[Row], to: str) -> tuple[list[Row], list[Rejection]]:
+    """The rows that a format can say: of several channels NeMo knows their mean, Lhotse each, Kaldi none."""
+    kept: list[Row] = []
+    rejections: list[Rejection] = []
+    for row in rows:
+        said = {"nemo": row.source.channel is None, "lhotse": row.source.channel is not None, "kaldi": False}[to]
+        if said or row.audio.channels == 1:
+            kept.append(row)
+        else:
+            detail = f"{row.source.path}; write one channel of it to a file"
+            rejections.append(Rejection(row.source.id, f"several channels, which {to} cannot say", detail))
+    return kept, rejections

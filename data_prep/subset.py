@@ -1,0 +1,201 @@
+"""One subset of a corpus as utterances, whatever it is written down in, and a list of what was left out."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from asr.audio.decode import count_channels
+from asr.audio.stream import Unreadable
+from asr.config import CorpusConfig
+from asr.data.manifest import Utterance
+from asr.errors import UserError
+from asr.text.normaliser import find_normaliser
+from data_prep.audio_cache import Ready, prepare_audio
+from data_prep.content import read_content
+from data_prep.cutting import cut_at_pauses
+from data_prep.folder import find_files, scan
+from data_prep.formats.listing import list_manifest
+from data_prep.source import Listing, Rejection, Source
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Subset:
+    name: str
+    utterances: list[Utterance]
+    rejections: list[Rejection] = field(default_factory=list)
+    notes: Counter[str] = field(default_factory=Counter)
+    """What was done to audio, with the number of files or utterances that it was done to."""
+
+    def apart_from(self, others: Iterable[Utterance]) -> Subset:
+        """The utterances whose audio the others do not use."""
+        used: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        for other in others:
+            used[other.audio_filepath].append((other.offset, other.offset + other.duration))
+
+        def is_used(u: Utterance) -> bool:
+            return any(u.offset < end and start < u.offset + u.duration for start, end in used[u.audio_filepath])
+
+        return dataclasses.replace(self, utterances=[u for u in self.utterances if not is_used(u)])
+
+    def without(self, reject: Callable[[Utterance], Rejection | None]) -> Subset:
+        """The utterances that `reject` lets pass; the others join the rejections."""
+        kept: list[Utterance] = []
+        rejections = list(self.rejections)
+        for utterance in self.utterances:
+            reason = reject(utterance)
+            if reason is None:
+                kept.append(utterance)
+            else:
+                rejections.append(reason)
+        return dataclasses.replace(self, utterances=kept, rejections=rejections)
+
+
+def _find_folder(root: Path, name: str) -> Path:
+    folder = root / name
+    if not folder.is_dir():
+        above = folder.parent if Path(name).is_absolute() else root
+        found = sorted(p.name for p in above.iterdir() if p.is_dir()) if above.is_dir() else []
+        there = f"it has {', '.join(found[:12])}" if found else "it does not exist or has no folders"
+        raise UserError(f"subset {name!r} is not in {above} ({there}); set corpus.root, or name other subsets")
+    return folder
+
+
+def list_subset(root: Path, name: str, source: str) -> tuple[Path, Listing]:
+    """What a subset holds, without any audio opened, and the folder that its paths are relative to.
+
+    Args:
+        root: folder that holds the subsets.
+        name: of the subset, below `root` or absolute.
+        source: as `corpus.source`: manifest, or a folder of audio.
+
+    Raises:
+        UserError: it is not there, or a manifest is not as it should be.
+    """
+    if source == "manifest":
+        return root, list_manifest(root / name)
+    folder = _find_folder(root, name)
+    return folder, scan(folder)
+
+
+def stamp_subset(root: Path, name: str, source: str) -> Iterator[str]:
+    """A line for each file of a subset that changes whenever the file does. No audio is opened.
+
+    Raises:
+        UserError: as `list_subset`.
+    """
+    if source != "manifest":
+        for file in find_files(_find_folder(root, name))[0]:
+            yield f"{name}\0{file.path}\0{file.size}\0{file.mtime_ns}\n"
+        return
+    listing = list_manifest(root / name)
+    for path in dict.fromkeys([*map(str, listing.files), *(item.path for item in listing.sources)]):
+        try:
+            status = os.stat(path)  # noqa: PTH116 (once an utterance)
+            yield f"{name}\0{path}\0{status.st_size}\0{status.st_mtime_ns}\n"
+        except OSError:
+            # What is not there is told when it is read.
+            yield f"{name}\0{path}\n"
+
+
+def _by_channel(folder: Path, sources: Iterable[Source], channel: str) -> Iterator[Source | Rejection]:
+    """The sources as `corpus.channel` has them, where they do not say so themselves."""
+    for source in sources:
+        if channel == "mix" or source.channel is not None:
+            yield source
+        elif channel != "each":
+            yield dataclasses.replace(source, channel=int(channel))
+        else:
+            try:
+                count = count_channels(source.name, read_content(folder, source))
+            except Unreadable:
+                # It is told when it is decoded.
+                count = 1
+            if count > 1 and source.text is not None:
+                detail = f"{count} channels and one transcript; set corpus.channel to mix or to a number"
+                yield Rejection(source.name, "several channels", detail)
+                continue
+            # The same side of two calls is not the same person.
+            for number in range(1, count + 1):
+                name = f"{source.id}-{number}" if count > 1 else source.id
+                speaker = name if count > 1 else source.speaker
+                yield dataclasses.replace(source, id=name, speaker=speaker, channel=number)
+
+
+def _clock(seconds: float) -> str:
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
+def _cut_long(found: list[Ready], corpus: CorpusConfig, notes: Counter[str]) -> list[Ready]:
+    """The same audio in utterances that are not too long."""
+    kept: list[Ready] = []
+    recordings, utterances, before, after = 0, 0, 0.0, 0.0
+    for ready in found:
+        if ready.duration <= corpus.max_seconds:
+            kept.append(ready)
+            continue
+        parts, in_speech = cut_at_pauses(ready, corpus.min_seconds, corpus.max_seconds)
+        kept += parts
+        recordings, utterances = recordings + 1, utterances + len(parts)
+        before, after = before + ready.duration, after + sum(part.duration for part in parts)
+        notes["cuts within speech, for want of a pause"] += in_speech
+        notes["transcripts of recordings that were cut, which are not kept"] += ready.source.text is not None
+    if recordings:
+        notes[f"recordings of {_clock(before)} cut at pauses into {utterances:,} utterances of {_clock(after)}"] = (
+            recordings
+        )
+    return kept
+
+
+def read_subset(
+    root: Path, name: str, corpus: CorpusConfig, cache: Path, cut: bool, progress: Progress | None
+) -> Subset:
+    """Read a subset.
+
+    Args:
+        root: folder that holds the subsets.
+        name: of the subset, below `root` or absolute.
+        corpus: which channels are used, the length of the longest utterance, and what texts go through.
+        cache: where audio that must be decoded goes.
+        cut: whether longer recordings are cut at pauses. Their texts, where they have any, are lost.
+        progress: told how far it is.
+
+    Raises:
+        UserError: it is not there, or the cache cannot be written.
+    """
+    folder, listing = list_subset(root, name, corpus.source)
+    rejections, sources = list(listing.rejections), list[Source]()
+    for item in _by_channel(folder, listing.sources, corpus.channel):
+        if isinstance(item, Source):
+            sources.append(item)
+        else:
+            rejections.append(item)
+    found: list[Ready] = []
+    for result in prepare_audio(folder, sources, cache, progress):
+        if isinstance(result, Ready):
+            found.append(result)
+        else:
+            rejections.append(result)
+    notes = Counter(note for files in {r.path: r.notes for r in found}.values() for note in files)
+    if cut:
+        found = _cut_long(found, corpus, notes)
+    normalise = find_normaliser(corpus.normaliser)
+    utterances = [
+        Utterance(
+            id=ready.source.id,
+            audio_filepath=str(ready.path.absolute()),
+            duration=ready.duration,
+            offset=ready.offset,
+            speaker=ready.source.speaker,
+            text=None if ready.source.text is None else " ".join(normalise(ready.source.text).split()),
+        )
+        for ready in found
+    ]
+    return Subset(Path(name).name, utterances, rejections, +notes)
