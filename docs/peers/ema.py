@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 DECAY, OTHER = 0.99, 0.9
 SETTLED, SETTLED_LONG = 2_000, 10_000
-"""Updates after which the warm-ups of these tools are over, for a decay of 0.99 and, but for ema-pytorch's, of 0.999."""
+"""Updates after which warm-ups are over, for a decay of 0.99 and (but for that of ema-pytorch) of 0.999."""
 
 
 def constant(value: float, kind: torch.dtype = torch.float32) -> nn.Module:
