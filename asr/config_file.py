@@ -257,8 +257,9 @@ def _check(config: Config, settings: _Settings) -> None:
         section, _, inner = name.rpartition(".")
         return getattr(getattr(config, section) if section else config, inner)
 
-    def refuse(name: str, must: str) -> UserError:
-        where = settings[name].where + ": " if name in settings else ""
+    def refuse(name: str, must: str, other: str = "") -> UserError:
+        """`other` is what the value does not go with, and may be the only one of both that was set."""
+        where = next((f"{settings[one].where}: " for one in (name, other) if one in settings), "")
         return UserError(f"{where}{name} must be {must}; found {found(name)!r}")
 
     checks: list[tuple[list[str], str, Callable[[Any], bool]]] = [
@@ -273,11 +274,12 @@ def _check(config: Config, settings: _Settings) -> None:
                 raise refuse(name, must)
     width, heads = config.model.width, config.model.heads
     if width % (2 * heads):
-        raise refuse("model.width", f"a multiple of twice model.heads = {heads}")
+        raise refuse("model.width", f"a multiple of twice model.heads = {heads}", "model.heads")
     if config.batch.frame_multiple % config.model.stride:
-        raise refuse("batch.frame_multiple", f"a multiple of model.stride = {config.model.stride}")
+        raise refuse("batch.frame_multiple", f"a multiple of model.stride = {config.model.stride}", "model.stride")
     if config.optimizer.kind != "adamw" and config.optimizer.proxy_width is not None:
-        raise refuse("optimizer.proxy_width", f"empty: its rule is AdamW's, not that of {config.optimizer.kind}")
+        must = f"empty: its rule is AdamW's, not that of {config.optimizer.kind}"
+        raise refuse("optimizer.proxy_width", must, "optimizer.kind")
     if config.decode.beam > MOST_BEAM:
         raise refuse("decode.beam", f"at most {MOST_BEAM}, as memory grows with its square")
     if config.seed >= 2**63:
