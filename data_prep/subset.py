@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from asr.audio.decode import count_channels
+from asr.audio.measure import count_channels
 from asr.audio.stream import Unreadable
 from asr.config import CorpusConfig
 from asr.data.manifest import Utterance
