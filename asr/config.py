@@ -41,6 +41,9 @@ class CorpusConfig:
     """Shorter training utterances are left out."""
     max_seconds: float = 36.0
     """Longer labeled utterances are left out; longer recordings without text are cut at pauses."""
+    cut_model: str = ""
+    """Trained model, a run's folder or an exported one, in whose words long recordings are not cut; empty: loudness
+    alone tells where pauses are."""
     channel: str = "mix"
     """Of audio with several channels. mix: their mean; each: every channel is a speaker; or a number from 1."""
     base_url: str = "https://www.openslr.org/resources"

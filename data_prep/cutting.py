@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from asr.audio.pauses import choose_cuts, frame_power, relative_loudness
-from asr.data.audio import SAMPLE_RATE, read_samples
+from asr.data.audio import SAMPLE_RATE, Samples, read_samples
 from data_prep.audio_cache import Ready
+
+Spoken = Callable[[Samples], Sequence[tuple[float, float]]]
+"""From samples to the beginning and end of each word, in seconds."""
 
 GRID = 480
 """Samples: 30 ms, in which cuts lie."""
@@ -29,19 +32,31 @@ def _powers(ready: Ready) -> Iterator[np.ndarray[tuple[int], np.dtype[np.float64
             yield frame_power(read_samples(str(ready.path), ready.offset + number * block, length), GRID)
 
 
-def cut_at_pauses(ready: Ready, shortest: float, longest: float) -> tuple[list[Ready], int]:
+def cut_at_pauses(
+    ready: Ready, shortest: float, longest: float, spoken: Spoken | None = None
+) -> tuple[list[Ready], int]:
     """Utterances of `shortest` to `longest` seconds, and how many of the cuts lie within speech, for want of a pause.
 
     They follow on each other from the recording's beginning to its end. An id is the recording's and the hundredth of
     a second at which it begins.
+
+    Args:
+        ready: the recording.
+        shortest: seconds of an utterance at least, as far as the longest allows that.
+        longest: seconds of an utterance at most.
+        spoken: tells when words are said, in which no pause is; without it loudness alone does.
 
     Raises:
         UserError: the audio cannot be read.
     """
     most = int(longest * SAMPLE_RATE) // GRID
     loudness = relative_loudness(np.concatenate(list(_powers(ready))), GRID)
-    # The frame that the end cuts off is counted with the last.
+    if spoken is not None:
+        for start, end in spoken(read_samples(str(ready.path), ready.offset, ready.duration)):
+            within = slice(int(start * SAMPLE_RATE) // GRID, int(end * SAMPLE_RATE) // GRID + 1)
+            loudness[:, within] = np.maximum(loudness[:, within], 1.0)
     least = max(most * SHORTEST_SHARE, shortest * SAMPLE_RATE / GRID)
+    # The frame that the end cuts off is counted with the last.
     cuts = choose_cuts(loudness, max(1, min(math.ceil(least), (most - 1) // 2)), max(2, most - 1))
     total = round(ready.duration * SAMPLE_RATE)
     edges = [0, *(cut.frame * GRID for cut in cuts), total]

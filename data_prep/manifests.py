@@ -16,6 +16,7 @@ from asr.errors import UserError
 from asr.score.transcripts import write_transcripts
 from asr.text.normaliser import VERSION as TEXT_VERSION
 from data_prep.audio_cache import VERSION
+from data_prep.cutting import Spoken
 from data_prep.source import Rejection
 from data_prep.split import split_labeled
 from data_prep.subset import Progress, Subset, read_subset, stamp_subset
@@ -103,7 +104,12 @@ def _check_usable(subsets: Sequence[Subset], role: str, out_dir: Path) -> None:
 
 
 def build_manifests(
-    corpus: CorpusConfig, root: Path, cache_dir: Path, out_dir: Path, progress: Progress | None = None
+    corpus: CorpusConfig,
+    root: Path,
+    cache_dir: Path,
+    out_dir: Path,
+    progress: Progress | None = None,
+    spoken: Spoken | None = None,
 ) -> list[SubsetSummary]:
     """Write `labeled.jsonl`, `unlabeled.jsonl` and `dev/<subset>.jsonl` below `out_dir`.
 
@@ -117,6 +123,7 @@ def build_manifests(
         cache_dir: where audio that must be decoded first goes.
         out_dir: folder to write to.
         progress: told how far it is.
+        spoken: tells when words are said, in which long recordings are not cut.
 
     Raises:
         UserError: a subset is missing, or nothing labeled is left.
@@ -124,7 +131,7 @@ def build_manifests(
     fits = _length_check(corpus)
 
     def read(names: Sequence[str], cut: bool = False) -> list[Subset]:
-        return [read_subset(root, name, corpus, cache_dir, cut, progress) for name in dict.fromkeys(names)]
+        return [read_subset(root, name, corpus, cache_dir, cut, spoken, progress) for name in dict.fromkeys(names)]
 
     labeled = [subset.without(fits).without(_needs_text) for subset in read(corpus.labeled)]
     # A subset may be named in both parts: what is transcribed counts once.
@@ -183,7 +190,7 @@ def build_test_manifests(
     Raises:
         UserError: a subset is missing or has nothing to score, or its audio is trained on.
     """
-    tests = [read_subset(root, name, corpus, cache_dir, False, progress).without(_needs_text) for name in corpus.test]
+    tests = [read_subset(root, name, corpus, cache_dir, progress=progress).without(_needs_text) for name in corpus.test]
     summaries = [_summarize(s, "test") for s in tests]
     _write_summary(out_dir, summaries)
     _check_usable(tests, "test", out_dir)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from asr.audio.decode import count_channels
+from asr.audio.measure import count_channels
 from asr.audio.stream import Unreadable
 from asr.config import CorpusConfig
 from asr.data.manifest import Utterance
@@ -17,7 +17,7 @@ from asr.errors import UserError
 from asr.text.normaliser import find_normaliser
 from data_prep.audio_cache import Ready, prepare_audio
 from data_prep.content import read_content
-from data_prep.cutting import cut_at_pauses
+from data_prep.cutting import Spoken, cut_at_pauses
 from data_prep.folder import find_files, scan
 from data_prep.formats.listing import list_manifest
 from data_prep.source import Listing, Rejection, Source
@@ -135,7 +135,7 @@ def _clock(seconds: float) -> str:
     return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
 
 
-def _cut_long(found: list[Ready], corpus: CorpusConfig, notes: Counter[str]) -> list[Ready]:
+def _cut_long(found: list[Ready], corpus: CorpusConfig, spoken: Spoken | None, notes: Counter[str]) -> list[Ready]:
     """The same audio in utterances that are not too long."""
     kept: list[Ready] = []
     recordings, utterances, before, after = 0, 0, 0.0, 0.0
@@ -143,7 +143,7 @@ def _cut_long(found: list[Ready], corpus: CorpusConfig, notes: Counter[str]) -> 
         if ready.duration <= corpus.max_seconds:
             kept.append(ready)
             continue
-        parts, in_speech = cut_at_pauses(ready, corpus.min_seconds, corpus.max_seconds)
+        parts, in_speech = cut_at_pauses(ready, corpus.min_seconds, corpus.max_seconds, spoken)
         kept += parts
         recordings, utterances = recordings + 1, utterances + len(parts)
         before, after = before + ready.duration, after + sum(part.duration for part in parts)
@@ -157,7 +157,13 @@ def _cut_long(found: list[Ready], corpus: CorpusConfig, notes: Counter[str]) -> 
 
 
 def read_subset(
-    root: Path, name: str, corpus: CorpusConfig, cache: Path, cut: bool, progress: Progress | None
+    root: Path,
+    name: str,
+    corpus: CorpusConfig,
+    cache: Path,
+    cut: bool = False,
+    spoken: Spoken | None = None,
+    progress: Progress | None = None,
 ) -> Subset:
     """Read a subset.
 
@@ -167,6 +173,7 @@ def read_subset(
         corpus: which channels are used, the length of the longest utterance, and what texts go through.
         cache: where audio that must be decoded goes.
         cut: whether longer recordings are cut at pauses. Their texts, where they have any, are lost.
+        spoken: tells when words are said, where a model is at hand; for cutting.
         progress: told how far it is.
 
     Raises:
@@ -187,7 +194,7 @@ def read_subset(
             rejections.append(result)
     notes = Counter(note for files in {r.path: r.notes for r in found}.values() for note in files)
     if cut:
-        found = _cut_long(found, corpus, notes)
+        found = _cut_long(found, corpus, spoken, notes)
     normalise = find_normaliser(corpus.normaliser)
     utterances = [
         Utterance(

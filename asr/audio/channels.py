@@ -18,8 +18,7 @@ class Mixer:
     def __init__(self, channel: int | None) -> None:
         """`channel` counts from 1; None: the mean of all."""
         self._channel = channel
-        self._before = self._after = 0.0
-        self._expected = 1.0
+        self._whole = self._cancelled = 0.0
 
     def __call__(self, block: Floats) -> Floats:
         """One channel `(frames,)` of `(frames, channels)`."""
@@ -29,12 +28,18 @@ class Mixer:
         if count == 1:
             return block[:, 0]
         mixed: Floats = block.mean(axis=1)
-        self._before += float(np.square(np.nan_to_num(block), dtype=np.float64).sum()) / count
-        self._after += float(np.square(np.nan_to_num(mixed), dtype=np.float64).sum())
-        self._expected = 1 / count
+        before = float(np.square(np.nan_to_num(block), dtype=np.float64).mean(axis=1).sum())
+        after = float(np.square(np.nan_to_num(mixed), dtype=np.float64).sum())
+        self._whole += before
+        self._cancelled += before if after < CANCELLED_SHARE / count * before else 0.0
         return mixed
 
     @property
     def cancels(self) -> bool:
-        """Whether next to nothing is left of what was averaged."""
-        return self._after < CANCELLED_SHARE * self._expected * self._before
+        """Whether next to nothing is left of most of what was averaged."""
+        return self._cancelled > self._whole / 2
+
+    @property
+    def cancels_in_parts(self) -> bool:
+        """Whether so little is left of some of it."""
+        return self._cancelled > 0.0

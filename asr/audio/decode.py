@@ -14,11 +14,9 @@ import numpy as np
 import soxr
 
 from asr.audio.channels import Floats, Mixer
-from asr.audio.container import find_streams
-from asr.audio.ffmpeg import NotInstalled, open_ffmpeg
-from asr.audio.sound import Sound, open_sound
+from asr.audio.opening import find_missing, open_stream, read_streams
+from asr.audio.sound import Sound
 from asr.audio.stream import Broken, Fault, Stream, Unreadable
-from asr.audio.suffixes import FALLBACK
 from asr.data.audio import SAMPLE_RATE, Samples
 
 
@@ -74,88 +72,6 @@ def _run(sound: Sound, mixer: Mixer, take: Take) -> tuple[int, int, str]:
     return frames, samples, broken
 
 
-def _missing(stream: Stream, sound: Sound, frames: int, broken: str) -> Fault | None:
-    """What decoding has brought less, or more, than the container holds."""
-    if stream.fault is not None:
-        return stream.fault
-    seconds = frames / sound.rate
-    expected = sound.seconds if stream.seconds is None else stream.seconds
-    if broken:
-        whole = "" if expected is None else f" of {expected:.1f}"
-        return Fault("damaged", f"{broken}, after {seconds:.1f}{whole} s")
-    if expected is None or expected - stream.slack - sound.near <= seconds <= expected + sound.near:
-        return None
-    detail = f"{seconds:.2f} s can be decoded, where {expected:.2f} s should be"
-    return Fault("truncated" if seconds < expected else "damaged", detail)
-
-
-def _open(name: Path | str, stream: Stream, faults: list[Fault]) -> Sound:
-    """A decoder for a stream: libsndfile's, or FFmpeg's where that knows more."""
-    try:
-        return open_sound(stream)
-    except Broken as error:
-        fault = stream.fault or Fault("unreadable", str(error))
-    if stream.fault is None:
-        try:
-            sound, tracks = open_ffmpeg(stream)
-            if tracks > 1:
-                faults.append(Fault("several streams", f"{tracks} tracks of audio at once; the first is used"))
-            return sound
-        except NotInstalled:
-            if Path(name).suffix.lower() in FALLBACK:
-                fault = Fault("needs the extra `av`", 'run: pip install "kappa-asr[av]"')
-        except Broken as error:
-            fault = Fault("unreadable", f"{fault.detail}; {error}")
-    raise Unreadable(name, fault.reason, fault.detail)
-
-
-def _streams(name: Path | str, data: memoryview) -> list[Stream]:
-    try:
-        return find_streams(data)
-    except Unreadable as error:
-        raise Unreadable(name, error.reason, error.detail) from None
-
-
-def count_channels(name: Path | str, data: memoryview) -> int:
-    """Channels of a file. Raises Unreadable where it cannot be decoded."""
-    return max(_open(name, stream, []).channels for stream in _streams(name, data))
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A file of one stream: samples a second, samples of each channel, and channels."""
-
-    rate: int
-    frames: int
-    channels: int
-
-    @property
-    def seconds(self) -> float:
-        return self.frames / self.rate
-
-
-def measure(name: Path | str, data: memoryview) -> Measured:
-    """The true length of a file, for those who will decode it by other means.
-
-    Raises:
-        Unreadable: it cannot be decoded, not all of it, or it is several recordings.
-    """
-    streams = _streams(name, data)
-    if len(streams) > 1:
-        raise Unreadable(name, "several recordings in one file", f"{len(streams)}; write them to a file each")
-    faults: list[Fault] = []
-    sound = _open(name, streams[0], faults)
-    frames, broken = 0, ""
-    try:
-        frames = sum(map(len, sound.blocks))
-    except Broken as error:
-        broken = str(error)
-    fault = _missing(streams[0], sound, frames, broken)
-    for found in [*faults, *([fault] if fault else [])]:
-        raise Unreadable(name, found.reason, found.detail)
-    return Measured(sound.rate, frames, sound.channels)
-
-
 def _lies_plain(streams: list[Stream], sound: Sound) -> bool:
     """Whether a header, if it is true, speaks of audio that can be read where it lies."""
     kind, _, subtype = sound.format.partition(" ")
@@ -165,17 +81,17 @@ def _lies_plain(streams: list[Stream], sound: Sound) -> bool:
 
 def is_plain(name: Path | str, data: memoryview) -> bool:
     """Whether a file may be `in_place` once it is decoded. Raises Unreadable where it cannot be."""
-    streams = _streams(name, data)
-    return _lies_plain(streams, _open(name, streams[0], []))
+    streams = read_streams(name, data)
+    return _lies_plain(streams, open_stream(name, streams[0], []))
 
 
 def _decode_streams(
     name: Path | str, data: memoryview, take: Take, channel: int | None
 ) -> tuple[Decoded, Mixer, set[int]]:
-    streams = _streams(name, data)
+    streams = read_streams(name, data)
     decoded, mixer, rates = Decoded(), Mixer(channel), set[int]()
     for stream in streams:
-        sound = _open(name, stream, decoded.faults)
+        sound = open_stream(name, stream, decoded.faults)
         if channel is not None and channel > sound.channels:
             raise Unreadable(name, "no such channel", f"it has {sound.channels}, and not {channel}")
         frames, samples, broken = _run(sound, mixer, take)
@@ -183,7 +99,7 @@ def _decode_streams(
         decoded.channels = max(decoded.channels, sound.channels)
         decoded.in_place = _lies_plain(streams, sound) and round((sound.seconds or 0) * SAMPLE_RATE) == samples
         rates.add(sound.rate)
-        fault = _missing(stream, sound, frames, broken)
+        fault = find_missing(stream, sound, frames, broken)
         decoded.faults += [fault] if fault else []
     if len(streams) > 1:
         decoded.notes.append(f"{len(streams)} recordings one after the other")
@@ -208,6 +124,8 @@ def decode(name: Path | str, data: memoryview, begin: Callable[[], Take], channe
     if mixer.cancels:
         decoded, _, _ = _decode_streams(name, data, begin(), 1)
         done = "which cancel each other when mixed: the first is used"
+    elif mixer.cancels_in_parts:
+        done += ", though they cancel each other in parts"
     if not decoded.samples:
         fault = decoded.faults[0] if decoded.faults else Fault("no audio in it", "")
         raise Unreadable(name, fault.reason, fault.detail)

@@ -191,5 +191,5 @@ def read_mpeg(data: memoryview) -> list[Stream]:
     runs = [run for run in runs if run.frames] or runs[:1]
     if foreign and not fault:
         fault = Fault("damaged", f"{foreign:,} bytes that are no frames")
-    faults = [None] * (len(runs) - 1) + [fault]
-    return [run.stream(data, one) for run, one in zip(runs, faults, strict=True)]
+    # What is wrong is the last one's, which ends where it is.
+    return [run.stream(data, fault if run is runs[-1] else None) for run in runs]

@@ -116,6 +116,5 @@ def read_ogg(data: memoryview) -> list[Stream]:
     elif bytes(data[end:]).strip(b"\0"):
         fault = Fault("damaged", f"no page begins at byte {end:,}")
     # What is wrong with the end is the last link's.
-    faults = [None] * (len(links) - 1) + [fault]
-    found = [_stream(data, link, one) for link, one in zip(links, faults, strict=True)]
+    found = [_stream(data, link, fault if link is links[-1] else None) for link in links]
     return [stream for stream in found if stream is not None] or [Stream((data,), fault=fault)]

@@ -69,10 +69,12 @@ def find_paths(experiment: Experiment) -> Paths:
 def _build_manifests(experiment: Experiment, paths: Paths) -> None:
     from data_prep.manifests import build_manifests, format_summary
 
-    summary = build_manifests(
-        experiment.config.corpus, experiment.root, experiment.cache, paths.manifests, progress=say
-    )
-    say(format_summary(summary))
+    corpus, spoken = experiment.config.corpus, None
+    if corpus.cut_model:
+        from asr.recognizer.spoken import open_spoken
+
+        spoken = open_spoken(Path(corpus.cut_model).expanduser())
+    say(format_summary(build_manifests(corpus, experiment.root, experiment.cache, paths.manifests, say, spoken)))
 
 
 def _ensure_tests(experiment: Experiment, paths: Paths) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from asr.audio.decode import Take, count_channels, decode
+from asr.audio.decode import Take, decode
+from asr.audio.measure import count_channels
 from asr.audio.sound import LENGTH_UNKNOWN
 from asr.audio.suffixes import AUDIO_SUFFIXES
 from asr.audio.view import map_file

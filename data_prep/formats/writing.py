@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asr.audio.decode import Measured, measure
+from asr.audio.measure import Measured, measure
 from asr.audio.stream import Unreadable
 from asr.audio.view import map_file
 from data_prep.audio_cache import NEAR_SECONDS

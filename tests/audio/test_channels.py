@@ -39,6 +39,14 @@ def test_channels_that_cancel_each_other_are_noticed_and_the_first_is_used(tmp_p
     assert np.abs(audio.samples[:16_000]).max() == pytest.approx(400, rel=0.25)
 
 
+def test_channels_that_cancel_each_other_in_a_part_are_noticed(tmp_path: Path) -> None:
+    right = steps(20)
+    right[15 * 16_000 :] *= -1
+    audio = read_audio(write(tmp_path / "a.wav", stereo(steps(20), right)))
+    assert audio.notes == ["2 channels, mixed down to one, though they cancel each other in parts"]
+    assert not audio.samples[15 * 16_000 :].any()
+
+
 @pytest.mark.parametrize("right", [np.zeros_like(steps(3)), steps(3), steps(3, 2000)])
 def test_one_speaker_a_channel_or_the_same_in_both_is_mixed(tmp_path: Path, right: np.ndarray) -> None:
     audio = read_audio(write(tmp_path / "a.wav", stereo(steps(3), right)))

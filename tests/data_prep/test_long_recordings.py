@@ -8,8 +8,9 @@ import pytest
 import soundfile
 
 from asr.config import CorpusConfig
-from asr.data.audio import read_samples
+from asr.data.audio import Samples, read_samples
 from asr.data.manifest import Manifest, read_manifest
+from data_prep.cutting import Spoken
 from data_prep.manifests import build_manifests, format_summary
 
 CORPUS = CorpusConfig(source="local", labeled=("train",), unlabeled=("podcasts",), dev=("train",))
@@ -105,6 +106,24 @@ def test_a_labeled_recording_that_is_too_long_is_refused_with_the_remedy_and_cut
     assert {u.id.rpartition("-")[0] for u in rows} == {"1-1-0001"}
     assert rows.durations.sum() == 61
     assert "note, transcripts of recordings that were cut, which are not kept: 1" in table
+
+
+def test_a_model_tells_of_words_in_which_no_pause_is(root: Path) -> None:
+    """A pause that loudness shows, in the middle of what the model hears as one word, is none."""
+    soundfile.write(root / "podcasts" / "one.flac", talk([15.0, 15.0, 15.0, 15.0]), RATE)
+
+    def spoken(samples: Samples) -> list[tuple[float, float]]:
+        assert len(samples) == 62 * RATE
+        return [(0.0, 15.1), (15.3, 30.9), (31.2, 62.0)]
+
+    def cuts(spoken: Spoken | None) -> list[float]:
+        build_manifests(CORPUS, root, root / "cache", root / "out", spoken=spoken)
+        return [u.offset for u in read_manifest(root / "out" / "unlabeled.jsonl")][1:]
+
+    assert [round(cut) for cut in cuts(None)] == [15, 31, 46]
+    first, second = cuts(spoken)
+    assert 15.1 < first < 15.3
+    assert 30.9 < second < 31.2
 
 
 def test_real_speech_joined_to_long_recordings_is_cut_between_words(root: Path, speech_data: Path) -> None:

@@ -110,6 +110,16 @@ def test_a_file_as_long_as_the_longest_utterance_is_not_cut_and_a_longer_one_is(
     assert len(told.segments([noise(6.0)])[0]) > 1
 
 
+def test_a_trained_model_s_folder_tells_when_words_are_said(small_run: Path) -> None:
+    from asr.recognizer.spoken import open_spoken
+
+    found = open_spoken(small_run)(noise(6.0))
+    assert found
+    assert all(0 <= start < end <= 6.0 for start, end in found)
+    with pytest.raises(UserError, match="nowhere"):
+        open_spoken(small_run / "nowhere")
+
+
 def test_real_speech_is_read_and_recognised(small_run: Path, speech_data: Path) -> None:
     from asr.recognizer.audio import read_audio
 
