@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from asr.config import TokenConfig
-from asr.data.lexicon import Lexicon, format_lexicon, has_phones, has_stress, read_lexicon
+from asr.data.lexicon import Lexicon
+from asr.data.pronunciations import format_lexicon, has_phones, has_stress, read_lexicon
 from asr.data.symbols import BLANK_SYMBOL, BOUNDARY
 from asr.errors import UserError
 
@@ -49,10 +50,10 @@ class PhoneTokenizer:
 
     def unknown(self, text: str) -> list[str]:
         """Words that are passed over."""
-        return [word for word in text.split() if not self.lexicon.say(word)]
+        return [word for word in text.split() if not self.lexicon.can_say(word)]
 
     def write(self, word: str) -> str | None:
-        if not self.lexicon.say(word):
+        if not self.lexicon.can_say(word):
             return None
         return unicodedata.normalize("NFC", word if self._cased else word.upper())
 
@@ -60,19 +61,25 @@ class PhoneTokenizer:
         self.lexicon.prepare(words)
         return [[[self._ids[phone] for phone in phones] for phones in self.lexicon.say(word)] for word in words]
 
-    def learn(self, source: str) -> None:
+    def learn(self, source: Path) -> None:
         """Take up how else words are said, from a lexicon for decoding; one of words alone says nothing of that.
 
         Raises:
             UserError: it cannot be read, or has phones that the model was not trained with.
         """
-        if not has_phones(Path(source)):
+        if not has_phones(source):
             return
-        for word, said in read_lexicon(source, stress=has_stress(self._ids)).items():
+        for word, said in read_lexicon(str(source), stress=has_stress(self._ids)).items():
             strange = {phone for phones in said for phone in phones} - self._ids.keys()
             if strange:
                 raise UserError(f"{source}: {word} has {_show(sorted(strange))}, none of the phones of the model")
             self.lexicon.words[word] = list(dict.fromkeys([*self.lexicon.words.get(word, []), *said]))
+
+    def list_pronunciations(self, words: Sequence[str]) -> bytes:
+        """A gzipped lexicon of these words, as `learn` takes it: nothing in it has to be said by rule again."""
+        self.lexicon.prepare(words)
+        said = {word: ways for word in words if (ways := self.lexicon.say(word))}
+        return gzip.compress(format_lexicon(said).encode(), mtime=0)
 
 
 def _show(words: Sequence[str]) -> str:
@@ -92,10 +99,10 @@ def build_phones(config: TokenConfig, texts: Sequence[str], out: Path, others: S
         raise UserError(f"{config.lexicon}: {BOUNDARY} stands where words begin, and {_show(odd)} has it; rename it")
     counts = Counter(word for text in texts for word in text.split())
     lexicon.prepare([*counts, *(word for text in others for word in text.split())])
-    silent = {word for word in counts if not lexicon.say(word)}
+    silent = {word for word in counts if not lexicon.can_say(word)}
     if len(silent) == len(counts):
         raise UserError(f"{config.lexicon}: can say no word of the labeled text, such as {_show(sorted(silent))}")
-    generated = {word: [phones] for word, phones in lexicon.generated.items() if phones}
+    generated = {word: [phones] for word, phones in lexicon.generated.items()}
     (out / INVENTORY).write_text("".join(f"{phone}\n" for phone in phones), encoding="utf-8")
     (out / LEXICON).write_bytes(gzip.compress(format_lexicon(lexicon.words).encode(), mtime=0))
     (out / GENERATED).write_text(format_lexicon(generated), encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from asr.data.manifest import Utterance, write_manifest
 from asr.data.tokens import build_tokens, load_tokenizer
 from asr.decode.arpa import write_arpa
 from asr.decode.choice import fuse, search_prefixes
+from asr.decode.language_model import lexicon_beside
 from asr.decode.ngram import NgramSettings, train_ngrams
 from asr.decode.repeats import merge_repeats
 from asr.decode.search import Sentence
@@ -117,6 +119,9 @@ def test_a_lexicon_for_decoding_says_how_else_words_are_said(tokens: Path, arpa:
         assert found.text(load_tokenizer(tokens)) == "A CAT SAT"
         assert load_tokenizer(tokens).decode((found.words or [])[1].ids) == phones
     assert text(tokens, arpa, "AH | K AE T", config=DecodeConfig(lexicon=str(tmp_path / "said"))) == "A CAT"
+    assert lexicon_beside(arpa) == tmp_path / "words.lexicon.gz"
+    lexicon_beside(arpa).write_bytes(gzip.compress((tmp_path / "said").read_bytes()))
+    assert load_tokenizer(tokens).decode(find(tokens, arpa, hear(tokens, "K | K AE T")).ids) == "K K AE T"
     (tmp_path / "said").write_text("THE DH OX\n")
     with pytest.raises(UserError, match="THE has OX, none of the phones of the model"):
         fuse(DecodeConfig(lexicon=str(tmp_path / "said")), arpa, tokens)

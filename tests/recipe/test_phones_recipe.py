@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from asr.cli.main import main
+from asr.data.pronunciations import read_lexicon
 
 LEXICON = "ONE W AH1 N\nONE HH W AH1 N\nTWO T UW1\nTHREE TH R IY1\n"
 
@@ -50,6 +51,9 @@ def test_phones_are_trained_on_and_every_rate_says_what_it_counts(
     report = (run / "report.html").read_text()
     assert "teacher WER, dev" in report
     assert "lm words" in report
+
+    lexicon = next((tmp_path / "exp" / "tiny" / "lm").glob("*/words.lexicon.gz"))
+    assert read_lexicon(str(lexicon)) == {"ONE": [("W", "AH", "N"), ("HH", "W", "AH", "N")], "TWO": [("T", "UW")]}
 
     assert main(["tune", *phones[1:], "--utterances", "2"]) == 0
     assert "WER" in capsys.readouterr().out
