@@ -7,6 +7,7 @@ import hashlib
 import re
 import sys
 import unicodedata
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def _read_lines(path: Path) -> Iterator[tuple[int, str, list[str]]]:
     try:
         content = path.read_bytes()
         text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8-sig")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot read lexicon ({error})") from None
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip() and not line.startswith((";;;", "#")):

@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+import soundfile
 
 from asr.cli.main import main
 from asr.data.pronunciations import read_lexicon
+from asr.recognizer import standalone
 
 LEXICON = "ONE W AH1 N\nONE HH W AH1 N\nTWO T UW1\nTHREE TH R IY1\n"
 
@@ -79,3 +81,5 @@ def _use(run: Path, audio: str, folder: Path, capsys: pytest.CaptureFixture[str]
         assert all(word["start"] < word["end"] for word in words)
         assert main(["align", model, audio, "--text", "two one", "--format", "json"]) == 0
         assert [word["text"] for word in json.loads(capsys.readouterr().out)["words"]] == ["two", "one"]
+    samples, _ = soundfile.read(audio, dtype="float32")
+    assert set(standalone.load(folder / "model").transcribe(samples).split()) <= set("AH HH IY N R T TH UW W".split())
