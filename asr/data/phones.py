@@ -9,7 +9,8 @@ from __future__ import annotations
 import gzip
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from asr.config import TokenConfig
@@ -27,15 +28,31 @@ class PhoneTokenizer:
 
     writes_words = False
 
-    def __init__(self, phones: Sequence[str], lexicon: Lexicon, boundary: bool, cased: bool) -> None:
-        """`cased`: whether words are written in the case that they have, and not in upper case."""
-        self.lexicon, self._cased = lexicon, cased
+    def __init__(self, phones: Sequence[str], open_lexicon: Callable[[], Lexicon], boundary: bool, cased: bool) -> None:
+        """
+        Args:
+            phones: in the order of their ids.
+            open_lexicon: reads what text is said with, where there is any to be said.
+            boundary: whether there is a token between words.
+            cased: whether words are written in the case that they have, and not in upper case.
+        """
+        self._open_lexicon, self._cased = open_lexicon, cased
         self.boundary = 1 if boundary else None
         # Written with blanks between them, as words are.
         self.symbols = [BLANK_SYMBOL, *[BOUNDARY] * boundary, *(BOUNDARY + phone for phone in phones)]
         self.size = len(self.symbols)
         self._phones = ["", *[""] * boundary, *phones]
         self._ids = {phone: i for i, phone in enumerate(phones, 1 + boundary)}
+
+    @cached_property
+    def lexicon(self) -> Lexicon:
+        """Raises UserError where it cannot be read, or is not of these phones."""
+        lexicon = self._open_lexicon()
+        ways = (*lexicon.words.values(), lexicon.generated.values())
+        strange = {phone for said in ways for one in said for phone in one} - self._ids.keys()
+        if strange:
+            raise UserError(f"{INVENTORY} lacks {_show(sorted(strange))}, which {LEXICON} has; run stage 2 again")
+        return lexicon
 
     def encode(self, text: str) -> list[int]:
         """Every word as it is said first; words that cannot be said are passed over."""
@@ -116,12 +133,12 @@ def build_phones(config: TokenConfig, texts: Sequence[str], out: Path, others: S
 
 
 def load_phones(folder: Path, boundary: bool, cased: bool) -> PhoneTokenizer:
-    """What `build_phones` wrote. Raises OSError, UserError or ValueError where it is not whole."""
+    """What `build_phones` wrote. Raises OSError or ValueError where it is not whole."""
     phones = (folder / INVENTORY).read_text(encoding="utf-8").split("\n")[:-1]
-    words = read_lexicon(str(folder / LEXICON), stress=True)
     known = (folder / GENERATED).read_text(encoding="utf-8").split("\n")[:-1]
-    generated = {line.split()[0]: tuple(line.split()[1:]) for line in known}
-    strange = {phone for said in (*words.values(), generated.values()) for one in said for phone in one} - {*phones}
-    if strange:
-        raise ValueError(f"{INVENTORY} lacks {_show(sorted(strange))}")
-    return PhoneTokenizer(phones, Lexicon(words, generated), boundary, cased)
+    generated = {line.split(" ")[0]: tuple(line.split(" ")[1:]) for line in known}
+    (folder / LEXICON).stat()
+    # A second or two, which those who only read ids have no use for.
+    return PhoneTokenizer(
+        phones, lambda: Lexicon(read_lexicon(str(folder / LEXICON), stress=True), generated), boundary, cased
+    )

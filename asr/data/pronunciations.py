@@ -35,6 +35,10 @@ def _is_word(word: str) -> bool:
     return not (word.startswith("!") or (word[0], word[-1]) in {("<", ">"), ("[", "]")})
 
 
+def _unnumbered(word: str) -> str:
+    return _NUMBERED.sub("", word) if word[-1] == ")" else word
+
+
 def _probability(field: str) -> float | None:
     return float(field) if field[0] in "01." and _DECIMAL.fullmatch(field) else None
 
@@ -50,7 +54,7 @@ def _read_lines(path: Path) -> Iterator[tuple[int, str, list[str]]]:
         if line.strip() and not line.startswith((";;;", "#")):
             word, *fields = line.split()
             # The CMU dictionary numbers a word's other pronunciations, and has remarks.
-            yield number, _NUMBERED.sub("", word), fields[: fields.index("#")] if "#" in fields else fields
+            yield number, _unnumbered(word), fields[: fields.index("#")] if "#" in fields else fields
 
 
 def _read_file(path: Path) -> Iterator[tuple[str, float, tuple[str, ...]]]:

@@ -61,7 +61,7 @@ def test_a_folder_whose_parts_do_not_fit_is_refused(tmp_path: Path) -> None:
     build(tmp_path, ["THE CAT"])
     (tmp_path / "tokens" / "phones.txt").write_text("DH\n")
     with pytest.raises(UserError, match=r"phones\.txt lacks AE, AH"):
-        load_tokenizer(tmp_path / "tokens")
+        load_tokenizer(tmp_path / "tokens").encode("A")
 
 
 @pytest.mark.parametrize("name", ["phones.txt", "lexicon.txt.gz", "generated.txt"])
@@ -72,5 +72,5 @@ def test_a_folder_that_lacks_a_part_or_has_a_damaged_one_is_refused(name: str, t
         (tmp_path / "tokens" / name).unlink()
         if content is not None:
             (tmp_path / "tokens" / name).write_bytes(content)
-        with pytest.raises(UserError, match="no token inventory"):
-            load_tokenizer(tmp_path / "tokens")
+        with pytest.raises(UserError, match=r"no token inventory|cannot read lexicon"):
+            load_tokenizer(tmp_path / "tokens").encode("A")

@@ -9,7 +9,9 @@ import pytest
 import soundfile
 
 from asr.cli.main import main
+from asr.config import Config, TokenConfig
 from asr.data.pronunciations import read_lexicon
+from asr.recipe.experiment import Experiment
 from asr.recognizer import standalone
 
 LEXICON = "ONE W AH1 N\nONE HH W AH1 N\nTWO T UW1\nTHREE TH R IY1\n"
@@ -19,6 +21,16 @@ LEXICON = "ONE W AH1 N\nONE HH W AH1 N\nTWO T UW1\nTHREE TH R IY1\n"
 def phones(recipe: list[str], tmp_path: Path) -> list[str]:
     (tmp_path / "lexicon").write_text(LEXICON)
     return [*recipe, "--set", "tokens.kind=phones", "--set", f"tokens.lexicon={tmp_path / 'lexicon'}"]
+
+
+def test_another_content_of_the_lexicon_makes_other_tokens(tmp_path: Path) -> None:
+    tokens = TokenConfig(kind="phones", lexicon=str(tmp_path / "lexicon"))
+    experiment = Experiment(Config(tokens=tokens), tmp_path, tmp_path)
+    folders = set()
+    for content in (LEXICON, LEXICON + "FOUR F AO1 R\n"):
+        (tmp_path / "lexicon").write_text(content)
+        folders.add(experiment.tokens(tmp_path / "manifests"))
+    assert len(folders) == 2
 
 
 def test_phones_are_trained_on_and_every_rate_says_what_it_counts(

@@ -59,7 +59,7 @@ def test_word_pieces_are_aligned_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize("said", ["DH IY", "DH AH"])
 def test_a_word_is_aligned_in_the_way_in_which_it_was_said(said: str, boundary: bool) -> None:
     lexicon = Lexicon({"THE": [("DH", "AH"), ("DH", "IY")], "CAT": [("K", "AE", "T")], "A": [("AH",), ("EY",)]})
-    tokenizer = PhoneTokenizer(["AE", "AH", "DH", "EY", "IY", "K", "T"], lexicon, boundary, cased=False)
+    tokenizer = PhoneTokenizer(["AE", "AH", "DH", "EY", "IY", "K", "T"], lambda: lexicon, boundary, cased=False)
     path: list[int] = []
     for word in (said, "K AE T", said, "EY"):
         path += [0, *[1] * boundary, 0][2 * (not path) :]
