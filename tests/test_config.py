@@ -42,6 +42,7 @@ def test_settings_that_come_with_the_project_load_and_come_back_as_they_went(pat
         ("seed: 1\nseed: 2", r"line 2: 'seed' is set twice"),
         ("batch: 3", "line 1: expected settings by name"),
         ("a: [", "not valid YAML"),
+        ("tokens:\n  kind: phones", "tokens.lexicon must be a file or cmudict, for tokens.kind = phones; found ''"),
         ("teacher:\n  momentum: 1", r"line 2: teacher.momentum must be at least 0 and less than 1; found 1.0"),
         ("model:\n  norm: mid", "one of pre, post; found 'mid'"),
         ("corpus:\n  dev: dev-clean", "corpus.dev must be a list of strings"),

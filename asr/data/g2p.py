@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -145,12 +145,22 @@ def _count(rows: Sequence[Ints], pairs: int) -> list[_Table]:
     return tables
 
 
+def _is_example(word: str, phones: Sequence[str]) -> bool:
+    """Not a word whose letters say more than two phones each, such as W."""
+    return 0 < len(phones) <= 2 * len(word)
+
+
+def letters_of(words: Mapping[str, Sequence[Sequence[str]]]) -> set[str]:
+    """The letters that `LetterToSound` learns to say from these words and the ways to say them."""
+    return {c for word, said in words.items() if any(_is_example(word, phones) for phones in said) for c in word}
+
+
 class LetterToSound:
     """The likeliest phones for letters."""
 
     def __init__(self, words: Sequence[tuple[str, Sequence[str]]]) -> None:
         """Learns from words and their phones; those with more than two phones a letter are no example."""
-        examples = [(word, phones) for word, phones in words if 0 < len(phones) <= 2 * len(word)]
+        examples = [(word, phones) for word, phones in words if _is_example(word, phones)]
         self._letters = {c: i for i, c in enumerate(sorted({c for word, _ in examples for c in word}))}
         self._phones = sorted({phone for _, phones in examples for phone in phones})
         if not examples:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import gzip
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from asr.config import TokenConfig
-from asr.data.lexicon import Lexicon, format_lexicon, has_phones, has_stress, read_lexicon
+from asr.data.lexicon import Lexicon
+from asr.data.pronunciations import format_lexicon, has_phones, has_stress, read_lexicon
 from asr.data.symbols import BLANK_SYMBOL, BOUNDARY
 from asr.errors import UserError
 
@@ -26,15 +28,31 @@ class PhoneTokenizer:
 
     writes_words = False
 
-    def __init__(self, phones: Sequence[str], lexicon: Lexicon, boundary: bool, cased: bool) -> None:
-        """`cased`: whether words are written in the case that they have, and not in upper case."""
-        self.lexicon, self._cased = lexicon, cased
+    def __init__(self, phones: Sequence[str], open_lexicon: Callable[[], Lexicon], boundary: bool, cased: bool) -> None:
+        """
+        Args:
+            phones: in the order of their ids.
+            open_lexicon: reads what text is said with, where there is any to be said.
+            boundary: whether there is a token between words.
+            cased: whether words are written in the case that they have, and not in upper case.
+        """
+        self._open_lexicon, self._cased = open_lexicon, cased
         self.boundary = 1 if boundary else None
         # Written with blanks between them, as words are.
         self.symbols = [BLANK_SYMBOL, *[BOUNDARY] * boundary, *(BOUNDARY + phone for phone in phones)]
         self.size = len(self.symbols)
         self._phones = ["", *[""] * boundary, *phones]
         self._ids = {phone: i for i, phone in enumerate(phones, 1 + boundary)}
+
+    @cached_property
+    def lexicon(self) -> Lexicon:
+        """Raises UserError where it cannot be read, or is not of these phones."""
+        lexicon = self._open_lexicon()
+        ways = (*lexicon.words.values(), lexicon.generated.values())
+        strange = {phone for said in ways for one in said for phone in one} - self._ids.keys()
+        if strange:
+            raise UserError(f"{INVENTORY} lacks {_show(sorted(strange))}, which {LEXICON} has; run stage 2 again")
+        return lexicon
 
     def encode(self, text: str) -> list[int]:
         """Every word as it is said first; words that cannot be said are passed over."""
@@ -49,10 +67,10 @@ class PhoneTokenizer:
 
     def unknown(self, text: str) -> list[str]:
         """Words that are passed over."""
-        return [word for word in text.split() if not self.lexicon.say(word)]
+        return [word for word in text.split() if not self.lexicon.can_say(word)]
 
     def write(self, word: str) -> str | None:
-        if not self.lexicon.say(word):
+        if not self.lexicon.can_say(word):
             return None
         return unicodedata.normalize("NFC", word if self._cased else word.upper())
 
@@ -60,19 +78,25 @@ class PhoneTokenizer:
         self.lexicon.prepare(words)
         return [[[self._ids[phone] for phone in phones] for phones in self.lexicon.say(word)] for word in words]
 
-    def learn(self, source: str) -> None:
+    def learn(self, source: Path) -> None:
         """Take up how else words are said, from a lexicon for decoding; one of words alone says nothing of that.
 
         Raises:
             UserError: it cannot be read, or has phones that the model was not trained with.
         """
-        if not has_phones(Path(source)):
+        if not has_phones(source):
             return
-        for word, said in read_lexicon(source, stress=has_stress(self._ids)).items():
+        for word, said in read_lexicon(str(source), stress=has_stress(self._ids)).items():
             strange = {phone for phones in said for phone in phones} - self._ids.keys()
             if strange:
                 raise UserError(f"{source}: {word} has {_show(sorted(strange))}, none of the phones of the model")
             self.lexicon.words[word] = list(dict.fromkeys([*self.lexicon.words.get(word, []), *said]))
+
+    def list_pronunciations(self, words: Sequence[str]) -> bytes:
+        """A gzipped lexicon of these words, as `learn` takes it: nothing in it has to be said by rule again."""
+        self.lexicon.prepare(words)
+        said = {word: ways for word in words if (ways := self.lexicon.say(word))}
+        return gzip.compress(format_lexicon(said).encode(), mtime=0)
 
 
 def _show(words: Sequence[str]) -> str:
@@ -92,10 +116,10 @@ def build_phones(config: TokenConfig, texts: Sequence[str], out: Path, others: S
         raise UserError(f"{config.lexicon}: {BOUNDARY} stands where words begin, and {_show(odd)} has it; rename it")
     counts = Counter(word for text in texts for word in text.split())
     lexicon.prepare([*counts, *(word for text in others for word in text.split())])
-    silent = {word for word in counts if not lexicon.say(word)}
+    silent = {word for word in counts if not lexicon.can_say(word)}
     if len(silent) == len(counts):
         raise UserError(f"{config.lexicon}: can say no word of the labeled text, such as {_show(sorted(silent))}")
-    generated = {word: [phones] for word, phones in lexicon.generated.items() if phones}
+    generated = {word: [phones] for word, phones in lexicon.generated.items()}
     (out / INVENTORY).write_text("".join(f"{phone}\n" for phone in phones), encoding="utf-8")
     (out / LEXICON).write_bytes(gzip.compress(format_lexicon(lexicon.words).encode(), mtime=0))
     (out / GENERATED).write_text(format_lexicon(generated), encoding="utf-8")
@@ -109,12 +133,12 @@ def build_phones(config: TokenConfig, texts: Sequence[str], out: Path, others: S
 
 
 def load_phones(folder: Path, boundary: bool, cased: bool) -> PhoneTokenizer:
-    """What `build_phones` wrote. Raises OSError, UserError or ValueError where it is not whole."""
+    """What `build_phones` wrote. Raises OSError or ValueError where it is not whole."""
     phones = (folder / INVENTORY).read_text(encoding="utf-8").split("\n")[:-1]
-    words = read_lexicon(str(folder / LEXICON), stress=True)
     known = (folder / GENERATED).read_text(encoding="utf-8").split("\n")[:-1]
-    generated = {line.split()[0]: tuple(line.split()[1:]) for line in known}
-    strange = {phone for said in (*words.values(), generated.values()) for one in said for phone in one} - {*phones}
-    if strange:
-        raise ValueError(f"{INVENTORY} lacks {_show(sorted(strange))}")
-    return PhoneTokenizer(phones, Lexicon(words, generated), boundary, cased)
+    generated = {line.split(" ")[0]: tuple(line.split(" ")[1:]) for line in known}
+    (folder / LEXICON).stat()
+    # A second or two, which those who only read ids have no use for.
+    return PhoneTokenizer(
+        phones, lambda: Lexicon(read_lexicon(str(folder / LEXICON), stress=True), generated), boundary, cased
+    )

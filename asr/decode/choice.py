@@ -11,7 +11,13 @@ from asr.data.phones import PhoneTokenizer
 from asr.data.tokens import Tokenizer, load_tokenizer, read_normaliser
 from asr.decode.beam import BeamSearch
 from asr.decode.hotwords import Hotwords
-from asr.decode.language_model import NO_LEXICON, TO_INSTALL, LanguageModel, open_language_model
+from asr.decode.language_model import (
+    NO_LEXICON,
+    TO_INSTALL,
+    LanguageModel,
+    lexicon_beside,
+    open_language_model,
+)
 from asr.decode.search import Search, WeightedSearch, search_greedily
 from asr.errors import UserError
 from asr.text.normaliser import find_normaliser
@@ -68,8 +74,9 @@ def fuse(
     hotwords = _clean_hotwords(config.hotwords, tokenizer, tokens)
     model = open_language_model(path, config.lexicon, tokenizer.symbols, lexicon_setting)
     if isinstance(tokenizer, PhoneTokenizer):
-        if config.lexicon not in ("", NO_LEXICON):
-            tokenizer.learn(config.lexicon)
+        lexicon = Path(config.lexicon) if config.lexicon else lexicon_beside(path)
+        if config.lexicon != NO_LEXICON and (config.lexicon or lexicon.is_file()):
+            tokenizer.learn(lexicon)
         if hotwords and model.words is None:
             raise UserError(f"hotword {hotwords[0]!r}: without a lexicon the model writes phones, and no words")
     try:

@@ -9,8 +9,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from asr.config import DecodeConfig
+from asr.data.pronunciations import read_lexicon_words
 from asr.data.tokens import Tokenizer
-from asr.decode.arpa import NO_WORDS, is_arpa, read_words
+from asr.decode.arpa import is_arpa, read_words
 from asr.errors import UserError
 
 NO_LEXICON = "none"
@@ -45,7 +46,7 @@ def check_decoding(config: DecodeConfig) -> None:
     if config.lm:
         is_arpa(Path(config.lm).expanduser())
     if config.lexicon not in ("", NO_LEXICON):
-        _read_lexicon(Path(config.lexicon))
+        read_lexicon_words(Path(config.lexicon))
 
 
 def token_texts(texts: Iterable[str], tokenizer: Tokenizer) -> Iterator[list[str]]:
@@ -54,16 +55,9 @@ def token_texts(texts: Iterable[str], tokenizer: Tokenizer) -> Iterator[list[str
         yield [tokenizer.symbols[i] for i in tokenizer.encode(text)]
 
 
-def _read_lexicon(path: Path) -> list[str]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot read lexicon ({error})") from None
-    # Lexicons of other programs go on with a pronunciation.
-    words = [word for line in lines if line.strip() and (word := line.split()[0]) not in NO_WORDS]
-    if not words:
-        raise UserError(f"{path}: no words in this lexicon; write one a line")
-    return words
+def lexicon_beside(path: Path) -> Path:
+    """Where `kappa-asr lm` puts how a model's words are said, for a recognizer of phones."""
+    return path.with_name(path.name.partition(".")[0] + ".lexicon.gz")
 
 
 def open_language_model(
@@ -82,7 +76,7 @@ def open_language_model(
     """
     text = is_arpa(path)
     if lexicon not in ("", NO_LEXICON):
-        return LanguageModel(path, list(dict.fromkeys(_read_lexicon(Path(lexicon)))))
+        return LanguageModel(path, read_lexicon_words(Path(lexicon)))
     if not text:
         if lexicon == NO_LEXICON:
             return LanguageModel(path, None)

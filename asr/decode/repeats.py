@@ -1,28 +1,36 @@
 """Frames that repeat a token, as one.
 
 flashlight's lexicon decoder has no path on which a word's last token lasts for more than one frame, unless that token
-stands for silence: the same frames score 10 nats less where the second one says nothing else with a probability above
-e^-10. Where frames agree on their best token, they write it once in all likelihood.
+stands for silence: where a model is sure of a token in two frames, the right word scores as if it had been sure of a
+blank in the second. Such frames write their token once in all likelihood.
+
+Where the model is less sure, two tokens may well share the frames: with a model that got 42 % of phones wrong, joining
+all frames that agree changed the WER on 60 utterances of dev-clean by -0.6 to +1.9 points, depending on the weights.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
 
 from asr.data.tokens import BLANK
 
+SURE = math.log(0.8)
+"""Log-probability of a token from which on frames that agree on it are one."""
+
 
 def merge_repeats(log_probs: Tensor) -> Tensor:
-    """Neighbouring frames with the same best token as one frame, `(frames, tokens)`.
+    """Neighbouring frames that are sure of the same token as one frame, `(frames, tokens)`.
 
     Its score of a token is that of all paths through those frames that write this token and no other.
     """
-    best = log_probs.argmax(-1).tolist()
+    top, best = (values.tolist() for values in log_probs.max(-1))
     merged: list[Tensor] = []
     begun = 0
     for frame in range(1, len(best) + 1):
-        if frame < len(best) and best[frame] == best[begun] != BLANK:
+        if frame < len(best) and best[frame] == best[begun] != BLANK and min(top[frame], top[begun]) > SURE:
             continue
         merged.append(_write_once(log_probs[begun:frame]) if frame - begun > 1 else log_probs[begun])
         begun = frame

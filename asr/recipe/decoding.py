@@ -8,7 +8,7 @@ from pathlib import Path
 
 from asr.config import DecodeConfig
 from asr.decode.choice import NamedSearch, fuse, search_prefixes
-from asr.decode.language_model import NO_LEXICON
+from asr.decode.language_model import NO_LEXICON, lexicon_beside
 from asr.decode.tuning import choose_weights, find_tuned, fingerprint
 from asr.recipe.experiment import Experiment, Paths, digest
 from asr.recipe.language_model import Tell, is_the_users, lm_path
@@ -50,6 +50,8 @@ def choose_decoding(experiment: Experiment, paths: Paths) -> Decoding:
         decode = dataclasses.replace(decode, lm=str(path), lm_weight=weight, word_score=score)
         about = f"lm {path.stem} {weight:g} {score:+g}"
         matters += [known, weight, score, fingerprint(Path(decode.lexicon)) if named else decode.lexicon]
+        if decode.lexicon == "" and lexicon_beside(path).is_file():
+            matters.append(fingerprint(lexicon_beside(path)))
     if decode.hotwords:
         about += f", {len(decode.hotwords)} hotwords"
     matters.append(_newest_checkpoint(paths.run))

@@ -21,7 +21,7 @@ from typing import Any
 
 from asr.config import Config
 from asr.config_file import to_dict
-from asr.data.lexicon import fingerprint_lexicon
+from asr.data.pronunciations import fingerprint_lexicon
 
 
 def digest(content: Any) -> str:

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from asr.data.phones import PhoneTokenizer
 from asr.data.tokens import load_tokenizer, read_normaliser
-from asr.decode.arpa import DECIMALS, write_arpa
+from asr.decode.arpa import DECIMALS, read_words, write_arpa
 from asr.decode.corpus import read_sentences, tell_unspelled
-from asr.decode.language_model import NO_LEXICON, ORDERS, check_decoding, check_package, token_texts
+from asr.decode.language_model import NO_LEXICON, ORDERS, check_decoding, check_package, lexicon_beside, token_texts
 from asr.decode.ngram import NgramSettings, train_ngrams
 from asr.decode.ngram_counts import UNKNOWN
 from asr.decode.perplexity import measure_perplexity
@@ -105,6 +106,10 @@ def make_lm(
     yield f"{out}: {sizes} of {units}, {out.stat().st_size / 1e6:.1f} MB; normaliser {normaliser}"
     if unspelled:
         yield tell_unspelled(unspelled)
+    if isinstance(tokenizer, PhoneTokenizer) and units == "words":
+        words = read_words(out)
+        lexicon_beside(out).write_bytes(tokenizer.list_pronunciations(words))
+        yield f"{lexicon_beside(out)}: how its {len(words):,} words are said"
     for name, sentences in to_measure.items():
         found = measure_perplexity(model, sentences)
         share = found.unknown / max(found.words, 1)

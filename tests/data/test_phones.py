@@ -36,14 +36,14 @@ def test_words_become_the_phones_that_are_said_first(tmp_path: Path, boundary: b
 
 
 def test_words_that_the_lexicon_lacks_are_counted_listed_and_stay_as_they_were_said(tmp_path: Path) -> None:
-    told = build(tmp_path, ["THE CAT", "THE TASK SAT 42"])
+    told = build(tmp_path, ["THE CAT", "THE CAST SAT 42"])
     assert "1 words (16.7% of the text) are not in the lexicon" in told
     assert "labeled text: 1 words that no token writes and no model can learn: 42 × 1" in told
     listed = (tmp_path / "tokens" / "generated.txt").read_text()
-    assert listed.startswith("TASK ")
-    (tmp_path / "tokens" / "generated.txt").write_text("TASK T AE S K\n")
+    assert listed.startswith("CAST ")
+    (tmp_path / "tokens" / "generated.txt").write_text("CAST K AE S T\n")
     tokenizer = load_tokenizer(tmp_path / "tokens")
-    assert tokenizer.decode(tokenizer.encode("task 42 cat")) == "T AE S K K AE T"
+    assert tokenizer.decode(tokenizer.encode("cast 42 cat")) == "K AE S T K AE T"
     assert tokenizer.encode("ATE")
 
 
@@ -61,4 +61,16 @@ def test_a_folder_whose_parts_do_not_fit_is_refused(tmp_path: Path) -> None:
     build(tmp_path, ["THE CAT"])
     (tmp_path / "tokens" / "phones.txt").write_text("DH\n")
     with pytest.raises(UserError, match=r"phones\.txt lacks AE, AH"):
-        load_tokenizer(tmp_path / "tokens")
+        load_tokenizer(tmp_path / "tokens").encode("A")
+
+
+@pytest.mark.parametrize("name", ["phones.txt", "lexicon.txt.gz", "generated.txt"])
+def test_a_folder_that_lacks_a_part_or_has_a_damaged_one_is_refused(name: str, tmp_path: Path) -> None:
+    build(tmp_path, ["THE CAT"])
+    whole = (tmp_path / "tokens" / name).read_bytes()
+    for content in (whole[:20] + b"\xff\xfe\n", None):
+        (tmp_path / "tokens" / name).unlink()
+        if content is not None:
+            (tmp_path / "tokens" / name).write_bytes(content)
+        with pytest.raises(UserError, match=r"no token inventory|cannot read lexicon"):
+            load_tokenizer(tmp_path / "tokens").encode("A")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from asr.data.manifest import Utterance, write_manifest
 from asr.data.tokens import build_tokens, load_tokenizer
 from asr.decode.arpa import write_arpa
 from asr.decode.choice import fuse, search_prefixes
+from asr.decode.language_model import lexicon_beside
 from asr.decode.ngram import NgramSettings, train_ngrams
 from asr.decode.repeats import merge_repeats
 from asr.decode.search import Sentence
@@ -117,6 +119,9 @@ def test_a_lexicon_for_decoding_says_how_else_words_are_said(tokens: Path, arpa:
         assert found.text(load_tokenizer(tokens)) == "A CAT SAT"
         assert load_tokenizer(tokens).decode((found.words or [])[1].ids) == phones
     assert text(tokens, arpa, "AH | K AE T", config=DecodeConfig(lexicon=str(tmp_path / "said"))) == "A CAT"
+    assert lexicon_beside(arpa) == tmp_path / "words.lexicon.gz"
+    lexicon_beside(arpa).write_bytes(gzip.compress((tmp_path / "said").read_bytes()))
+    assert load_tokenizer(tokens).decode(find(tokens, arpa, hear(tokens, "K | K AE T")).ids) == "K K AE T"
     (tmp_path / "said").write_text("THE DH OX\n")
     with pytest.raises(UserError, match="THE has OX, none of the phones of the model"):
         fuse(DecodeConfig(lexicon=str(tmp_path / "said")), arpa, tokens)
@@ -170,8 +175,7 @@ def test_for_newer_pythons_it_is_said_that_phones_need_flashlight(
 
 def test_frames_that_repeat_a_token_become_one_that_writes_it_once() -> None:
     torch.manual_seed(3)
-    log_probs = torch.randn(3, 4).log_softmax(-1)
-    log_probs[:, 2] += 9.0
+    log_probs = (torch.randn(3, 4) + torch.tensor([0.0, 0.0, 5.0, 0.0])).log_softmax(-1)
     merged = merge_repeats(log_probs)
     assert merged.shape == (1, 4)
     for token in range(4):
@@ -180,6 +184,8 @@ def test_frames_that_repeat_a_token_become_one_that_writes_it_once() -> None:
             log_probs[:, None], target, torch.tensor([3]), torch.tensor([target.shape[1]]), reduction="sum"
         )
         assert merged[0, token].item() == pytest.approx(-loss.item(), abs=1e-5)
+    unsure = torch.tensor([[0.1, 0.2, 0.7], [0.1, 0.1, 0.8]]).log()
+    assert torch.equal(merge_repeats(unsure), unsure)
     blanks = torch.tensor([[0.8, 0.2], [0.7, 0.3], [0.1, 0.9], [0.9, 0.1], [0.2, 0.8]]).log()
     assert torch.equal(merge_repeats(blanks), blanks)
     assert merge_repeats(blanks[:0]).shape == (0, 2)

@@ -6,8 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+import soundfile
 
 from asr.cli.main import main
+from asr.config import Config, TokenConfig
+from asr.data.pronunciations import read_lexicon
+from asr.recipe.experiment import Experiment
+from asr.recognizer import standalone
 
 LEXICON = "ONE W AH1 N\nONE HH W AH1 N\nTWO T UW1\nTHREE TH R IY1\n"
 
@@ -16,6 +21,16 @@ LEXICON = "ONE W AH1 N\nONE HH W AH1 N\nTWO T UW1\nTHREE TH R IY1\n"
 def phones(recipe: list[str], tmp_path: Path) -> list[str]:
     (tmp_path / "lexicon").write_text(LEXICON)
     return [*recipe, "--set", "tokens.kind=phones", "--set", f"tokens.lexicon={tmp_path / 'lexicon'}"]
+
+
+def test_another_content_of_the_lexicon_makes_other_tokens(tmp_path: Path) -> None:
+    tokens = TokenConfig(kind="phones", lexicon=str(tmp_path / "lexicon"))
+    experiment = Experiment(Config(tokens=tokens), tmp_path, tmp_path)
+    folders = set()
+    for content in (LEXICON, LEXICON + "FOUR F AO1 R\n"):
+        (tmp_path / "lexicon").write_text(content)
+        folders.add(experiment.tokens(tmp_path / "manifests"))
+    assert len(folders) == 2
 
 
 def test_phones_are_trained_on_and_every_rate_says_what_it_counts(
@@ -51,6 +66,9 @@ def test_phones_are_trained_on_and_every_rate_says_what_it_counts(
     assert "teacher WER, dev" in report
     assert "lm words" in report
 
+    lexicon = next((tmp_path / "exp" / "tiny" / "lm").glob("*/words.lexicon.gz"))
+    assert read_lexicon(str(lexicon)) == {"ONE": [("W", "AH", "N"), ("HH", "W", "AH", "N")], "TWO": [("T", "UW")]}
+
     assert main(["tune", *phones[1:], "--utterances", "2"]) == 0
     assert "WER" in capsys.readouterr().out
     assert main(["tune", *phones[1:], "--set", "decode.lexicon=none"]) == 2
@@ -75,3 +93,5 @@ def _use(run: Path, audio: str, folder: Path, capsys: pytest.CaptureFixture[str]
         assert all(word["start"] < word["end"] for word in words)
         assert main(["align", model, audio, "--text", "two one", "--format", "json"]) == 0
         assert [word["text"] for word in json.loads(capsys.readouterr().out)["words"]] == ["two", "one"]
+    samples, _ = soundfile.read(audio, dtype="float32")
+    assert set(standalone.load(folder / "model").transcribe(samples).split()) <= set("AH HH IY N R T TH UW W".split())

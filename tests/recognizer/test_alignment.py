@@ -8,6 +8,8 @@ from small_model import make_run
 
 from asr.config import TokenConfig
 from asr.data.characters import CharTokenizer
+from asr.data.lexicon import Lexicon
+from asr.data.phones import PhoneTokenizer
 from asr.data.tokens import load_tokenizer
 from asr.errors import UserError
 from asr.recognizer.alignment import align_words, texts_of
@@ -51,6 +53,23 @@ def test_word_pieces_are_aligned_too(tmp_path: Path) -> None:
     words, _ = align_words(heard(path, len(symbols)), "SHE SELLS SHELLS", tokenizer, 0.03)
     assert [w.text for w in words] == ["SHE", "SELLS", "SHELLS"]
     assert [w.start for w in words] == starts
+
+
+@pytest.mark.parametrize("boundary", [False, True])
+@pytest.mark.parametrize("said", ["DH IY", "DH AH"])
+def test_a_word_is_aligned_in_the_way_in_which_it_was_said(said: str, boundary: bool) -> None:
+    lexicon = Lexicon({"THE": [("DH", "AH"), ("DH", "IY")], "CAT": [("K", "AE", "T")], "A": [("AH",), ("EY",)]})
+    tokenizer = PhoneTokenizer(["AE", "AH", "DH", "EY", "IY", "K", "T"], lambda: lexicon, boundary, cased=False)
+    path: list[int] = []
+    for word in (said, "K AE T", said, "EY"):
+        path += [0, *[1] * boundary, 0][2 * (not path) :]
+        for phone in word.split():
+            token = tokenizer.symbols.index(f"▁{phone}")
+            path += [token, token, 0]
+    words, left_out = align_words(heard(path, tokenizer.size), "the cat, THE 7 a", tokenizer, 0.03)
+    assert [word.text for word in words] == ["the", "cat,", "THE", "a"]
+    assert all(word.confidence > 0.9 for word in words)
+    assert left_out == ["7"]
 
 
 @pytest.mark.parametrize(("text", "frames"), [("SEA", 2), ("SHELLS", 6)])
