@@ -15,6 +15,7 @@ from asr.data.manifest import Utterance, read_manifest, write_manifest
 from asr.errors import UserError
 from asr.score.transcripts import write_transcripts
 from data_prep.audio_cache import VERSION
+from data_prep.audio_in_use import AudioInUse
 from data_prep.cutting import Spoken
 from data_prep.source import Rejection
 from data_prep.split import split_labeled
@@ -185,13 +186,13 @@ def build_test_manifests(
     summaries = [_summarize(s, "test") for s in tests]
     _write_summary(out_dir, summaries)
     _check_usable(tests, "test", out_dir)
-    audio = {u.audio_filepath: u.id for subset in tests for u in subset.utterances}
+    used = AudioInUse(u for subset in tests for u in subset.utterances)
     for kind in ("labeled", "unlabeled"):
         for u in read_manifest(trained / f"{kind}.jsonl"):
-            if u.audio_filepath in audio:
+            if (tested := used.find(u)) is not None:
                 raise UserError(
-                    f"corpus.test: the audio of {audio[u.audio_filepath]!r} is trained on, as {kind} {u.id!r} "
-                    f"({u.audio_filepath}); take it out of one of them"
+                    f"corpus.test: the audio of {tested!r} is trained on, as {kind} {u.id!r} ({u.audio_filepath}); "
+                    "take it out of one of them"
                 )
     for subset in tests:
         write_manifest(out_dir / f"{subset.name}.jsonl", subset.utterances)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ from asr.config import CorpusConfig
 from asr.data.manifest import Utterance
 from asr.errors import UserError
 from data_prep.audio_cache import Ready, prepare_audio
+from data_prep.audio_in_use import AudioInUse
 from data_prep.content import read_content
 from data_prep.cutting import Spoken, cut_at_pauses
 from data_prep.folder import find_files, scan
@@ -39,14 +40,10 @@ class Subset:
 
     def apart_from(self, others: Iterable[Utterance]) -> Subset:
         """The utterances whose audio the others do not use."""
-        used: dict[str, list[tuple[float, float]]] = defaultdict(list)
-        for other in others:
-            used[other.audio_filepath].append((other.offset, other.offset + other.duration))
-
-        def is_used(u: Utterance) -> bool:
-            return any(u.offset < end and start < u.offset + u.duration for start, end in used[u.audio_filepath])
-
-        return dataclasses.replace(self, utterances=[u for u in self.utterances if not is_used(u)])
+        used = AudioInUse(others)
+        kept = [u for u in self.utterances if used.find(u) is None]
+        twice = Counter({"utterances whose audio is labeled too, and counts there": len(self.utterances) - len(kept)})
+        return dataclasses.replace(self, utterances=kept, notes=self.notes + twice)
 
     def without(self, reject: Callable[[Utterance], Rejection | None]) -> Subset:
         """The utterances that `reject` lets pass; the others join the rejections."""

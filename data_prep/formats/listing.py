@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -66,8 +67,13 @@ def _read(path: Path) -> Listing | None:
     return read_table(path) if path.name.endswith(table.SUFFIXES) else _read_lines(path)
 
 
+def _direct(path: str) -> str:
+    """The same file by one path, whatever ways lead to it: a file is decoded once, and counts once."""
+    return os.path.realpath(path) if "/./" in path or "/../" in path else path
+
+
 def _finished(listing: Listing, path: Path) -> Listing:
-    sources = [replace(source, id=canonical(source.id)) for source in listing.sources]
+    sources = [replace(s, id=canonical(s.id), path=_direct(s.path)) for s in listing.sources]
     _check_ids(sources, path)
     listing.sources = sorted(sources, key=lambda source: source.id)
     return listing
