@@ -73,9 +73,12 @@ def _direct(path: str) -> str:
 
 
 def _finished(listing: Listing, path: Path) -> Listing:
-    sources = [replace(s, id=canonical(s.id), path=_direct(s.path)) for s in listing.sources]
-    _check_ids(sources, path)
-    listing.sources = sorted(sources, key=lambda source: source.id)
+    for number, source in enumerate(listing.sources):
+        name, direct = canonical(source.id), _direct(source.path)
+        if (name, direct) != (source.id, source.path):
+            listing.sources[number] = replace(source, id=name, path=direct)
+    _check_ids(listing.sources, path)
+    listing.sources.sort(key=lambda source: source.id)
     return listing
 
 
