@@ -40,10 +40,10 @@ class CorpusConfig:
     min_seconds: float = 0.3
     """Shorter training utterances are left out."""
     max_seconds: float = 36.0
-    """Longer labeled utterances are left out; longer recordings without text are cut at pauses."""
+    """Longer recordings without text are cut at pauses; longer labeled ones are left out, without `cut_model`."""
     cut_model: str = ""
-    """Trained model, a run's folder or an exported one, in whose words long recordings are not cut; empty: loudness
-    alone tells where pauses are."""
+    """Trained model, a run's folder or an exported one: long recordings are not cut in what it hears as words, and
+    labeled ones by its alignment of their text. Empty: loudness tells where pauses are, and labeled ones stay out."""
     channel: str = "mix"
     """Of audio with several channels. mix: their mean; each: every channel is a speaker; or a number from 1."""
     base_url: str = "https://www.openslr.org/resources"

@@ -16,10 +16,11 @@ from asr.errors import UserError
 from asr.score.transcripts import write_transcripts
 from asr.text.normaliser import VERSION as TEXT_VERSION
 from data_prep.audio_cache import VERSION
-from data_prep.cutting import Spoken
+from data_prep.audio_in_use import AudioInUse
+from data_prep.cutting import Hearing
 from data_prep.source import Rejection
 from data_prep.split import split_labeled
-from data_prep.subset import Progress, Subset, read_subset, stamp_subset
+from data_prep.subset import Cutting, Progress, Subset, read_subset, stamp_subset
 
 SHOWN = 3
 """Rejected files that are named on screen, of each reason."""
@@ -56,7 +57,10 @@ def _length_check(corpus: CorpusConfig) -> Callable[[Utterance], Rejection | Non
             return Rejection(utterance.id, f"shorter than corpus.min_seconds = {corpus.min_seconds:g}")
         if utterance.duration > corpus.max_seconds:
             reason = f"longer than corpus.max_seconds = {corpus.max_seconds:g}"
-            remedy = "say when each of its utterances is said, as a manifest's offset and duration do; or raise that"
+            remedy = (
+                "say when each of its utterances is said, as a manifest's offset and duration do, "
+                "or let a trained model find out, by corpus.cut_model"
+            )
             return Rejection(utterance.id, reason, f"{utterance.duration:.1f} s; {remedy}")
         return None
 
@@ -109,7 +113,7 @@ def build_manifests(
     cache_dir: Path,
     out_dir: Path,
     progress: Progress | None = None,
-    spoken: Spoken | None = None,
+    hearing: Hearing | None = None,
 ) -> list[SubsetSummary]:
     """Write `labeled.jsonl`, `unlabeled.jsonl` and `dev/<subset>.jsonl` below `out_dir`.
 
@@ -123,20 +127,22 @@ def build_manifests(
         cache_dir: where audio that must be decoded first goes.
         out_dir: folder to write to.
         progress: told how far it is.
-        spoken: tells when words are said, in which long recordings are not cut.
+        hearing: a trained model's, by which long recordings are cut; labeled ones are left out without it.
 
     Raises:
         UserError: a subset is missing, or nothing labeled is left.
     """
     fits = _length_check(corpus)
 
-    def read(names: Sequence[str], cut: bool = False) -> list[Subset]:
-        return [read_subset(root, name, corpus, cache_dir, cut, spoken, progress) for name in dict.fromkeys(names)]
+    def read(names: Sequence[str], cutting: Cutting | None = None) -> list[Subset]:
+        return [read_subset(root, name, corpus, cache_dir, cutting, progress) for name in dict.fromkeys(names)]
 
-    labeled = [subset.without(fits).without(_needs_text) for subset in read(corpus.labeled)]
+    labeled = [subset.without(fits).without(_needs_text) for subset in read(corpus.labeled, Cutting(True, hearing))]
     # A subset may be named in both parts: what is transcribed counts once.
     transcribed = [utterance for subset in labeled for utterance in subset.utterances]
-    unlabeled = [subset.without(fits).apart_from(transcribed) for subset in read(corpus.unlabeled, cut=True)]
+    unlabeled = [
+        subset.without(fits).apart_from(transcribed) for subset in read(corpus.unlabeled, Cutting(False, hearing))
+    ]
     dev = [subset.without(_needs_text) for subset in read(corpus.dev)]
     told = _join(labeled)
     kept, hidden = split_labeled(told, corpus.labeled_speakers, corpus.labeled_hours, corpus.split_seed)
@@ -194,13 +200,13 @@ def build_test_manifests(
     summaries = [_summarize(s, "test") for s in tests]
     _write_summary(out_dir, summaries)
     _check_usable(tests, "test", out_dir)
-    audio = {u.audio_filepath: u.id for subset in tests for u in subset.utterances}
+    used = AudioInUse(u for subset in tests for u in subset.utterances)
     for kind in ("labeled", "unlabeled"):
         for u in read_manifest(trained / f"{kind}.jsonl"):
-            if u.audio_filepath in audio:
+            if (tested := used.find(u)) is not None:
                 raise UserError(
-                    f"corpus.test: the audio of {audio[u.audio_filepath]!r} is trained on, as {kind} {u.id!r} "
-                    f"({u.audio_filepath}); take it out of one of them"
+                    f"corpus.test: the audio of {tested!r} is trained on, as {kind} {u.id!r} ({u.audio_filepath}); "
+                    "take it out of one of them"
                 )
     for subset in tests:
         write_manifest(out_dir / f"{subset.name}.jsonl", subset.utterances)

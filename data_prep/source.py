@@ -67,6 +67,12 @@ def printable(path: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in readable)
 
 
+def beside(folder: Path, name: str) -> str:
+    """A path that a manifest in `folder` gives: from there on, or absolute."""
+    # A million Path objects take ten seconds.
+    return name if name.startswith("/") else f"{folder}/{name}"
+
+
 def canonical(name: str) -> str:
     """The form that ids are compared in: accents may be written as one character or as two, and look the same."""
     return unicodedata.normalize("NFC", name)

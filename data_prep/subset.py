@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +16,9 @@ from asr.data.manifest import Utterance
 from asr.errors import UserError
 from asr.text.normaliser import find_normaliser
 from data_prep.audio_cache import Ready, prepare_audio
+from data_prep.audio_in_use import AudioInUse
 from data_prep.content import read_content
-from data_prep.cutting import Spoken, cut_at_pauses
+from data_prep.cutting import Hearing, Limits, cut_at_pauses, cut_by_text
 from data_prep.folder import find_files, scan
 from data_prep.formats.listing import list_manifest
 from data_prep.source import Listing, Rejection, Source
@@ -37,14 +38,10 @@ class Subset:
 
     def apart_from(self, others: Iterable[Utterance]) -> Subset:
         """The utterances whose audio the others do not use."""
-        used: dict[str, list[tuple[float, float]]] = defaultdict(list)
-        for other in others:
-            used[other.audio_filepath].append((other.offset, other.offset + other.duration))
-
-        def is_used(u: Utterance) -> bool:
-            return any(u.offset < end and start < u.offset + u.duration for start, end in used[u.audio_filepath])
-
-        return dataclasses.replace(self, utterances=[u for u in self.utterances if not is_used(u)])
+        used = AudioInUse(others)
+        kept = [u for u in self.utterances if used.find(u) is None]
+        twice = Counter({"utterances whose audio is labeled too, and counts there": len(self.utterances) - len(kept)})
+        return dataclasses.replace(self, utterances=kept, notes=self.notes + twice)
 
     def without(self, reject: Callable[[Utterance], Rejection | None]) -> Subset:
         """The utterances that `reject` lets pass; the others join the rejections."""
@@ -135,20 +132,36 @@ def _clock(seconds: float) -> str:
     return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
 
 
-def _cut_long(found: list[Ready], corpus: CorpusConfig, spoken: Spoken | None, notes: Counter[str]) -> list[Ready]:
+@dataclass(frozen=True)
+class Cutting:
+    """What becomes of recordings that are longer than an utterance may be."""
+
+    labeled: bool = False
+    """Whether their text is to go with them, which only a model makes possible."""
+    hearing: Hearing | None = None
+
+
+def _cut_long(
+    found: list[Ready], corpus: CorpusConfig, cutting: Cutting, notes: Counter[str], rejections: list[Rejection]
+) -> list[Ready]:
     """The same audio in utterances that are not too long."""
+    limits = Limits(corpus.min_seconds, corpus.max_seconds)
     kept: list[Ready] = []
     recordings, utterances, before, after = 0, 0, 0.0, 0.0
     for ready in found:
-        if ready.duration <= corpus.max_seconds:
+        if ready.duration <= corpus.max_seconds or (cutting.labeled and not (cutting.hearing and ready.source.text)):
             kept.append(ready)
             continue
-        parts, in_speech = cut_at_pauses(ready, corpus.min_seconds, corpus.max_seconds, spoken)
+        if cutting.labeled and cutting.hearing:
+            parts, refused = cut_by_text(ready, limits, cutting.hearing)
+            rejections += refused
+        else:
+            parts, in_speech = cut_at_pauses(ready, limits, cutting.hearing)
+            notes["cuts within speech, for want of a pause"] += in_speech
+            notes["transcripts of recordings that were cut, which are not kept"] += ready.source.text is not None
         kept += parts
         recordings, utterances = recordings + 1, utterances + len(parts)
         before, after = before + ready.duration, after + sum(part.duration for part in parts)
-        notes["cuts within speech, for want of a pause"] += in_speech
-        notes["transcripts of recordings that were cut, which are not kept"] += ready.source.text is not None
     if recordings:
         notes[f"recordings of {_clock(before)} cut at pauses into {utterances:,} utterances of {_clock(after)}"] = (
             recordings
@@ -161,8 +174,7 @@ def read_subset(
     name: str,
     corpus: CorpusConfig,
     cache: Path,
-    cut: bool = False,
-    spoken: Spoken | None = None,
+    cutting: Cutting | None = None,
     progress: Progress | None = None,
 ) -> Subset:
     """Read a subset.
@@ -172,8 +184,7 @@ def read_subset(
         name: of the subset, below `root` or absolute.
         corpus: which channels are used, the length of the longest utterance, and what texts go through.
         cache: where audio that must be decoded goes.
-        cut: whether longer recordings are cut at pauses. Their texts, where they have any, are lost.
-        spoken: tells when words are said, where a model is at hand; for cutting.
+        cutting: what becomes of longer recordings; None: they stay as they are.
         progress: told how far it is.
 
     Raises:
@@ -193,8 +204,8 @@ def read_subset(
         else:
             rejections.append(result)
     notes = Counter(note for files in {r.path: r.notes for r in found}.values() for note in files)
-    if cut:
-        found = _cut_long(found, corpus, spoken, notes)
+    if cutting is not None:
+        found = _cut_long(found, corpus, cutting, notes, rejections)
     normalise = find_normaliser(corpus.normaliser)
     utterances = [
         Utterance(

@@ -69,12 +69,12 @@ def find_paths(experiment: Experiment) -> Paths:
 def _build_manifests(experiment: Experiment, paths: Paths) -> None:
     from data_prep.manifests import build_manifests, format_summary
 
-    corpus, spoken = experiment.config.corpus, None
+    corpus, hearing = experiment.config.corpus, None
     if corpus.cut_model:
-        from asr.recognizer.spoken import open_spoken
+        from asr.recognizer.hearing import open_hearing
 
-        spoken = open_spoken(Path(corpus.cut_model).expanduser())
-    say(format_summary(build_manifests(corpus, experiment.root, experiment.cache, paths.manifests, say, spoken)))
+        hearing = open_hearing(Path(corpus.cut_model).expanduser())
+    say(format_summary(build_manifests(corpus, experiment.root, experiment.cache, paths.manifests, say, hearing)))
 
 
 def _ensure_tests(experiment: Experiment, paths: Paths) -> None:

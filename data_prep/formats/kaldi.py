@@ -12,7 +12,7 @@ from pathlib import Path
 
 from asr.errors import UserError
 from data_prep.formats.rows import read_lines, seconds_of
-from data_prep.source import Listing, Rejection, Source, canonical
+from data_prep.source import Listing, Rejection, Source, beside, canonical
 
 RECORDINGS = "wav.scp"
 IN_ARCHIVE = re.compile(r":\d+$")
@@ -87,7 +87,7 @@ def read_kaldi(folder: Path) -> Listing:
             listing.rejections.append(replace(why, detail=f"{name}: {why.detail}"))
         else:
             text, speaker = texts.get(name, (None, ""))[0], speakers.get(name, ("", ""))[0]
-            path = str(folder / recordings[recording][0])
+            path = beside(folder, recordings[recording][0])
             listing.sources.append(Source(name, speaker, path, text, begin, seconds))
     said = {part[0] for part in parts}
     for name, (_, where) in texts.items():

@@ -12,7 +12,7 @@ from typing import Any
 
 from asr.errors import UserError
 from data_prep.formats.rows import read_json, seconds_of, text_of
-from data_prep.source import Listing, Rejection, Source
+from data_prep.source import Listing, Rejection, Source, beside
 
 KINDS = ("cuts", "recordings", "supervisions")
 SUFFIXES = (".jsonl", ".jsonl.gz")
@@ -41,9 +41,10 @@ def _recording(row: Row, channel: int, folder: Path, where: str) -> Source | Rej
             continue
         if source.get("type") != "file":
             detail = f"{name}: of type {source.get('type')!r}; write it to a file"
-            return Rejection(where, "a command instead of a file", detail)
+            command = source.get("type") == "command"
+            return Rejection(where, "a command instead of a file" if command else "audio is not in a file", detail)
         number = None if len(source["channels"]) == 1 else source["channels"].index(channel) + 1
-        path = str(folder / str(source["source"]))
+        path = beside(folder, str(source["source"]))
         return Source("", "", path, None, claim=seconds_of(row, "duration", where), channel=number)
     return Rejection(where, "no such channel", f"{name}: {channel}")
 

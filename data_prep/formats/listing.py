@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -66,10 +67,18 @@ def _read(path: Path) -> Listing | None:
     return read_table(path) if path.name.endswith(table.SUFFIXES) else _read_lines(path)
 
 
+def _direct(path: str) -> str:
+    """The same file by one path, whatever ways lead to it: a file is decoded once, and counts once."""
+    return os.path.realpath(path) if "/./" in path or "/../" in path else path
+
+
 def _finished(listing: Listing, path: Path) -> Listing:
-    sources = [replace(source, id=canonical(source.id)) for source in listing.sources]
-    _check_ids(sources, path)
-    listing.sources = sorted(sources, key=lambda source: source.id)
+    for number, source in enumerate(listing.sources):
+        name, direct = canonical(source.id), _direct(source.path)
+        if (name, direct) != (source.id, source.path):
+            listing.sources[number] = replace(source, id=name, path=direct)
+    _check_ids(listing.sources, path)
+    listing.sources.sort(key=lambda source: source.id)
     return listing
 
 

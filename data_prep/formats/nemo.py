@@ -16,7 +16,7 @@ from typing import Any
 
 from asr.errors import UserError
 from data_prep.formats.rows import read_json, seconds_of, text_of
-from data_prep.source import Listing, Rejection, Source, named
+from data_prep.source import Listing, Rejection, Source, beside, named
 
 RANGE = re.compile(r"_OP_(\d+)\.\.(\d+)_CL_")
 """NeMo's way to write `{0..7}` where a shell would take that for its own."""
@@ -102,7 +102,7 @@ def _source(row: dict[str, Any], folder: Path, archives: _Archives, where: str) 
     source = Source(
         id=text_of(row, "id", where) or "",
         speaker=text_of(row, "speaker", where) or "",
-        path=str(folder / name),
+        path=beside(folder, name),
         text=text_of(row, "text", where),
         offset=offset or 0.0,
         seconds=None if offset is None else duration,

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import soundfile
 from asr.config import CorpusConfig
 from asr.data.audio import Samples, read_samples
 from asr.data.manifest import Manifest, read_manifest
-from data_prep.cutting import Spoken
+from asr.errors import UserError
 from data_prep.manifests import build_manifests, format_summary
 
 CORPUS = CorpusConfig(source="local", labeled=("train",), unlabeled=("podcasts",), dev=("train",))
@@ -108,22 +110,71 @@ def test_a_labeled_recording_that_is_too_long_is_refused_with_the_remedy_and_cut
     assert "note, transcripts of recordings that were cut, which are not kept: 1" in table
 
 
-def test_a_model_tells_of_words_in_which_no_pause_is(root: Path) -> None:
-    """A pause that loudness shows, in the middle of what the model hears as one word, is none."""
+@dataclass(frozen=True)
+class Word:
+    text: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Model:
+    """Hears what it is told to, and aligns any text with it, word by word."""
+
+    heard: tuple[Word, ...]
+
+    def words(self, samples: Samples) -> Sequence[Word]:
+        assert len(samples) == 62 * RATE
+        return self.heard
+
+    def align(self, samples: Samples, text: str) -> Sequence[Word]:
+        assert len(samples) == 62 * RATE
+        words = text.split()
+        if len(words) != len(self.heard):
+            raise UserError("the text does not fit")
+        return [replace(word, text=text) for word, text in zip(self.heard, words, strict=True)]
+
+
+MODEL = Model((Word("ONE", 0.0, 15.1), Word("TWO", 15.3, 30.9), Word("THREE", 31.2, 61.9)))
+
+
+def test_a_pause_in_the_middle_of_what_a_model_hears_as_one_word_is_none(root: Path) -> None:
     soundfile.write(root / "podcasts" / "one.flac", talk([15.0, 15.0, 15.0, 15.0]), RATE)
 
-    def spoken(samples: Samples) -> list[tuple[float, float]]:
-        assert len(samples) == 62 * RATE
-        return [(0.0, 15.1), (15.3, 30.9), (31.2, 62.0)]
-
-    def cuts(spoken: Spoken | None) -> list[float]:
-        build_manifests(CORPUS, root, root / "cache", root / "out", spoken=spoken)
+    def cuts(model: Model | None) -> list[float]:
+        build_manifests(CORPUS, root, root / "cache", root / "out", hearing=model)
         return [u.offset for u in read_manifest(root / "out" / "unlabeled.jsonl")][1:]
 
     assert [round(cut) for cut in cuts(None)] == [15, 31, 46]
-    first, second = cuts(spoken)
+    first, second = cuts(MODEL)
     assert 15.1 < first < 15.3
     assert 30.9 < second < 31.2
+
+
+@pytest.mark.parametrize(
+    ("text", "kept", "told"),
+    [
+        ("ONE TWO THREE", ["ONE", "TWO", "THREE"], ""),
+        ("one two thrae", ["ONE", "TWO", "THRAE"], ""),
+        ("ONE ELEPHANT THREE", ["ONE", "THREE"], "'ELEPHANT', and the model hears 'TWO'"),
+        ("ONE TWO", [], "text cannot be aligned: 1\n  1-1-0001 (the text does not fit)"),
+    ],
+)
+def test_a_labeled_recording_is_cut_with_its_text_where_a_model_hears_that_text(
+    root: Path, text: str, kept: list[str], told: str
+) -> None:
+    folder = root / "train" / "1" / "1"
+    soundfile.write(folder / "1-1-0001.flac", talk([15.0, 15.0, 15.0, 15.0]), RATE)
+    (folder / "1-1.trans.txt").write_text(f"1-1-0000 A\n1-1-0001 {text}\n")
+    corpus = dataclasses.replace(CORPUS, unlabeled=(), dev=("dev",))
+    (root / "dev").mkdir()
+    soundfile.write(root / "dev" / "d.flac", talk([2.0]), RATE)
+    (root / "dev" / "d.trans.txt").write_text("d A\n")
+    table = format_summary(build_manifests(corpus, root, root / "cache", root / "out", hearing=MODEL))
+    rows = list(read_manifest(root / "out" / "labeled.jsonl"))
+    assert [u.text for u in rows] == ["A", *kept]
+    assert told in table
+    assert sum(u.duration for u in rows[1:]) == (62 if len(kept) == 3 else pytest.approx(46.3 if kept else 0, abs=0.5))
 
 
 def test_real_speech_joined_to_long_recordings_is_cut_between_words(root: Path, speech_data: Path) -> None:

@@ -154,6 +154,7 @@ def test_a_subset_named_in_both_parts_gives_every_recording_once(root: Path) -> 
         ["train", "labeled", "6"],
         ["train", "unlabeled", "0"],
     ]
+    assert "note, utterances whose audio is labeled too, and counts there: 6" in table
 
 
 def test_what_lacks_a_transcript_is_unlabeled_where_its_subset_is_named_there_too(root: Path) -> None:

@@ -10,6 +10,7 @@ import torch
 from small_model import noise
 
 from asr.errors import UserError
+from asr.recognizer.hearing import open_hearing
 from asr.recognizer.recognizer import Recognizer, WindowSettings, choose_windows
 from asr.recognizer.trained import find_trained
 
@@ -110,14 +111,19 @@ def test_a_file_as_long_as_the_longest_utterance_is_not_cut_and_a_longer_one_is(
     assert len(told.segments([noise(6.0)])[0]) > 1
 
 
-def test_a_trained_model_s_folder_tells_when_words_are_said(small_run: Path) -> None:
-    from asr.recognizer.spoken import open_spoken
-
-    found = open_spoken(small_run)(noise(6.0))
-    assert found
-    assert all(0 <= start < end <= 6.0 for start, end in found)
+def test_a_run_s_folder_hears_words_and_aligns_a_text(small_run: Path) -> None:
+    hearing = open_hearing(small_run)
+    heard = hearing.words(noise(6.0))
+    assert heard
+    assert all(0 <= word.start < word.end <= 6.0 for word in heard)
+    aligned = hearing.align(noise(6.0), "SHE SELLS")
+    assert [word.text for word in aligned] == ["SHE", "SELLS"]
+    with pytest.raises(UserError, match="no tokens for 12"):
+        hearing.align(noise(6.0), "SHE 12")
+    with pytest.raises(UserError, match="the text needs"):
+        hearing.align(noise(1.0), "SHE SELLS SEA SHELLS " * 10)
     with pytest.raises(UserError, match="nowhere"):
-        open_spoken(small_run / "nowhere")
+        open_hearing(small_run / "nowhere")
 
 
 def test_real_speech_is_read_and_recognised(small_run: Path, speech_data: Path) -> None:

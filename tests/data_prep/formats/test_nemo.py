@@ -11,8 +11,11 @@ import pytest
 import soundfile
 from small_manifests import RATE, build, expected, nemo_rows, told, tone, write_audio, write_nemo_rows
 
+from asr.config import CorpusConfig
+from asr.data.manifest import read_manifest
 from asr.errors import UserError
 from data_prep.formats.listing import list_manifest
+from data_prep.manifests import build_manifests, build_test_manifests, fingerprint
 
 
 @pytest.fixture
@@ -29,8 +32,7 @@ def test_paths_are_relative_to_the_manifest_or_absolute(folder: Path, place: str
         row["audio_filepath"] = "../" * place.count("/") + str(row["audio_filepath"])
     write_nemo_rows(folder / place, rows)
     found, _ = build(folder, place)
-    assert [(u.id, u.speaker, u.offset, u.text) for u in found] == [(r[0], r[1], r[3], r[5]) for r in expected()]
-    assert len({Path(u.audio_filepath).resolve() for u in found}) == 2
+    assert told(folder, found) == expected()
 
 
 def test_packed_lines_a_byte_order_mark_and_blank_lines_are_read(folder: Path) -> None:
@@ -186,9 +188,6 @@ def test_what_an_archive_lacks_or_has_beside_is_named(folder: Path) -> None:
 
 
 def test_an_archive_that_was_changed_is_decoded_anew_and_the_fingerprint_follows(folder: Path) -> None:
-    from asr.config import CorpusConfig
-    from data_prep.manifests import fingerprint
-
     write_tarred(folder, 1, spread=False)
     corpus = CorpusConfig(source="manifest", labeled=("tarred",), unlabeled=(), dev=())
     before, first = build(folder, "tarred"), fingerprint(corpus, folder)
@@ -197,3 +196,23 @@ def test_an_archive_that_was_changed_is_decoded_anew_and_the_fingerprint_follows
         tar.add(folder / "talk.flac", arcname="more.flac")
     assert fingerprint(corpus, folder) != first
     assert [u.audio_filepath for u in build(folder, "tarred")[0]] != [u.audio_filepath for u in before[0]]
+
+
+def test_parts_of_one_recording_may_be_labeled_unlabeled_and_tested_where_they_do_not_overlap(folder: Path) -> None:
+    def part(name: str, begin: float, seconds: float, **more: str) -> dict[str, object]:
+        return {"id": name, "audio_filepath": "talk.flac", "offset": begin, "duration": seconds, **more}
+
+    write_nemo_rows(folder / "train.json", [part("a", 0.0, 1.0, text="A"), part("b", 2.0, 1.0, text="B")])
+    write_nemo_rows(folder / "audio.json", [part("c", 1.0, 1.0), part("d", 2.5, 1.0), part("e", 3.0, 0.5)])
+    write_nemo_rows(folder / "test.json", [part("f", 3.5, 0.5, text="F")])
+    corpus = CorpusConfig(
+        source="manifest", labeled=("train.json",), unlabeled=("audio.json",), dev=(), test=("test.json",)
+    )
+    places = folder / "cache", folder / "out"
+    build_manifests(corpus, folder, *places)
+    assert [u.id for u in read_manifest(folder / "out" / "unlabeled.jsonl")] == ["c", "e"]
+    build_test_manifests(corpus, folder, *places, folder / "tests")
+    assert [u.id for u in read_manifest(folder / "tests" / "test.json.jsonl")] == ["f"]
+    write_nemo_rows(folder / "test.json", [part("f", 3.4, 0.6, text="F")])
+    with pytest.raises(UserError, match="the audio of 'f' is trained on, as unlabeled 'e'"):
+        build_test_manifests(corpus, folder, *places, folder / "tests")
