@@ -107,6 +107,7 @@ def build_manifests(
 ) -> list[SubsetSummary]:
     """Write `labeled.jsonl`, `unlabeled.jsonl` and `dev/<subset>.jsonl` below `out_dir`.
 
+    Texts are as `corpus.normaliser` leaves them; those of dev subsets are kept as they were given too, below `given`.
     Unlabeled rows never carry text; what is known of it goes to `references/unlabeled.trans.txt`, to measure
     label quality with. Everything left out is listed in `rejected.jsonl`.
 
@@ -151,7 +152,14 @@ def build_manifests(
     write_transcripts(out_dir / "references" / "unlabeled.trans.txt", references)
     for subset in dev:
         write_manifest(out_dir / "dev" / f"{subset.name}.jsonl", subset.utterances)
+        _write_given(subset, out_dir)
     return summaries
+
+
+def _write_given(subset: Subset, out_dir: Path) -> None:
+    """Keep the texts of what is scored as they were given, to be scored with another normaliser."""
+    given = {u.id: " ".join(subset.given[u.id].split()) for u in subset.utterances}
+    write_transcripts(out_dir / "given" / f"{subset.name}.trans.txt", given)
 
 
 def build_test_manifests(
@@ -189,6 +197,7 @@ def build_test_manifests(
                 )
     for subset in tests:
         write_manifest(out_dir / f"{subset.name}.jsonl", subset.utterances)
+        _write_given(subset, out_dir)
     return summaries
 
 

@@ -32,6 +32,8 @@ class Subset:
     rejections: list[Rejection] = field(default_factory=list)
     notes: Counter[str] = field(default_factory=Counter)
     """What was done to audio, with the number of files or utterances that it was done to."""
+    given: dict[str, str] = field(default_factory=dict)
+    """Transcripts by id as the corpus has them, before they were normalised."""
 
     def apart_from(self, others: Iterable[Utterance]) -> Subset:
         """The utterances whose audio the others do not use."""
@@ -198,4 +200,5 @@ def read_subset(
         )
         for ready in found
     ]
-    return Subset(Path(name).name, utterances, rejections, +notes)
+    given = {ready.source.id: ready.source.text for ready in found if ready.source.text is not None}
+    return Subset(Path(name).name, utterances, rejections, +notes, given)

@@ -25,10 +25,10 @@ READABLE = (None, "none", "lowercase")
 """Normalisers that leave sclite's marks in words."""
 SCLITE = {
     "words": "parted by ASCII white space, others belong to them; A to Z are a to z, in words and in ids",
-    "marks": "in trn, stm and ctm a \\ is left out, and so are ;… and a * at the end of a word; @ is nothing",
+    "marks": "in trn, stm and ctm a \\, ;… and a * at the end of a word are left out; @ is nothing",
     "costs": "4 for a substitution, 3 for a deletion or an insertion",
     "otherwise": "on purpose: references without a hypothesis, two utterances of one id, braces without a partner and",
-    "": "empty alternatives are errors; a last line without a line end is scored; words may be of any length",
+    "": "empty alternatives are errors; a last line without a line end is scored; STM and CTM come in any order",
 }
 NO_HYPOTHESIS = "a reference has no hypothesis: stop, score it as if nothing was heard, or leave it out of all"
 

@@ -20,7 +20,8 @@ from asr.errors import UserError
 from asr.model.encoder import Encoder
 from asr.train.checkpoint import Checkpoint, DamagedCheckpoint, load_checkpoint, load_newest
 
-FORMAT = 1
+FORMAT = 2
+"""1 counted the positions of CAPE from an utterance's beginning, 2 from its middle."""
 SETTINGS_FILE = "recognizer.json"
 WEIGHTS_FILE = "model.safetensors"
 LENGTHS_FILE = "lengths.json"
@@ -157,5 +158,7 @@ def _read_exported(path: Path, tokens: Path | None) -> TrainedModel:
     if version > FORMAT:
         raise UserError(f"{file}: format {version}, but this program reads up to {FORMAT}; update it")
     config = check_sections(sections, str(file))
+    if version < 2 and config.model.positions == "cape":
+        raise UserError(f"{file}: format {version} counts positions (CAPE) otherwise than this program; train again")
     _check_weights(weights, config.features, config.model, f"{file} and {WEIGHTS_FILE}")
     return TrainedModel(weights, config.features, config.model, tokens or path / "tokens", origin, lengths)

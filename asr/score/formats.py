@@ -60,14 +60,7 @@ def _is_timed(lines: Lines, columns: tuple[int, int], most: int) -> bool:
             cells[4].upper().startswith("<ALT") or all(number.match(cells[column]) for column in columns)
         )
 
-    for _, line in lines:
-        cells = line.split(maxsplit=6)
-        if not line.startswith((";;", "**")) and not (
-            5 <= len(cells) <= most
-            and all(number.match(cells[column]) or cells[4][:4].upper() == "<ALT" for column in columns)
-        ):
-            return False
-    return True
+    return all(line.startswith((";;", "**")) or has_times(line.split(maxsplit=6)) for _, line in lines)
 
 
 def _has_header(first: str, delimiter: str) -> bool:

@@ -31,8 +31,8 @@ NORMALISERS: dict[NormaliserName, str] = {
 PARTED = ("upper", "cased", "librispeech")
 """Those that give words parted by single blanks."""
 
-_TAG = re.compile(r"<[^<>\s]*>")
-"""<unk>, <noise>, <sil>: not said, or not known."""
+_TAG = re.compile(r"<[^<>\s]*>|\[unk\]", re.IGNORECASE)
+"""<unk>, <noise>, <sil>: not said, or not known. Other square brackets stand around words that are."""
 _PRESENTATION = re.compile("[\ufb00-\ufb06\ufb50-\ufdff\ufe70-\ufefc\uff01-\uffdc]")
 """Ligatures, Arabic letters by their place, full-width and half-width forms: other shapes of ordinary letters."""
 _QUOTED = re.compile(r"(?<!\w)‘([^‘’]*(?:’\w[^‘’]*)*)’(?!\w)")
@@ -85,7 +85,7 @@ def _words(text: str, shape: Callable[[str], str]) -> str:
     if not text.isascii():
         text = _PRESENTATION.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
         text = _QUOTED.sub(r" \1 ", text)
-    if "<" in text:
+    if "<" in text or "[" in text:
         text = _TAG.sub(" ", text)
     if text.isascii():
         text = shape(text)

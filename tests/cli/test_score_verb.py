@@ -97,6 +97,11 @@ def test_ci_fails_above_a_rate_and_not_at_it(files: tuple[str, str, str], capsys
         (["--names", "a,b"], "1 hypotheses named a, b; give each its own name"),
         (["--hyp-format", "jsonl"], "line 1: not JSON"),
         (["--utterances"], "--utterances: is part of the JSON; add --json"),
+        (["-F"], "--fragments: needs --alignment sclite, and a --normaliser that leaves hyphens"),
+        (
+            ["--optional", "--alignment", "sclite", "--normaliser", "upper"],
+            "--optional: needs --alignment sclite, and a",
+        ),
         (["--html", "."], ".: a folder; name the page in it, such as page.html"),
         (["--html", "/proc/p.html"], "/proc/p.html: cannot write the page"),
         (["--html", "a" * 5000], "File name too long"),
@@ -231,3 +236,22 @@ def test_every_argument_is_explained() -> None:
     parser = argparse.ArgumentParser()
     score.add_arguments(parser)
     assert [action.dest for action in parser._actions if not action.help] == []
+
+
+def test_sclites_options_are_named_with_the_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reference = write(tmp_path / "r.trn", "fr- (uh) Me (s_1)\n")
+    hypothesis = write(tmp_path / "h.trn", "from me (S_1)\n")
+    assert main(["score", reference, hypothesis, "--alignment", "sclite", "-F", "-D", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["alignment"], found["normaliser"]) == ("sclite, fragments, optional words", "none")
+    assert (found["systems"][0]["wer"], found["systems"][0]["words"]) == (0, 3)
+    assert main(["score", reference, hypothesis, "--alignment", "sclite", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["systems"][0]["substitutions"] == 1
+
+
+def test_the_help_says_what_is_counted_otherwise_than_by_sclite(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["score", "--help"])
+    shown = capsys.readouterr().out
+    assert "alignment sclite:" in shown
+    assert "otherwise        on purpose: references without a hypothesis" in shown

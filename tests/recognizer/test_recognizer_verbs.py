@@ -4,6 +4,7 @@ import functools
 import io
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -68,6 +69,43 @@ def test_a_broken_file_is_named_and_the_others_are_transcribed(
     assert shown.out.startswith(f"{tmp_path / 'good.wav'}\t")
     assert "good.wav: 2 channels, mixed down to one" in shown.err
     assert re.search(r"error: 1 of 2 files were left out:\n.*bad\.flac: cannot read audio", shown.err)
+
+
+def test_a_channel_is_picked_or_every_one_is_a_file_of_its_own(
+    small_run: Path, audio_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, two = (soundfile.read(audio_folder / name, dtype="int16")[0][:32_000] for name in ("a.flac", "deep/b.wav"))
+    soundfile.write(tmp_path / "call.wav", np.stack([one, two], 1), 16_000)
+    soundfile.write(tmp_path / "one.flac", one, 16_000)
+    soundfile.write(tmp_path / "two.flac", two, 16_000)
+
+    def texts(*arguments: str) -> dict[str, str]:
+        assert main(["transcribe", str(small_run), "--format", "json", *arguments]) == 0
+        rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        return {row["id"]: row["text"] for row in rows}
+
+    alone = texts(str(tmp_path / "one.flac"), str(tmp_path / "two.flac"))
+    call = str(tmp_path / "call.wav")
+    assert texts(call, "--channel", "2") == {"call": alone["two"]}
+    assert texts(call, "--channel", "each") == {"call-1": alone["one"], "call-2": alone["two"]}
+    assert main(["transcribe", str(small_run), call, "--channel", "3"]) == 2
+    assert "call.wav: cannot read audio (no such channel: it has 2, and not 3)" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["transcribe", str(small_run), call, "--channel", "left"])
+    assert "'left' is neither mix, each nor a number from 1" in capsys.readouterr().err
+
+
+def test_other_files_in_a_folder_and_a_file_without_audio_are_named(
+    small_run: Path, audio_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(audio_folder / "a.flac", tmp_path / "a.flac")
+    soundfile.write(tmp_path / "empty.wav", np.zeros(0, np.int16), 16_000)
+    for name in ("notes.txt", "more.txt", "LICENSE"):
+        (tmp_path / name).write_text("x")
+    assert main(["transcribe", str(small_run), str(tmp_path)]) == 2
+    shown = capsys.readouterr().err
+    assert f"{tmp_path}: not taken for audio: 2 .txt, 1 without suffix" in shown
+    assert "empty.wav: cannot read audio (no audio in it)" in shown
 
 
 def test_no_path_on_standard_input_is_an_error(

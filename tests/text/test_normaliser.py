@@ -21,7 +21,7 @@ ENGLISH = [
     ("a ' b  '' c_d", "A B C D"),
     ("‘Hello there,’ he said, ‘don’t.’", "HELLO THERE HE SAID DON'T"),
     ("'hello' ``there'' `you'", "HELLO THERE YOU"),
-    ("i <unk> said <UNK> <NOISE> it", "I SAID IT"),
+    ("i <unk> said <UNK> <NOISE> [unk] it [he]", "I SAID IT HE"),
     ("a < b and c > d", "A B AND C D"),
     ("soft\u00adhyphen \ufeffbom", "SOFTHYPHEN BOM"),
     ("ﬁne Ｆｕｌｌ", "FINE FULL"),

@@ -27,7 +27,7 @@ def even(corpus: TinyCorpus) -> TinyCorpus:
     A larger ε keeps Adam from making full steps of gradients that are 0 but for rounding, as a key's bias has.
     """
     model = dataclasses.replace(corpus.config.model, dropout=0.0, layerdrop=0.0)
-    batch = dataclasses.replace(corpus.config.batch, max_device_seconds=12.0)
+    batch = dataclasses.replace(corpus.config.batch, max_device_seconds=14.0)
     optimizer = dataclasses.replace(corpus.config.optimizer, eps=1e-3)
     specaugment = dataclasses.replace(corpus.config.specaugment, start_hours=1e9)
     changed = {"model": model, "batch": batch, "optimizer": optimizer, "specaugment": specaugment}
@@ -68,6 +68,28 @@ def test_one_and_two_ranks_agree_after_50_steps_and_resume_each_other(tiny_corpu
         if line["kind"] == "train":
             assert other_line["loss_labeled"] == pytest.approx(line["loss_labeled"], rel=1e-3)
             assert other_line["grad_norm"] == pytest.approx(line["grad_norm"], rel=1e-2)
+
+
+def test_a_filled_cache_goes_on_with_another_number_of_ranks(tiny_corpus: TinyCorpus, tmp_path: Path) -> None:
+    corpus = even(tiny_corpus)
+    pseudo = dataclasses.replace(
+        corpus.config.pseudo, start_hours=0.0, cache_hours=14.0 / 3600, cache_turnover=0.6, best_share=0.8
+    )
+    corpus = dataclasses.replace(corpus, config=dataclasses.replace(corpus.config, pseudo=pseudo))
+    train(corpus.config, corpus.manifests, corpus.tokens, tmp_path / "one")
+    # Their checkpoints are of steps 6 and 9: the cache is full by then.
+    finish(corpus, tmp_path / "mixed", 2, stop_after=7)
+    train(corpus.config, corpus.manifests, corpus.tokens, tmp_path / "mixed", stop_after=9)
+    finish(corpus, tmp_path / "mixed", 3)
+    one, mixed = (load_newest(tmp_path / name / "checkpoints") for name in ("one", "mixed"))
+    assert one is not None
+    assert mixed is not None
+    assert mixed.state["positions"] == one.state["positions"]
+    assert len(one.state["positions"]["slots"]) == 2
+    for name in ("row", "hour", "maker", "tokens"):
+        assert torch.equal(mixed.tensors["labels"][name], one.tensors["labels"][name]), name
+    for name, tensor in one.tensors["student"].items():
+        torch.testing.assert_close(mixed.tensors["student"][name], tensor, rtol=1e-3, atol=5e-5)
 
 
 def test_three_ranks_that_were_stopped_end_with_the_same_bits(tiny_corpus: TinyCorpus, tmp_path: Path) -> None:
