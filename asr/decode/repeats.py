@@ -4,8 +4,8 @@ flashlight's lexicon decoder has no path on which a word's last token lasts for 
 stands for silence: where a model is sure of a token in two frames, the right word scores as if it had been sure of a
 blank in the second. Such frames write their token once in all likelihood.
 
-Where the model is less sure, two tokens may well share the frames: with a model that got 42 % of phones wrong, joining
-all frames that agree changed the WER on 60 utterances of dev-clean by -0.6 to +1.9 points, depending on the weights.
+Where the model is less sure, two tokens may well share the frames: with one that got 42 % of phones wrong, joining all
+frames that agree changed the WER on 60 utterances of dev-clean by -0.6 to +1.9 points, depending on the weights.
 """
 
 from __future__ import annotations

