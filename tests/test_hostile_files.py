@@ -185,6 +185,8 @@ def test_no_file_outside_a_checkpoint_is_read_whatever_its_state_names(tmp_path:
         {"base_steps": float("nan")},
         {"labeled": [1]},
         {"unlabeled": [10**30, 0]},
+        {"slots": [[0, -1]]},
+        {"shapes": ["wide", 1.0]},
         {"totals": [1.0]},
         {"unreadable": 3},
     ],
@@ -195,7 +197,10 @@ def test_a_checkpoint_that_makes_no_sense_is_refused_in_one_line(
 ) -> None:
     train(tiny_corpus.config, tiny_corpus.manifests, tiny_corpus.tokens, tmp_path, stop_after=3)
     path = tmp_path / "checkpoints" / "step-00000003" / "state.json"
-    state = json.loads(path.read_text()) | change
+    state = json.loads(path.read_text())
+    (name,) = change
+    place = next(place for place in (state, state["positions"]) if name in place)
+    place.update(change)
     del state["seal"]
     path.write_text(json.dumps(state | {"seal": _seal(state)}))
     with warnings.catch_warnings(), pytest.raises(UserError, match="not of this model and these settings") as raised:
