@@ -7,6 +7,7 @@ import dataclasses
 import sys
 from pathlib import Path
 
+from asr.cli.train import add_stop_argument, preemptible
 from asr.config import Config
 from asr.config_file import load_config
 from asr.errors import UserError
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stop-stage", type=int, default=last, choices=range(last + 1), help="end after this")
     parser.add_argument("--nproc", type=int, default=1, metavar="N", help="processes on this machine, one per GPU")
     parser.add_argument("--decoder", choices=("greedy", "beam", "lm"), help="of stage 4 (default: greedy)")
+    add_stop_argument(parser)
     parser.add_argument("--dry-run", action="store_true", help="say what would run")
 
 
@@ -55,6 +57,8 @@ def find_experiment(arguments: argparse.Namespace) -> Experiment:
 def run(arguments: argparse.Namespace) -> int:
     if arguments.nproc < 1:
         raise UserError(f"--nproc {arguments.nproc}: must be at least 1")
+    if arguments.stop_hours is not None and arguments.stop_stage > 3:
+        raise UserError("--stop-hours leaves nothing finished to evaluate: give --stop-stage 3 with it")
     if arguments.stop_stage < arguments.stage:
         raise UserError(f"--stop-stage {arguments.stop_stage} lies before --stage {arguments.stage}")
     experiment = find_experiment(arguments)
@@ -70,10 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         describe_stages(experiment, *stages)
         return 0
-    from asr.cli.train import preemptible
-
     try:
-        return preemptible(lambda: run_stages(experiment, *stages))
+        return preemptible(lambda: run_stages(experiment, *stages, stop_hours=arguments.stop_hours))
     except StageFailed as failure:
         if failure.code != PREEMPTED:
             print(f"kappa-asr: training failed ({failure}); its messages are above", file=sys.stderr)

@@ -16,6 +16,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--manifests", type=Path, required=True, metavar="DIR", help="what stage 1 wrote")
     parser.add_argument("--tokens", type=Path, required=True, metavar="DIR", help="what stage 2 wrote")
     parser.add_argument("--run-dir", type=Path, required=True, metavar="DIR", help="made, or gone on with")
+    add_stop_argument(parser)
+
+
+def add_stop_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--stop-hours", type=float, metavar="H", help="leave training at this hour of audio; again: goes on"
+    )
 
 
 def preemptible(work: Callable[[], None]) -> int:
@@ -35,6 +42,5 @@ def run(arguments: argparse.Namespace) -> int:
     from asr.train.run import train
 
     config = load_config(arguments.config)
-    return preemptible(
-        lambda: train(config, arguments.manifests, arguments.tokens, arguments.run_dir, initial=initial_weights(config))
-    )
+    where = arguments.manifests, arguments.tokens, arguments.run_dir
+    return preemptible(lambda: train(config, *where, initial=initial_weights(config), stop_hours=arguments.stop_hours))

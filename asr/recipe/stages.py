@@ -110,22 +110,24 @@ def _several_machines() -> bool:
     return "PET_NNODES" in os.environ
 
 
-def train_command(paths: Paths, processes: int) -> list[str]:
+def train_command(paths: Paths, processes: int, stop_hours: float | None = None) -> list[str]:
     """How several processes are started; the run's settings lie in its folder."""
     alone = [] if _several_machines() else ["--standalone"]
     launch = [sys.executable, "-m", "asr.recipe.launch", *alone, f"--nproc-per-node={processes}"]
     where = ["--manifests", str(paths.manifests), "--tokens", str(paths.tokens), "--run-dir", str(paths.run)]
-    return [*launch, "-m", "asr", "train", str(paths.run / "config.yaml"), *where]
+    stop = [] if stop_hours is None else ["--stop-hours", f"{stop_hours:.15g}"]
+    return [*launch, "-m", "asr", "train", str(paths.run / "config.yaml"), *where, *stop]
 
 
-def _train(experiment: Experiment, paths: Paths, processes: int) -> None:
+def _train(experiment: Experiment, paths: Paths, processes: int, stop_hours: float | None) -> None:
     from asr.recipe.initial import initial_weights
     from asr.scaling.plan import Plan
     from asr.train.run import train
 
     say(f"run folder: {paths.run}")
     if processes == 1 and not _several_machines():
-        train(experiment.config, paths.manifests, paths.tokens, paths.run, initial=initial_weights(experiment.config))
+        initial = initial_weights(experiment.config)
+        train(experiment.config, paths.manifests, paths.tokens, paths.run, initial=initial, stop_hours=stop_hours)
         return
     # What can be found wrong without training is found here, once, instead of by every process.
     Plan(experiment.config)
@@ -134,7 +136,7 @@ def _train(experiment: Experiment, paths: Paths, processes: int) -> None:
     aside = paths.run / f".config.yaml.{socket.gethostname()}.partial"
     aside.write_text(dump_config(experiment.config), encoding="utf-8")
     aside.replace(paths.run / "config.yaml")
-    code = supervise(train_command(paths, processes))
+    code = supervise(train_command(paths, processes, stop_hours))
     if code:
         raise StageFailed(code)
 
@@ -202,8 +204,12 @@ def _changed(folder: Path) -> bool:
     return any(p.name.rpartition("-")[0] == kind and p != folder for p in folder.parent.glob("*"))
 
 
-def run_stages(experiment: Experiment, first: int, last: int, processes: int = 1) -> None:
+def run_stages(
+    experiment: Experiment, first: int, last: int, processes: int = 1, stop_hours: float | None = None
+) -> None:
     """Run stages `first` to `last`, and before them any earlier stage that is not done.
+
+    Training is left at `stop_hours` of audio, where they are given, and nothing may come after it then.
 
     Raises:
         UserError: something the user can put right.
@@ -221,7 +227,7 @@ def run_stages(experiment: Experiment, first: int, last: int, processes: int = 1
     actions: dict[int, Callable[[], None]] = {
         1: lambda: _build_manifests(experiment, paths),
         2: lambda: _build_tokens(experiment, paths),
-        3: lambda: _train(experiment, paths, processes),
+        3: lambda: _train(experiment, paths, processes, stop_hours),
         4: lambda: _evaluate(experiment, paths),
         5: lambda: _report(paths),
     }

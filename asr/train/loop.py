@@ -119,12 +119,14 @@ class Loop:
         learner.scaler.load_state_dict(content["scaler"])
         learner.students_weight = float(content["students_weight"])
         learner.clip = RunningClip(**content["clip"])
-        pseudo, columns = content["pseudo"], checkpoint.tensors.get("labels", {})
-        labels = labels_of({name: tensor.numpy() for name, tensor in columns.items()}, pseudo["makers"])
-        learner.pseudo.restore(pseudo, list(labels) if columns else [])
+        self.state = RunState.of(content, self.config.batch.base_seconds, checkpoint.step)
+        # Until pseudo-labels start nothing is known of them, and whatever other settings have is no concern of these.
+        if self.state.positions.started:
+            pseudo, columns = content["pseudo"], checkpoint.tensors.get("labels", {})
+            labels = labels_of({name: tensor.numpy() for name, tensor in columns.items()}, pseudo["makers"])
+            learner.pseudo.restore(pseudo, list(labels) if columns else [])
         if learner.meter is not None:
             learner.meter.smoothed = Smoothed(*content["noise"])
-        self.state = RunState.of(content, self.config.batch.base_seconds, checkpoint.step)
         # What all ranks met with is counted on, by one of them.
         self.reader.errors = dict(self.state.unreadable) if self.ranks.main else {}
         if not self.ranks.main:
@@ -183,8 +185,14 @@ class Loop:
                 f"model.init = {self.config.model.init}: not a model of these settings ({what:.300})"
             ) from None
 
-    def run(self, stop_after: int | None = None, initial: Mapping[str, Tensor] | None = None) -> None:
-        """Train to the end, or to step `stop_after`; without a checkpoint from the `initial` weights, if there are any.
+    def run(
+        self,
+        stop_after: int | None = None,
+        initial: Mapping[str, Tensor] | None = None,
+        stop_hours: float | None = None,
+    ) -> None:
+        """Train to the end, or to step `stop_after`, or, with a checkpoint, to the first step that begins at
+        `stop_hours` of audio; without a checkpoint from the `initial` weights, if there are any.
 
         Raises:
             Preempted: on SIGTERM or SIGUSR1, after a checkpoint.
@@ -204,6 +212,9 @@ class Loop:
             if not self.done:
                 rehearse(self.plan, self.learner, self.feeder)
             while not self.done and self.state.clock.steps != stop_after:
+                if stop_hours is not None and reached(self.state.clock.hours, stop_hours):
+                    self.progress.say(f"left at {self.state.clock.hours:g} h of audio{self._save_to_stop()}")
+                    break
                 # Any rank's signal stops all of them at the same step.
                 if self.ranks.sum([len(self.stops)])[0] > 0:
                     raise Preempted(f"stopped by signal at step {self.state.clock.steps}{self._save_to_stop()}")

@@ -80,6 +80,7 @@ def train(
     run_dir: Path,
     stop_after: int | None = None,
     initial: Mapping[str, Tensor] | None = None,
+    stop_hours: float | None = None,
 ) -> None:
     """Train to the end, going on from the newest checkpoint in `run_dir` if there is one.
 
@@ -89,6 +90,7 @@ def train(
         tokens: folder that the token stage wrote.
         run_dir: where everything about this run goes; `complete.json` is written last.
         stop_after: leave at this step instead of at the end, without `complete.json`.
+        stop_hours: likewise, with a checkpoint, at the first step that begins at so many hours of audio.
         initial: weights that student and teacher start from, where there is no checkpoint yet.
 
     Raises:
@@ -111,7 +113,7 @@ def train(
         try:
             machinery = build(plan, data, reader, ranks)
             loop = Loop(plan, data, machinery, run_dir, stops)
-            loop.run(stop_after, initial)
+            loop.run(stop_after, initial, stop_hours)
         finally:
             reader.close()
         if ranks.main and loop.done:
