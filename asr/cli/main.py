@@ -8,49 +8,32 @@ from __future__ import annotations
 
 import argparse
 import errno
+import importlib
 import sys
 from collections.abc import Sequence
 
-from asr.cli import (
-    align,
-    average,
-    export,
-    label,
-    lm,
-    manifest,
-    parabola,
-    plan,
-    profile,
-    recipe,
-    report,
-    score,
-    spectra,
-    study,
-    train,
-    transcribe,
-    tune,
-)
 from asr.errors import UserError
 
-VERBS = (
-    recipe,
-    plan,
-    profile,
-    train,
-    manifest,
-    lm,
-    tune,
-    score,
-    report,
-    study,
-    parabola,
-    spectra,
-    average,
-    export,
-    transcribe,
-    align,
-    label,
-)
+VERBS = {
+    "recipe": "Prepare a corpus, train, evaluate and report: what ./run.sh calls.",
+    "plan": "Print what a batch scale changes, and what it asks of each device, without training.",
+    "profile": "Measure how fast training steps are, and where their time goes, on a prepared corpus.",
+    "train": "Train one run from manifests and tokens: what torchrun calls in every process.",
+    "manifest": "Write down a corpus as NeMo, Kaldi or Lhotse do.",
+    "lm": "Make an n-gram language model (ARPA, modified Kneser-Ney) of texts, or of the labeled text of a corpus.",
+    "tune": "Tune the weights of a language model on a dev subset, for stage 4 and transcribe.",
+    "score": "Word and character error rates of any recognizer's hypotheses, and comparisons of several.",
+    "report": "Draw the report of a run's folder again.",
+    "study": "Run a grid of batch scales, rules and seeds from one YAML file, and draw it over the baseline.",
+    "parabola": "Draw where the EMA rule ends on a noisy parabola, whose distributions are known exactly.",
+    "spectra": "Compare the singular values of two models, such as a narrow one and a wide one of the width rule.",
+    "average": "Average the weights of a run's checkpoints into a folder that the other verbs take as a model.",
+    "export": "Write a trained model to one folder: weights, tokens, features, a loader, and ONNX by option.",
+    "transcribe": "Write down what is said in audio files: text, JSON with word times, or subtitles.",
+    "align": "Find when each word of a known text is said: TextGrid, CTM or JSON.",
+    "label": "Label a corpus with a trained model, shard by shard, on any number of machines.",
+}
+"""What each does, as its module says: none but the one that is asked for is imported."""
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -59,20 +42,22 @@ WRONG_PLACE = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
 """Both are wrong with a folder, a disk or a given path rather than with this program."""
 
 
-def make_parser() -> argparse.ArgumentParser:
+def make_parser(asked: str | None) -> argparse.ArgumentParser:
+    """With the arguments of the verb that is asked for; the others are named."""
     parser = argparse.ArgumentParser(prog="kappa-asr", description="Speech pseudo-labeling with an EMA teacher.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for verb in VERBS:
-        name = verb.__name__.rpartition(".")[2]
-        summary = (verb.__doc__ or "").partition("\n")[0]
-        sub = verbs.add_parser(name, help=summary, description=summary)
-        verb.add_arguments(sub)
-        sub.set_defaults(run=verb.run)
+    for verb, summary in VERBS.items():
+        sub = verbs.add_parser(verb, help=summary, description=summary)
+        if verb == asked:
+            module = importlib.import_module(f"asr.cli.{verb}")
+            module.add_arguments(sub)
+            sub.set_defaults(run=module.run)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = make_parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    arguments = make_parser(given[0] if given else None).parse_args(given)
     try:
         code: int = arguments.run(arguments)
     except UserError as error:

@@ -1,4 +1,4 @@
-"""Compare the singular values of two models, such as a narrow proxy and a wide one trained by the width rule."""
+"""Compare the singular values of two models, such as a narrow one and a wide one of the width rule."""
 
 from __future__ import annotations
 
