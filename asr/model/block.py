@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from asr.config import ModelConfig
+from asr.model.dropout import drop
 from asr.model.positions import rotate
 
 
@@ -88,7 +89,7 @@ class Block(nn.Module):
         return mixed
 
     def _feed(self, x: Tensor, dropout: float) -> Tensor:
-        fed: Tensor = self.outer(F.dropout(F.relu(self.inner(x)), dropout, dropout > 0))
+        fed: Tensor = self.outer(drop(F.relu(self.inner(x)), dropout))
         return fed
 
     def forward(self, x: Tensor, axis: TimeAxis, dropout: float, skipped: bool = False) -> Tensor:
@@ -104,6 +105,6 @@ class Block(nn.Module):
 
     def _add(self, x: Tensor, norm: nn.Module, change: Callable[[Tensor], Tensor], dropout: float) -> Tensor:
         changed = change(norm(x) if self.pre_norm else x)
-        x = x + F.dropout(changed, dropout, dropout > 0)
+        x = x + drop(changed, dropout)
         normed: Tensor = x if self.pre_norm else norm(x)
         return normed

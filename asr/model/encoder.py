@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from asr.config import ModelConfig
 from asr.model.block import Block, TimeAxis
+from asr.model.dropout import drop
 from asr.model.positions import cape_positions, rotary_angles, sinusoids
 
 
@@ -111,7 +112,7 @@ class Encoder(nn.Module):
         # An utterance without a frame still attends its first one: no row is masked throughout.
         real = torch.arange(x.shape[1], device=x.device) < lengths.clamp(min=1)[:, None]
         x = self._embed(x, lengths, regularizer)
-        x = F.dropout(x, dropout, dropout > 0)
+        x = drop(x, dropout)
         skipped = self._skipped(regularizer)
         axis, tapped = self._axis(real, x.shape[2]), list[Tensor]()
         for index, block in enumerate(self.blocks):

@@ -20,6 +20,7 @@ from asr.lock import hold
 from asr.pseudo.pseudo_labels import PseudoLabels
 from asr.scaling.plan import Plan
 from asr.scaling.table import format_table, write_table
+from asr.train.allocator import keep_memory
 from asr.train.corpus import Data, read_data
 from asr.train.feeder import Feeder
 from asr.train.learner import Learner
@@ -98,6 +99,8 @@ def train(
         Preempted: stopped by a signal, with a checkpoint.
     """
     with stop_requests() as stops, join_ranks() as ranks, ExitStack() as held:
+        if ranks.device.type == "cpu":
+            keep_memory()
         plan = Plan(config)
         data = read_data(config, manifests, tokens)
         if ranks.main:
