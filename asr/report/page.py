@@ -30,6 +30,11 @@ def _header(run: RunRecord) -> Element:
         facts.append(("audio seen", write_hours(run.hours)))
     if run.pseudo_start is not None:
         facts.append(("pseudo-labels from", write_hours(run.pseudo_start)))
+    pseudo = run.settings.get("pseudo", {})
+    for maker, count in run.makers.items():
+        facts.append(("pseudo-labels trained on", f"{count:,} by {maker}"))
+    if run.pseudo_start is not None and not run.makers and "labels" in pseudo:
+        facts.append(("pseudo-labels by", f"{pseudo['labels']}, {pseudo.get('search', 'greedy')}"))
     if "normaliser" in run.settings.get("corpus", {}):
         facts.append(("normaliser of texts", str(run.settings["corpus"]["normaliser"])))
     chips = [element("div", element("dt", name), element("dd", value)) for name, value in facts]

@@ -75,6 +75,8 @@ class RunRecord:
     """Transcripts by subset and utterance id."""
     hypotheses: dict[str, dict[str, dict[str, str]]]
     """Hypotheses by model, subset and utterance id."""
+    makers: dict[str, int]
+    """Who wrote the pseudo-labels that were there before training, and how many each."""
     phones: dict[str, dict[str, dict[str, str]]]
     """By model, subset and utterance id: what hypotheses are held against where they are phones."""
 
@@ -217,6 +219,14 @@ def _read_scores(path: Path) -> list[Score]:
     return scores
 
 
+def _read_makers(path: Path) -> dict[str, int]:
+    content = _read_json(path)
+    try:
+        return {} if content is None else {str(maker): int(count) for maker, count in content["makers"].items()}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{path}: does not say who wrote labels ({error!r}); train again") from None
+
+
 def _read_by_model(folder: Path, ending: str) -> dict[str, dict[str, dict[str, str]]]:
     texts: dict[str, dict[str, dict[str, str]]] = {}
     for path in sorted(folder.glob(f"*/*{ending}")):
@@ -257,5 +267,6 @@ def read_run(run_dir: Path) -> RunRecord:
             for path in sorted(folder.glob("*.ref.trans.txt"))
         },
         hypotheses=_read_by_model(folder, ".hyp.trans.txt"),
+        makers=_read_makers(run_dir / "labels.json"),
         phones=_read_by_model(folder, ".ref.trans.txt"),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -51,12 +52,16 @@ def _alone_in(run_dir: Path) -> Iterator[None]:
 
 
 def _record_inputs(data: Data, labels: str, tokens: Path, run_dir: Path) -> None:
-    """Keep in the run's folder what a trained model is used with: its tokens, and the lengths it is used to."""
+    """Keep in the run's folder what a trained model is used with: its tokens, the lengths it is used to; and who wrote
+    its pseudo-labels, where they were there before."""
     used = [data.labeled] if labels == "none" else [data.labeled, data.unlabeled]
     durations = np.concatenate([manifest.durations for manifest in used])
     # With the maximum: what is no longer than it has been heard whole, and need not be cut.
     seconds = [math.ceil(100 * s) / 100 for s in np.percentile(durations, (1, 99, 100)).tolist()]
     (run_dir / "lengths.json").write_text(json.dumps({"utterance_seconds": seconds}) + "\n", encoding="utf-8")
+    if data.stored is not None:
+        makers = Counter(label.maker for label in data.stored)
+        (run_dir / "labels.json").write_text(json.dumps({"makers": makers}, indent=1) + "\n", encoding="utf-8")
     kept, aside = run_dir / "tokens", run_dir / ".tokens.partial"
     # A run's tokens do not change: its folder is named by theirs.
     if not kept.exists():

@@ -37,6 +37,18 @@ def test_a_finished_run_shows_all_its_parts(run_dir: Path) -> None:
     assert "missing" not in [attributes.get("class") for _, attributes in page.tags]
 
 
+def test_who_wrote_the_labels_is_said(run_dir: Path) -> None:
+    assert "teacher, greedy" in read(run_dir).texts
+    (run_dir / "labels.json").write_text(json.dumps({"makers": {"model 12ab, upper, lm": 2345, "true text": 6}}))
+    page = read(run_dir)
+    assert "2,345 by model 12ab, upper, lm" in page.texts
+    assert "6 by true text" in page.texts
+    assert "teacher, greedy" not in page.texts
+    (run_dir / "labels.json").write_text("{}")
+    with pytest.raises(UserError, match=r"labels\.json: does not say who wrote labels"):
+        read(run_dir)
+
+
 def test_the_page_asks_for_nothing_from_outside(run_dir: Path) -> None:
     page = read(run_dir)
     text = (run_dir / "report.html").read_text(encoding="utf-8")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,3 +28,10 @@ def test_a_run_s_folder_has_all_that_its_model_is_used_with(tiny_corpus: TinyCor
     # Going on leaves them as they are.
     train(tiny_corpus.config, tiny_corpus.manifests, tiny_corpus.tokens, run, stop_after=4)
     assert find_trained(run).utterance_seconds == pytest.approx((shortest, usual, longest))
+
+
+def test_it_says_who_wrote_labels_that_were_there_before(tiny_corpus: TinyCorpus, tmp_path: Path) -> None:
+    config = replace(tiny_corpus.config, pseudo=replace(tiny_corpus.config.pseudo, labels="oracle"))
+    train(config, tiny_corpus.manifests, tiny_corpus.tokens, tmp_path, stop_after=1)
+    rows = (tiny_corpus.manifests / "unlabeled.jsonl").read_text().splitlines()
+    assert json.loads((tmp_path / "labels.json").read_text()) == {"makers": {"transcript": len(rows)}}
