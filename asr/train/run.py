@@ -80,6 +80,7 @@ def train(
     run_dir: Path,
     stop_after: int | None = None,
     initial: Mapping[str, Tensor] | None = None,
+    dev: Path | None = None,
 ) -> None:
     """Train to the end, going on from the newest checkpoint in `run_dir` if there is one.
 
@@ -90,6 +91,7 @@ def train(
         run_dir: where everything about this run goes; `complete.json` is written last.
         stop_after: leave at this step instead of at the end, without `complete.json`.
         initial: weights that student and teacher start from, where there is no checkpoint yet.
+        dev: folder of the dev subsets' manifests; None: `dev` in `manifests`.
 
     Raises:
         UserError: settings or data that cannot be trained on.
@@ -97,7 +99,7 @@ def train(
     """
     with stop_requests() as stops, join_ranks() as ranks, ExitStack() as held:
         plan = Plan(config)
-        data = read_data(config, manifests, tokens)
+        data = read_data(config, manifests, tokens, manifests / "dev" if dev is None else dev)
         if ranks.main:
             held.enter_context(_alone_in(run_dir))
             (run_dir / "config.yaml").write_text(dump_config(config), encoding="utf-8")
