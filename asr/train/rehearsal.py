@@ -59,8 +59,8 @@ def _largest(plan: Plan, feeder: Feeder, labeled: bool) -> list[MicroBatch]:
             # One more than usual, to make up for what others have held too little.
             shortest = max(1, longest - 2 * grid.multiple) * grid.frame_seconds
             count = grid.utterances(longest, shortest, shortest)
-            whole = MicroBatch(order[max(0, end - count) : end], longest)
-            found.append(whole.part(0, whole.parts_within(planner.device_frames)))
+            batch = MicroBatch(order[max(0, end - count) : end], longest)
+            found.append(batch.part(0, batch.parts_within(planner.device_frames)))
     if not found:
         return []
     return [max(found, key=lambda b: len(b.rows) * b.frames**power) for power in (1, 2)]
