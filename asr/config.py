@@ -7,9 +7,14 @@ written by hand. "Hours" are hours of audio consumed by training, the axis on wh
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal, TypeVar
 
 from asr.schedule import Schedule
+
+T = TypeVar("T")
+Operational = Annotated[T, "operational"]
+"""A setting that says how a run is done and not what comes out of it: it does not name the run (`asr.science`). All
+others do."""
 
 NormaliserName = Literal["upper", "cased", "librispeech", "lowercase", "none", "whisper-english"]
 """What is done to texts; `asr.text.normaliser` says what each is."""
@@ -26,9 +31,9 @@ class CorpusConfig:
     """Subset folders (below root, or absolute) whose transcripts are used."""
     unlabeled: tuple[str, ...] = ("train-unlabeled",)
     """Subset folders whose audio alone is used. Transcripts found there only measure label quality."""
-    dev: tuple[str, ...] = ("dev-clean", "dev-other")
+    dev: Operational[tuple[str, ...]] = ("dev-clean", "dev-other")
     """Subset folders that are scored, while training goes on too: checkpoints are chosen by them."""
-    test: tuple[str, ...] = ()
+    test: Operational[tuple[str, ...]] = ()
     """Subset folders that are scored in stage 4 only. Training never looks at them."""
     normaliser: NormaliserName = "upper"
     """What all texts go through on their way into manifests, and so into training, scores and language models."""
@@ -46,7 +51,7 @@ class CorpusConfig:
     labeled ones by its alignment of their text. Empty: loudness tells where pauses are, and labeled ones stay out."""
     channel: str = "mix"
     """Of audio with several channels. mix: their mean; each: every channel is a speaker; or a number from 1."""
-    base_url: str = "https://www.openslr.org/resources"
+    base_url: Operational[str] = "https://www.openslr.org/resources"
     """Where OpenSLR's files, such as 12/dev-clean.tar.gz, are downloaded from; a mirror, for instance."""
 
 
@@ -126,13 +131,21 @@ class ModelConfig:
 class BatchConfig:
     base_seconds: float = 60.0
     """Audio seconds per optimizer step at κ = 1, over all devices."""
-    max_device_seconds: float = 60.0
-    """Audio seconds (padding included) that one device takes at a time; more is accumulated, in parts that leave a
-    tenth of room for whole utterances."""
+    unit_seconds: float = 60.0
+    """Audio seconds (padding included) of utterances of like length that are drawn together, at most: a step is made
+    of such micro-batches, with a tenth of room for whole utterances."""
+    max_device_seconds: Operational[float | None] = None
+    """Audio seconds (padding included) that one device takes at a time: larger micro-batches are taken in parts, and
+    their gradients added up. Every utterance is masked as before, but dropout draws anew. Empty: `unit_seconds`."""
     frame_multiple: int = 48
     """Batches are padded to a multiple of this many feature frames, so that few shapes occur."""
     length_jitter: float = 0.02
     """Relative noise on lengths before bucketing: more mixes the batches better, and pads more."""
+
+    @property
+    def device_seconds(self) -> float:
+        """Audio seconds (padding included) that one device takes at a time."""
+        return self.unit_seconds if self.max_device_seconds is None else self.max_device_seconds
 
 
 @dataclass(frozen=True)
@@ -238,7 +251,7 @@ class PseudoConfig:
     """Of labels from a folder: least agreement of its two searches, 1 for equal texts; empty: any."""
     min_tokens: int = 1
     """Labels of fewer tokens are dropped."""
-    collapse: Literal["warn", "stop"] = "warn"
+    collapse: Operational[Literal["warn", "stop"]] = "warn"
     """What happens when labels are mostly empty, or far shorter or longer than text: a warning, or a stop."""
 
 
@@ -276,21 +289,21 @@ class TrainConfig:
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Autocast type. auto: bf16 on CUDA and on processors with bf16 instructions, else fp32. fp16: CUDA
     only, with a gradient scaler."""
-    log_hours: float = 0.1
-    evaluate_hours: float = 1.0
-    checkpoint_hours: float = 1.0
-    keep_last: int = 2
-    keep_best: int = 1
+    log_hours: Operational[float] = 0.1
+    evaluate_hours: Operational[float] = 1.0
+    checkpoint_hours: Operational[float] = 1.0
+    keep_last: Operational[int] = 2
+    keep_best: Operational[int] = 1
     """Checkpoints with the lowest teacher WER, averaged over the dev subsets, that are kept."""
-    max_skipped_steps: int = 50
+    max_skipped_steps: Operational[int] = 50
     """Steps in a row with a non-finite loss or gradient after which training gives up."""
-    max_bad_audio: int = 100
+    max_bad_audio: Operational[int] = 100
     """Unreadable utterances, of one process, after which training gives up."""
-    loader_threads: int = 2
-    engine: Literal["ddp", "fsdp"] = "ddp"
+    loader_threads: Operational[int] = 2
+    engine: Operational[Literal["ddp", "fsdp"]] = "ddp"
     """How several devices share a step. ddp: each holds the whole model; fsdp: student, teacher and optimizer are cut
     between them, for models that outgrow one."""
-    tensorboard: bool = False
+    tensorboard: Operational[bool] = False
     """Also write scalars for TensorBoard, into the run's folder; needs the extra `tensorboard`."""
 
 

@@ -15,8 +15,8 @@ from asr.schedule import Schedule, values_of
 POSITIVE = (
     "batch_scale corpus.labeled_hours corpus.max_seconds tokens.size features.mels features.window_ms "
     "features.shift_ms model.layers model.width model.heads model.feedforward model.kernel model.stride "
-    "batch.base_seconds batch.max_device_seconds batch.frame_multiple optimizer.lr optimizer.max_grad_norm "
-    "optimizer.clip_ratio "
+    "batch.base_seconds batch.unit_seconds batch.max_device_seconds batch.frame_multiple optimizer.lr "
+    "optimizer.max_grad_norm optimizer.clip_ratio "
     "optimizer.proxy_width schedule.total_hours teacher.half_life_hours teacher.half_life_share teacher.epoch_hours "
     "pseudo.temperature train.keep_last "
     "train.loader_threads decode.beam decode.tokens"

@@ -56,6 +56,13 @@ class Subset:
         return dataclasses.replace(self, utterances=kept, rejections=rejections)
 
 
+def needs_text(utterance: Utterance) -> Rejection | None:
+    """For `Subset.without`: what has no text to be trained on, or scored by."""
+    if utterance.text:
+        return None
+    return Rejection(utterance.id, "no transcript" if utterance.text is None else "empty transcript")
+
+
 def _find_folder(root: Path, name: str) -> Path:
     folder = root / name
     if not folder.is_dir():

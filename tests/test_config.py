@@ -89,9 +89,9 @@ def test_overrides_win_and_their_mistakes_are_named(tmp_path: Path) -> None:
 
 
 def test_a_file_that_extends_another_holds_only_the_difference(tmp_path: Path) -> None:
-    (tmp_path / "base.yaml").write_text("seed: 3\nbatch:\n  base_seconds: 10\n  max_device_seconds: 5\n")
+    (tmp_path / "base.yaml").write_text("seed: 3\nbatch:\n  base_seconds: 10\n  unit_seconds: 5\n")
     config = load(tmp_path, "extends: base.yaml\nbatch:\n  base_seconds: 20\n")
-    assert (config.seed, config.batch.base_seconds, config.batch.max_device_seconds) == (3, 20, 5)
+    assert (config.seed, config.batch.base_seconds, config.batch.unit_seconds) == (3, 20, 5)
 
 
 def test_a_files_own_settings_win_wherever_it_extends_another(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def write_tiny_corpus(folder: Path) -> TinyCorpus:
         name="tiny",
         corpus=CorpusConfig(source="local", dev=("dev",)),
         model=ModelConfig(layers=2, width=32, heads=2, feedforward=64, dropout=0.1, layerdrop=0.2),
-        batch=BatchConfig(base_seconds=12.0, max_device_seconds=6.7, frame_multiple=24),
+        batch=BatchConfig(base_seconds=12.0, unit_seconds=6.7, frame_multiple=24),
         schedule=ScheduleConfig(total_hours=10 * step, warmup_hours=3 * step),
         teacher=TeacherConfig(momentum=0.9, start="initial"),
         pseudo=PseudoConfig(start_hours=4 * step, unlabeled_share=0.5),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 
 from asr.cli.recipe import find_config
 from asr.errors import UserError
@@ -24,21 +23,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _per_device(plan: Plan, world_size: int) -> dict[str, object]:
     from asr.train.memory import estimate_memory
-    from asr.train.used_time import used_time
+    from asr.train.used_time import measure_load
 
-    cut = plan.at(plan.config.schedule.total_hours)
     memory = estimate_memory(plan)
     hours = plan.config.schedule.total_hours
-    counts = [sum(micro.count for micro in cut.micros(started)) for started in (False, True)]
-    rounds = [math.ceil(count / world_size) for count in counts]
-    busy = [used_time(plan.config, plan, world_size, started) for started in (False, True)]
+    warmup, then = (measure_load(plan.config, plan, world_size, started) for started in (False, True))
     return {
         "world_size": world_size,
         "steps": plan.steps,
-        "accumulation_warmup": rounds[0],
-        "accumulation": rounds[1],
-        "busy_warmup": busy[0],
-        "busy": busy[1],
+        "accumulation_warmup": warmup.passes,
+        "accumulation": then.passes,
+        "busy_warmup": warmup.busy,
+        "busy": then.busy,
         "audio_hours_per_device": hours / world_size,
         "parameters": memory.parameters,
         "state_gib": memory.state / (world_size if plan.config.train.engine == "fsdp" else 1) / 2**30,

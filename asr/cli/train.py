@@ -14,6 +14,7 @@ from asr.recipe.launch import PREEMPTED
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", type=Path, metavar="CONFIG.yaml", help="settings of this run, resolved")
     parser.add_argument("--manifests", type=Path, required=True, metavar="DIR", help="what stage 1 wrote")
+    parser.add_argument("--dev", type=Path, metavar="DIR", help="dev subsets (default: dev in --manifests)")
     parser.add_argument("--tokens", type=Path, required=True, metavar="DIR", help="what stage 2 wrote")
     parser.add_argument("--run-dir", type=Path, required=True, metavar="DIR", help="made, or gone on with")
     add_stop_argument(parser)
@@ -43,4 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     config = load_config(arguments.config)
     where = arguments.manifests, arguments.tokens, arguments.run_dir
-    return preemptible(lambda: train(config, *where, initial=initial_weights(config), stop_hours=arguments.stop_hours))
+    initial = initial_weights(config)
+    return preemptible(
+        lambda: train(config, *where, initial=initial, stop_hours=arguments.stop_hours, dev=arguments.dev)
+    )

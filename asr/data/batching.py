@@ -61,10 +61,31 @@ class MicroBatch:
 
     rows: IntArray
     frames: int
+    first: int = 0
+    stride: int = 1
+    """Of a part: it has every `stride`-th utterance of the whole, from the `first`."""
+    size: int | None = None
+    """Of a part: utterances of the whole."""
+
+    @property
+    def whole(self) -> int:
+        """Utterances of the micro-batch that this is, or is a part of."""
+        return len(self.rows) if self.size is None else self.size
+
+    @property
+    def places(self) -> IntArray:
+        """Where the rows stand in it."""
+        return np.arange(self.first, self.whole, self.stride)
 
     def part(self, index: int, parts: int) -> MicroBatch:
         """Every `parts`-th utterance, from `index`; with more parts than utterances some are empty."""
-        return MicroBatch(self.rows[index::parts], self.frames)
+        first, stride = self.first + index * self.stride, self.stride * parts
+        return MicroBatch(self.rows[index::parts], self.frames, first, stride, self.whole)
+
+    def parts_within(self, frames: int) -> int:
+        """The fewest parts of which each has, padding included, at most `frames` feature frames, or one utterance."""
+        most = max(1, frames // self.frames)
+        return -(-len(self.rows) // most)
 
 
 def check_lengths(seconds: FloatArray, ids: Indexed, max_seconds: float) -> None:
@@ -72,8 +93,8 @@ def check_lengths(seconds: FloatArray, ids: Indexed, max_seconds: float) -> None
     longest = int(seconds.argmax()) if len(seconds) else 0
     if len(seconds) and seconds[longest] > max_seconds:
         raise UserError(
-            f"utterance {ids[longest]!r} lasts {seconds[longest]:.1f} s, more than batch.max_device_seconds = "
-            f"{max_seconds:g}; raise that, or lower corpus.max_seconds"
+            f"utterance {ids[longest]!r} lasts {seconds[longest]:.1f} s, more than the {max_seconds:g} s of "
+            "batch.max_device_seconds; raise that, or lower corpus.max_seconds"
         )
 
 
@@ -169,18 +190,23 @@ def _pieces(
 
 
 def share_out(
-    batches: Sequence[tuple[Hashable, MicroBatch]], rank: int, world_size: int, balanced: bool = True
+    batches: Sequence[tuple[Hashable, MicroBatch]],
+    rank: int,
+    world_size: int,
+    frames: int,
+    balanced: bool = True,
 ) -> list[tuple[int, MicroBatch]]:
     """This rank's part of a global batch, each with its index in the global batch, in that order.
 
     Every rank has as many pieces of each kind as any other, in the same order of kinds, so that none waits: whole
-    micro-batches as far as their number goes, and parts of the rest, by utterances. With more ranks than utterances
-    some parts are empty.
+    micro-batches as far as their number goes, and parts of the rest, by utterances. What is more than a device takes is
+    cut once more. With more ranks than utterances some parts are empty.
 
     Args:
         batches: micro-batches, each with its kind.
         rank: this one.
         world_size: how many there are.
+        frames: of features, padding included, that a device takes at a time.
         balanced: whether large and small are mixed; else the n-th micro-batches of all kinds go to one rank, whatever
             the number of ranks.
     """
@@ -190,5 +216,12 @@ def share_out(
         # Where a rank has much of one kind it has little of the next.
         order = sorted(of_kind, key=lambda i: -len(batches[i][1].rows) * batches[i][1].frames) if balanced else of_kind
         pieces = _pieces(order, rank, world_size, balanced, forwards=number % 2 == 0)
-        found += [(i, batches[i][1].part(part, parts)) for i, part, parts in sorted(pieces)]
+        # As often on all ranks, whatever their pieces hold.
+        cuts = {
+            parts: max(batches[i][1].part(0, parts).parts_within(frames) for i in of_kind)
+            for parts in {parts for _, _, parts in pieces}
+        }
+        for i, part, parts in sorted(pieces):
+            piece = batches[i][1].part(part, parts)
+            found += [(i, piece.part(cut, cuts[parts])) for cut in range(cuts[parts])]
     return found

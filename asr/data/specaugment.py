@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 from asr.config import SpecAugmentConfig
+from asr.data.draws import draw_each
 
 
 def _spans(rng: np.random.Generator, widest: Tensor, length: Tensor, masks: int) -> tuple[Tensor, Tensor]:
     """Starts and ends `(batch, masks)` of masks up to `widest` in axes of `length`, both `(batch,)`."""
-    draws = torch.from_numpy(rng.random((2, len(length), masks)))
+    draws = torch.from_numpy(draw_each(rng, (2,), len(length), (masks,)))
     width = (draws[0] * (widest[:, None] + 1)).floor()
     start = (draws[1] * (length[:, None] - width + 1)).floor()
     return start, start + width

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from asr.data.draws import draw_each
+
 LOWEST, HIGHEST = 20.0, 8000.0
 """Ends of the mel bands, in Hz."""
 
@@ -43,7 +45,7 @@ def warp_frequency(features: Tensor, largest: float, rng: np.random.Generator) -
         largest: relative, such as 0.1.
         rng: the only source of randomness.
     """
-    factors = torch.from_numpy(rng.uniform(1 - largest, 1 + largest, len(features))).float()
+    factors = torch.from_numpy(1 - largest + 2 * largest * draw_each(rng, (), len(features))).float()
     matrix = warp_matrix(factors, features.shape[2]).to(features.device, non_blocking=True)
     return torch.bmm(features, matrix.transpose(1, 2))
 

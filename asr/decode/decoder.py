@@ -24,8 +24,8 @@ def plan_decoding(manifest: Manifest, config: Config) -> list[MicroBatch]:
     """Batches of like lengths, longest first, without randomness."""
     batch = config.batch
     grid = Grid(
-        batch.max_device_seconds,
-        batch.max_device_seconds,
+        batch.device_seconds,
+        batch.device_seconds,
         config.features.shift_ms / 1000,
         batch.frame_multiple,
     )

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from asr.data.draws import draw_each
+
 
 def rotary_angles(frames: int, head_width: int, device: torch.device) -> Tensor:
     """RoPE's turns (Su et al., 2021, eq. 15) as complex numbers of length 1, `(frames, head_width / 2)`."""
@@ -45,7 +47,7 @@ def cape_positions(lengths: Tensor, frames: int, frame_seconds: float, rng: np.r
     positions = (steps - (lengths.clamp(min=1)[:, None] - 1) / 2) * frame_seconds
     if rng is None:
         return positions
-    shift = rng.uniform(-CAPE_SHIFT_SECONDS, CAPE_SHIFT_SECONDS, (len(lengths), 1)).astype(np.float32)
+    shift = (CAPE_SHIFT_SECONDS * (2 * draw_each(rng, (), len(lengths), (1,)) - 1)).astype(np.float32)
     return positions + torch.from_numpy(shift).to(positions.device, non_blocking=True)
 
 

@@ -12,7 +12,7 @@ from asr.decode.greedy import pack_best, unpack_best
 from asr.pseudo.label import Label
 
 
-def pack_sampled(log_probs: Tensor, lengths: Tensor, temperature: float, seed: int) -> Tensor:
+def pack_sampled(log_probs: Tensor, lengths: Tensor, temperature: float, seeds: Sequence[int]) -> Tensor:
     """As `pack_best`, of a path drawn from the probabilities instead of the likeliest one.
 
     Berrebbi et al., "Continuous Pseudo-Labeling from the Start" (ICLR 2023), §3: early labels of the likeliest path are
@@ -22,11 +22,12 @@ def pack_sampled(log_probs: Tensor, lengths: Tensor, temperature: float, seed: i
         log_probs: `(batch, frames, tokens)`.
         lengths: real frames, `(batch,)`.
         temperature: of the draw; towards 0 it becomes the likeliest path.
-        seed: all that the draw depends on, beside the device's kind.
+        seeds: of each utterance: all that its draw depends on, beside the device's kind.
     """
     packed = pack_best(log_probs, lengths)
-    generator = torch.Generator(log_probs.device).manual_seed(seed)
-    noise = torch.rand(log_probs.shape, generator=generator, device=log_probs.device).clamp(min=1e-20)
+    device, generator = log_probs.device, torch.Generator(log_probs.device)
+    each = [torch.rand(log_probs.shape[1:], generator=generator.manual_seed(seed), device=device) for seed in seeds]
+    noise = torch.stack(each).clamp(min=1e-20)
     # Gumbel's trick: the largest of log p − ln(−ln u) is a draw from p.
     drawn = (log_probs.float() / temperature - (-noise.log()).log()).argmax(-1)
     real = torch.arange(drawn.shape[1], device=drawn.device) < lengths[:, None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -62,12 +62,12 @@ class Asking:
         self._model, self._settings, self._keep, self._autocast = model, settings, keep, autocast
 
     @torch.no_grad()
-    def ask(self, features: Tensor, frames: Tensor, seed: int) -> Answer:
-        """Begin to label a batch: features `(batch, frames, mels)` and real frames `(batch,)`; `seed` is for draws."""
+    def ask(self, features: Tensor, frames: Tensor, seeds: Sequence[int]) -> Answer:
+        """Begin to label a batch: features `(batch, frames, mels)`, real frames and seeds of draws `(batch,)`."""
         with self._autocast():
             heard = self._model(features, frames)
         if self._settings.search == "sampled":
-            packed = pack_sampled(heard.log_probs, heard.lengths, self._settings.temperature, seed)
+            packed = pack_sampled(heard.log_probs, heard.lengths, self._settings.temperature, seeds)
         else:
             packed = pack_best(heard.log_probs, heard.lengths)
         kept = heard.log_probs if self._keep else None

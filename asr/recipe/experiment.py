@@ -2,13 +2,14 @@
 
     data_dir/<corpus>/                        audio as it came, or generated
     exp_dir/<name>/audio/                     what was not 16 kHz FLAC or WAV, decoded once
-    exp_dir/<name>/manifests/<digest>/        rows of audio and text
-    exp_dir/<name>/tests/<digest>/            rows of the test subsets, which nothing else depends on
+    exp_dir/<name>/manifests/<digest>/        rows of audio and text that are trained on
+    exp_dir/<name>/dev/<digest>/              rows of the dev subsets, which no name depends on
+    exp_dir/<name>/tests/<digest>/            rows of the test subsets, likewise
     exp_dir/<name>/tokens/<digest>/
     exp_dir/<name>/lm/<digest>/               language model of the labeled text, where one is needed
     exp_dir/<name>/runs/k<κ>-s<seed>-<digest>/
 
-A digest covers the settings that matter and the folder that the stage reads, so nothing is overwritten.
+A digest covers the scientific settings and the folder that the stage reads, so nothing is overwritten.
 """
 
 from __future__ import annotations
@@ -17,11 +18,16 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from asr.config import Config
 from asr.config_file import to_dict
 from asr.data.pronunciations import fingerprint_lexicon
+from asr.science import APART, scientific
+
+Role = Literal["dev", "test"]
+ROLES: tuple[Role, ...] = ("dev", "test")
+"""Of subsets that are scored."""
 
 
 def digest(content: Any) -> str:
@@ -34,6 +40,7 @@ class Paths:
     """What the stages read and write, once the corpus is on disk."""
 
     manifests: Path
+    dev: Path
     tests: Path
     tokens: Path
     run: Path
@@ -66,9 +73,9 @@ class Experiment:
         """`fingerprint` stands for the corpus's settings and files."""
         return self.home / "manifests" / digest(fingerprint)
 
-    def tests(self, fingerprint: str) -> Path:
-        """Apart from the manifests, whose name goes into that of the run: a test subset more is no other run."""
-        return self.home / "tests" / digest(fingerprint)
+    def scored(self, role: Role, fingerprint: str) -> Path:
+        """Apart from the manifests, whose name goes into that of the run: a subset more to score is no other run."""
+        return self.home / {"dev": "dev", "test": "tests"}[role] / digest(fingerprint)
 
     def tokens(self, manifests: Path) -> Path:
         """A lexicon counts by its content."""
@@ -77,11 +84,19 @@ class Experiment:
         return self.home / "tokens" / digest([to_dict(self.config)["tokens"], manifests.name, *lexicon])
 
     def run(self, tokens: Path) -> Path:
-        """All settings count but those of earlier stages, which `tokens` stands for, and those in the name."""
-        settings = to_dict(self.config)
-        # How a run is decoded makes it no other run.
-        for known in ("corpus", "tokens", "decode", "name", "seed", "batch_scale"):
+        """Scientific settings count, but for those of earlier stages, which `tokens` stands for, and those in the
+        name."""
+        settings = scientific(to_dict(self.config))
+        for known in (*APART, "seed", "batch_scale"):
             del settings[known]
+        return self.runs / f"{self.run_begins}-{digest([settings, tokens.name])}"
+
+    @property
+    def runs(self) -> Path:
+        return self.home / "runs"
+
+    @property
+    def run_begins(self) -> str:
+        """How the name of the run's folder begins, which is known before the corpus is there."""
         # 15 digits: 1/3 and 0.333333 are two runs.
-        name = f"k{self.config.batch_scale:.15g}-s{self.config.seed}-{digest([settings, tokens.name])}"
-        return self.home / "runs" / name
+        return f"k{self.config.batch_scale:.15g}-s{self.config.seed}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import sys
@@ -11,8 +10,11 @@ from pathlib import Path
 
 from asr.config_file import dump_config
 from asr.errors import UserError
-from asr.recipe.experiment import Experiment, Paths
+from asr.recipe.experiment import ROLES, Experiment, Paths, Role, digest
 from asr.recipe.launch import supervise
+from asr.recipe.markers import changed, is_done, mark
+from asr.scaling.plan import Plan
+from asr.scaling.table import format_table, kappas
 
 NAMES = ("data", "manifests", "tokens", "train", "evaluate", "report")
 
@@ -57,17 +59,19 @@ def _prepare_data(experiment: Experiment) -> None:
 
 def find_paths(experiment: Experiment) -> Paths:
     """Raises UserError where the corpus is not on disk."""
-    from data_prep.manifests import fingerprint, fingerprint_tests
+    from data_prep.manifests import fingerprint
+    from data_prep.scored import fingerprint_scored
 
     corpus, root = experiment.config.corpus, experiment.root
     manifests = experiment.manifests(fingerprint(corpus, root))
-    tests = experiment.tests(fingerprint_tests(corpus, root))
+    dev, tests = (experiment.scored(role, fingerprint_scored(corpus, role, root)) for role in ROLES)
     tokens = experiment.tokens(manifests)
-    return Paths(manifests, tests, tokens, experiment.run(tokens))
+    return Paths(manifests, dev, tests, tokens, experiment.run(tokens))
 
 
 def _build_manifests(experiment: Experiment, paths: Paths) -> None:
-    from data_prep.manifests import build_manifests, format_summary
+    from data_prep.manifests import build_manifests
+    from data_prep.summary import format_summary
 
     corpus, hearing = experiment.config.corpus, None
     if corpus.cut_model:
@@ -77,17 +81,28 @@ def _build_manifests(experiment: Experiment, paths: Paths) -> None:
     say(format_summary(build_manifests(corpus, experiment.root, experiment.cache, paths.manifests, say, hearing)))
 
 
-def _ensure_tests(experiment: Experiment, paths: Paths) -> None:
-    """Manifests of the test subsets, made now where they are not there yet."""
-    done = paths.tests / "done.json"
-    if not experiment.config.corpus.test or _is_done(1, done, experiment.cache):
-        return
-    from data_prep.manifests import build_test_manifests, format_summary
+def _subsets(experiment: Experiment, role: Role) -> tuple[str, ...]:
+    return experiment.config.corpus.dev if role == "dev" else experiment.config.corpus.test
 
+
+def _scored(paths: Paths, role: Role) -> tuple[Path, Path]:
+    """The folder of a role's manifests, and the file that says that they are made, apart from what is trained on."""
+    folder = paths.dev if role == "dev" else paths.tests
+    return folder, folder / f"done-{paths.manifests.name}.json"
+
+
+def _ensure_scored(experiment: Experiment, paths: Paths, role: Role) -> None:
+    """Manifests of the dev or test subsets, made now where they are not there yet."""
     corpus, root = experiment.config.corpus, experiment.root
-    say(f"test subsets: {paths.tests}")
-    say(format_summary(build_test_manifests(corpus, root, experiment.cache, paths.manifests, paths.tests, say)))
-    _mark(done, 1)
+    folder, done = _scored(paths, role)
+    if not _subsets(experiment, role) or is_done(1, done, experiment.cache):
+        return
+    from data_prep.scored import build_scored_manifests
+    from data_prep.summary import format_summary
+
+    say(f"{role} subsets: {folder}")
+    say(format_summary(build_scored_manifests(corpus, role, root, experiment.cache, paths.manifests, folder, say)))
+    mark(done, 1, NAMES[1])
 
 
 def _build_tokens(experiment: Experiment, paths: Paths) -> None:
@@ -95,8 +110,8 @@ def _build_tokens(experiment: Experiment, paths: Paths) -> None:
     from asr.data.tokens import build_tokens
     from asr.score.transcripts import read_transcripts
 
-    dev = sorted(paths.manifests.glob("dev/*.jsonl"))
-    others = {path.stem: [u.text or "" for u in read_manifest(path)] for path in dev}
+    names = [Path(name).name for name in experiment.config.corpus.dev]
+    others = {name: [u.text or "" for u in read_manifest(paths.dev / f"{name}.jsonl")] for name in names}
     hidden = paths.manifests / "references" / "unlabeled.trans.txt"
     if hidden.is_file():
         others["hidden text of unlabeled audio"] = list(read_transcripts(hidden).values())
@@ -114,20 +129,21 @@ def train_command(paths: Paths, processes: int, stop_hours: float | None = None)
     """How several processes are started; the run's settings lie in its folder."""
     alone = [] if _several_machines() else ["--standalone"]
     launch = [sys.executable, "-m", "asr.recipe.launch", *alone, f"--nproc-per-node={processes}"]
-    where = ["--manifests", str(paths.manifests), "--tokens", str(paths.tokens), "--run-dir", str(paths.run)]
+    where = ["--manifests", str(paths.manifests), "--dev", str(paths.dev), "--tokens", str(paths.tokens)]
+    where += ["--run-dir", str(paths.run)]
     stop = [] if stop_hours is None else ["--stop-hours", f"{stop_hours:.15g}"]
     return [*launch, "-m", "asr", "train", str(paths.run / "config.yaml"), *where, *stop]
 
 
 def _train(experiment: Experiment, paths: Paths, processes: int, stop_hours: float | None) -> None:
     from asr.recipe.initial import initial_weights
-    from asr.scaling.plan import Plan
     from asr.train.run import train
 
     say(f"run folder: {paths.run}")
     if processes == 1 and not _several_machines():
         initial = initial_weights(experiment.config)
-        train(experiment.config, paths.manifests, paths.tokens, paths.run, initial=initial, stop_hours=stop_hours)
+        where = paths.manifests, paths.tokens, paths.run
+        train(experiment.config, *where, initial=initial, stop_hours=stop_hours, dev=paths.dev)
         return
     # What can be found wrong without training is found here, once, instead of by every process.
     Plan(experiment.config)
@@ -149,7 +165,7 @@ def _evaluate(experiment: Experiment, paths: Paths) -> None:
     if decoding.note:
         say(f"{decoding.about}: {decoding.note}")
     search = open_search(decoding, paths.tokens, say)
-    evaluate(experiment.config, paths.manifests, paths.tokens, paths.run, search, tell=say, tests=paths.tests)
+    evaluate(experiment.config, paths.dev, paths.tokens, paths.run, search, tell=say, tests=paths.tests)
 
 
 def _report(paths: Paths) -> None:
@@ -163,8 +179,8 @@ def marker(stage: int, experiment: Experiment, paths: Paths) -> Path:
     if stage == 4:
         from asr.recipe.decoding import choose_decoding
 
-        # With other test subsets there is something left to score.
-        name = f"done-{paths.tests.name}.json" if experiment.config.corpus.test else "done.json"
+        # With other subsets there is something left to score.
+        name = f"done-{digest([paths.dev.name, paths.tests.name])}.json"
         return paths.run / "evaluation" / choose_decoding(experiment, paths).folder / name
     return {
         1: paths.manifests / "done.json",
@@ -172,36 +188,6 @@ def marker(stage: int, experiment: Experiment, paths: Paths) -> Path:
         3: paths.run / "complete.json",
         5: paths.run / "report.html",
     }[stage]
-
-
-def _mark(path: Path, stage: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.partial")
-    aside.write_text(json.dumps({"stage": stage, "name": NAMES[stage]}) + "\n", encoding="utf-8")
-    aside.replace(path)
-
-
-def _audio_is_gone(manifests: Path, cache: Path) -> bool:
-    """Whether decoded audio was deleted under its manifests; one such utterance of each is looked for."""
-    beginning = json.dumps(str(cache), ensure_ascii=False)[1:-1] + "/"
-    rows = [path for path in (*manifests.glob("*.jsonl"), *manifests.glob("dev/*.jsonl")) if path.stem != "rejected"]
-    for path in sorted(rows):
-        with path.open(encoding="utf-8") as file:
-            first = next((line for line in file if beginning in line), None)
-        if first is not None and not Path(json.loads(first)["audio_filepath"]).exists():
-            return True
-    return False
-
-
-def _is_done(stage: int, done: Path, cache: Path) -> bool:
-    """Whether a stage has left its marker, and the audio that manifests point to is still there."""
-    return done.is_file() and not (stage == 1 and _audio_is_gone(done.parent, cache))
-
-
-def _changed(folder: Path) -> bool:
-    """Whether a folder with another digest stands beside this one."""
-    kind = folder.name.rpartition("-")[0]
-    return any(p.name.rpartition("-")[0] == kind and p != folder for p in folder.parent.glob("*"))
 
 
 def run_stages(
@@ -239,12 +225,12 @@ def run_stages(
             ensure_lm(experiment, paths, say)
         done = marker(stage, experiment, paths)
         head = f"stage {stage} {NAMES[stage]}"
-        if not fresh and _is_done(stage, done, experiment.cache):
+        if not fresh and is_done(stage, done, experiment.cache):
             say(f"{head}: done already, {done.parent}")
         else:
             if stage == 1 and done.is_file():
                 say(f"{head}: decoded audio has been deleted, done again")
-            elif not done.is_file() and stage <= 3 and _changed(done.parent):
+            elif not done.is_file() and stage <= 3 and changed(done.parent):
                 say(f"{head}: settings or inputs are new, done again; what there was is kept")
             elif stage < first:
                 say(f"{head}: not done yet, and stage {first} needs it")
@@ -254,18 +240,34 @@ def run_stages(
             # What is read from a folder just written must be made anew, whatever marker lies there.
             fresh = True
             if done.name.startswith("done"):
-                _mark(done, stage)
+                mark(done, stage, NAMES[stage])
         if stage == 1:
             # Before training: a test subset that is trained on is no news for the end.
-            _ensure_tests(experiment, paths)
+            for role in ROLES:
+                _ensure_scored(experiment, paths, role)
     if last >= 4:
         say("\n" + (paths.run / "evaluation" / "scores.txt").read_text(encoding="utf-8"))
     if last >= 5:
         say(f"report: {paths.run / 'report.html'}")
 
 
+def _describe_run(experiment: Experiment, paths: Paths | None) -> None:
+    """κ, all that it changes, and the run's folder."""
+    plan = Plan(experiment.config)
+    table = format_table(plan, only_changes=True).splitlines()
+    # A heading and a line.
+    say("\n".join(table) if len(table) > 2 else f"{kappas(plan)}: every value is as it was configured")
+    name = f"{experiment.runs / experiment.run_begins}-…, named in full once the corpus is there"
+    say(f"run folder: {name if paths is None else paths.run}")
+
+
 def describe_stages(experiment: Experiment, first: int, last: int, processes: int) -> None:
     """Say what `run_stages` would do, and do none of it."""
+    if last >= 3:
+        try:
+            _describe_run(experiment, find_paths(experiment))
+        except UserError:
+            _describe_run(experiment, None)
     say(f"stage 0 data: {experiment.config.corpus.source} corpus at {experiment.root}")
     if last == 0:
         return
@@ -277,7 +279,11 @@ def describe_stages(experiment: Experiment, first: int, last: int, processes: in
     for stage in range(1, last + 1):
         done = marker(stage, experiment, paths)
         missing = "would run" if stage >= first else "would run first, not done yet"
-        state = "done already" if _is_done(stage, done, experiment.cache) else missing
+        state = "done already" if is_done(stage, done, experiment.cache) else missing
         say(f"stage {stage} {NAMES[stage]}: {state}, {done.parent}")
+        for role in ROLES if stage == 1 else ():
+            folder, made = _scored(paths, role)
+            if _subsets(experiment, role) and not is_done(1, made, experiment.cache):
+                say(f"  {role} subsets: {missing}, {folder}")
         if stage == 3 and processes > 1:
             say("  " + " ".join(train_command(paths, processes)))

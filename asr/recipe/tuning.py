@@ -24,7 +24,7 @@ from asr.errors import UserError
 from asr.recipe.experiment import Experiment, Paths
 from asr.recipe.language_model import ensure_lm
 from asr.score.wer import ErrorCounts, count_errors
-from asr.train.corpus import read_dev
+from asr.train.corpus import read_scored
 from asr.train.evaluation import load_models, make_decoder
 
 
@@ -100,7 +100,7 @@ def tune(
     subset = choose_subset(config, subset)
     lm = ensure_lm(experiment, paths, tell)
     search = fuse(config.decode, lm, paths.tokens, tell=tell)
-    manifest = pick_utterances(read_dev(paths.manifests, config)[subset], utterances)
+    manifest = pick_utterances(read_scored(paths.dev, config.corpus.dev)[subset], utterances)
     tokenizer = load_tokenizer(paths.tokens)
     heard = hear(config, paths, manifest, model)
     said, audio = references(manifest), float(manifest.durations.sum())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
@@ -10,15 +9,7 @@ from torch import Tensor
 
 from asr.errors import UserError
 from asr.recognizer.trained import TrainedModel, model_of_run
-from asr.train.checkpoint import DamagedCheckpoint, list_checkpoints, load_checkpoint
-
-
-def _dev_wer(path: Path) -> float | None:
-    try:
-        wer = json.loads((path / "state.json").read_text(encoding="utf-8")).get("dev_wer")
-    except (OSError, ValueError, AttributeError):
-        return None
-    return None if wer is None else float(wer)
+from asr.train.checkpoint import DamagedCheckpoint, best_first, list_checkpoints, load_checkpoint
 
 
 def choose_checkpoints(run: Path, count: int, best: bool) -> list[Path]:
@@ -29,8 +20,7 @@ def choose_checkpoints(run: Path, count: int, best: bool) -> list[Path]:
     """
     paths = list_checkpoints(run / "checkpoints")
     if best:
-        scored = [(wer, path) for path in reversed(paths) if (wer := _dev_wer(path)) is not None]
-        paths = sorted(path for _, path in sorted(scored, key=lambda s: s[0])[:count])
+        paths = sorted(best_first(paths)[:count])
     if count < 1 or len(paths) < count:
         kind, key = ("scored checkpoints", "train.keep_best") if best else ("checkpoints", "train.keep_last")
         raise UserError(f"{run}: {len(paths)} {kind}, {count} asked for; ask for fewer, or train with a higher {key}")

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from asr.errors import UserError
+from asr.scaling.table import show, show_scaled
 from asr.score.rates import UNITS, RateName, find_rate
 from asr.score.transcripts import read_transcripts
 
@@ -177,6 +178,14 @@ def _read_evaluation(row: dict[str, Any]) -> Evaluation:
     return Evaluation(int(row["step"]), float(row["hours"]), errors, rate)
 
 
+def _read_scaling(row: dict[str, Any]) -> ScalingRow:
+    # Older programs wrote texts.
+    unit = row.get("unit")
+    base = str(row["base"]) if unit is None else show(float(row["base"]), unit)
+    scaled = str(row["scaled"]) if unit is None else show_scaled(row["scaled"], unit, bool(row.get("at_least")))
+    return ScalingRow(str(row["name"]), base, scaled, str(row["rule"]))
+
+
 def _read_metrics(path: Path) -> tuple[list[dict[str, Any]], list[Evaluation]]:
     """Training lines and evaluations. A resumed run logs steps again; what it went back behind is dropped."""
     kept: dict[str, list[dict[str, Any]]] = {"train": [], "dev": []}
@@ -245,9 +254,7 @@ def read_run(run_dir: Path) -> RunRecord:
     settings = _read_settings(run_dir / "config.yaml")
     plan = _read_json(run_dir / "plan.json") or {}
     try:
-        scaling = [
-            ScalingRow(*(str(row[k]) for k in ("name", "base", "scaled", "rule"))) for row in plan.get("rows", [])
-        ]
+        scaling = [_read_scaling(row) for row in plan.get("rows", [])]
         scale = plan.get("batch_scale", settings.get("batch_scale"))
         batch_scale = None if scale is None else float(scale)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -117,7 +117,7 @@ class Plan:
         # Where κ changes, units keep their size and a step takes more of them: an epoch need not be cut anew. AdaScale
         # compares groups that are alike. Else a step takes as few units as will hold it.
         self.in_units = bool(scaling.progressive) or scaling.adascale
-        base, cap = config.batch.base_seconds, config.batch.max_device_seconds
+        base, cap = config.batch.base_seconds, config.batch.unit_seconds
         self.units = self._find_units(math.ceil(base * ROOM / cap - 1e-9)) if self.in_units else 1
         self.cut = functools.cache(self._cut)
         self.values = functools.lru_cache(maxsize=64)(self._values)
@@ -187,7 +187,7 @@ class Plan:
         return self.cut(scale, self.share(hours))
 
     def _cut(self, scale: float, share: float) -> Cut:
-        base, cap = self.config.batch.base_seconds, self.config.batch.max_device_seconds
+        base, cap = self.config.batch.base_seconds, self.config.batch.unit_seconds
         count = round(scale * self.units) if self.in_units else max(1, math.ceil(base * scale * ROOM / cap - 1e-9))
         unit = base * scale / count
         return Cut(

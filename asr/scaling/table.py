@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,21 +17,40 @@ from asr.scaling.width import width_lr
 
 @dataclass(frozen=True)
 class Row:
-    """One line: a quantity at κ = 1, at this run's κ (or at each of them), and the rule between them."""
+    """One line: a quantity at κ = 1, at each κ of this run, and the rule between them."""
 
     name: str
-    base: str
-    scaled: str
+    unit: str
+    """s, h, step (which is counted from 1), or 1 for what has none."""
+    base: float
+    scaled: tuple[float, ...]
+    """Equal neighbours once; none where it has nothing to do with κ."""
     rule: str
+    hours: float | None = None
+    """Of audio, at which the step is done."""
+    at_least: bool = False
+    """Whether the step may be a later one."""
+
+    @property
+    def differs(self) -> bool:
+        """Whether κ changes it."""
+        return any(show(value, self.unit) != show(self.base, self.unit) for value in self.scaled)
 
 
-def _momentum(rate: float) -> str:
-    """ρ = 1 − rate with the digits that tell it from 1."""
-    return f"{1 - rate:.{max(4, 3 - math.floor(math.log10(rate)))}g}" if 0 < rate < 1 else f"{1 - rate:g}"
+def show(value: float, unit: str) -> str:
+    """A number as people read it."""
+    if unit == "step":
+        return f"step {value:,.0f}"
+    if unit != "1":
+        return f"{value:.4g} {unit}"
+    # With the digits that tell it from 1.
+    digits = max(4, 3 - math.floor(math.log10(1 - value))) if 0.9 < value < 1 else 4
+    return f"{value:.{digits}g}"
 
 
-def _micro(micro: Micro) -> str:
-    return f"{micro.count} × {micro.seconds:g} s" if micro.count else "–"
+def show_scaled(values: Sequence[float], unit: str, at_least: bool = False) -> str:
+    """The same at each κ of a run."""
+    return " → ".join(("at least " if at_least else "") + show(value, unit) for value in values)
 
 
 class _Rows:
@@ -46,68 +66,69 @@ class _Rows:
         ramp = self.config.scaling.ramp_hours
         return [(hours + ramp if hours else 0.0, scale) for hours, scale in self.plan.points]
 
-    def add(self, name: str, base: str, scaled: Callable[[float], str], rule: str) -> None:
-        written = [scaled(cut.scale) for cut in self.cuts]
-        self.rows.append(Row(name, base, " → ".join(dict.fromkeys(written)), rule))
+    def add(self, name: str, unit: str, base: float, scaled: Callable[[float], float], rule: str) -> None:
+        found = [scaled(cut.scale) for cut in self.cuts]
+        self.rows.append(Row(name, unit, base, tuple(value for value, _ in itertools.groupby(found)), rule))
 
     def audio(self) -> None:
         batch, plan, pseudo = self.config.batch, self.plan, self.config.pseudo
-        base, cap, share = batch.base_seconds, batch.max_device_seconds, self.plan.share(pseudo.start_hours)
-        self.add("audio per step", f"{base:g} s", lambda kappa: f"{kappa * base:g} s", "κ · seconds")
+        base, share = batch.base_seconds, self.plan.share(pseudo.start_hours)
+        self.add("audio per step", "s", base, lambda kappa: kappa * base, "κ · seconds")
 
-        def row(name: str, micro: Callable[[Cut], Micro]) -> None:
-            rule = f"each up to {cap:g} s"
+        def rows(name: str, micro: Callable[[Cut], Micro]) -> None:
+            at_one = micro(plan.cut(1.0, share))
+            rule = f"each up to {batch.unit_seconds:g} s"
             self.add(
-                f"micro-batches, {name}",
-                _micro(micro(plan.cut(1.0, share))),
-                lambda kappa: _micro(micro(plan.cut(kappa, share))),
-                rule,
+                f"micro-batches, {name}", "1", at_one.count, lambda kappa: micro(plan.cut(kappa, share)).count, rule
+            )
+            seconds = at_one.seconds
+            self.add(
+                f"audio of each, {name}",
+                "s",
+                seconds,
+                lambda kappa: micro(plan.cut(kappa, share)).seconds,
+                "on average",
             )
 
         both = share > 0 and pseudo.mixing == "batch"
-        row("warm-up" if both else "of one kind", lambda cut: cut.whole)
+        rows("warm-up" if both else "of one kind", lambda cut: cut.whole)
         if both:
-            row("labeled", lambda cut: cut.labeled)
-            row("unlabeled", lambda cut: cut.unlabeled)
+            rows("labeled", lambda cut: cut.labeled)
+            rows("unlabeled", lambda cut: cut.unlabeled)
 
     def optimizer(self) -> None:
         o, plan = self.config.optimizer, self.plan
         base = base_optimizer(o)
         on = self.config.scaling.optimizer
 
-        def row(name: str, value: Callable[[OptimizerValues], float], digits: str, rule: str) -> None:
-            of_one = format(value(base), digits)
-            self.add(
-                name,
-                of_one,
-                lambda kappa: format(value(plan.values(kappa).optimizer), digits),
-                rule if on else "not scaled",
-            )
+        def row(name: str, value: Callable[[OptimizerValues], float], rule: str) -> None:
+            rule = rule if on else "not scaled"
+            self.add(name, "1", value(base), lambda kappa: value(plan.values(kappa).optimizer), rule)
 
         beta = {"power": "β^κ", "linear": "1 − κ(1 − β)", "keep": "unchanged"}[o.beta_rule]
         if o.kind == "sgd":
-            row("learning rate", lambda v: v.lr, ".4g", "κ · lr")
-            row("momentum", lambda v: v.beta1, "g", "unchanged")
+            row("learning rate", lambda v: v.lr, "κ · lr")
+            row("momentum", lambda v: v.beta1, "unchanged")
         else:
-            row("learning rate", lambda v: v.lr, ".4g", "√κ · lr")
+            row("learning rate", lambda v: v.lr, "√κ · lr")
             if o.kind != "rmsprop":
-                row("β₁", lambda v: v.beta1, ".6g", beta)
-            row("α" if o.kind == "rmsprop" else "β₂", lambda v: v.beta2, ".6g", beta)
-            row("ε", lambda v: v.eps, ".3g", "ε / √κ")
+                row("β₁", lambda v: v.beta1, beta)
+            row("α" if o.kind == "rmsprop" else "β₂", lambda v: v.beta2, beta)
+            row("ε", lambda v: v.eps, "ε / √κ")
         if base.muon is not None:
 
             def of_muon(value: Callable[[MuonValues], float]) -> Callable[[OptimizerValues], float]:
                 return lambda v: 0.0 if v.muon is None else value(v.muon)
 
-            row("learning rate, Muon's matrices", of_muon(lambda m: m.lr), ".4g", "κ · lr")
-            row("momentum of Muon", of_muon(lambda m: m.momentum), ".6g", "momentum^κ")
+            row("learning rate, Muon's matrices", of_muon(lambda m: m.lr), "κ · lr")
+            row("momentum of Muon", of_muon(lambda m: m.momentum), "momentum^κ")
         elif o.kind != "adamw":
-            row("weight decay (L2)", lambda v: v.weight_decay, ".4g", "unchanged")
+            row("weight decay (L2)", lambda v: v.weight_decay, "unchanged")
             return
         ratio = plan.width_ratio
         if ratio != 1:
             hidden = "√κ · lr · proxy / width"
-            row("learning rate, matrices", lambda v: width_lr(v.lr, "hidden", ratio), ".4g", hidden)
+            row("learning rate, matrices", lambda v: width_lr(v.lr, "hidden", ratio), hidden)
         decay = {
             "keep": "unchanged",
             "small-lr": "√κ · λ",
@@ -115,8 +136,9 @@ class _Rows:
         }["keep" if base.muon is not None else o.decay_rule]
         self.add(
             "weight decay",
-            f"{o.weight_decay:.4g}",
-            lambda kappa: f"{plan.matrix_decay(kappa, 1.0)['hidden']:.4g}",
+            "1",
+            plan.matrix_decay(1.0, 1.0)["hidden"] if on else o.weight_decay,
+            lambda kappa: plan.matrix_decay(kappa, 1.0)["hidden"],
             (decay if on else "not scaled") + (" · √(width / proxy)" if ratio != 1 else ""),
         )
 
@@ -128,37 +150,33 @@ class _Rows:
         base = plan.momentum.log(end)
         half_life = plan.momentum.half_life(end)
         # Without the rule the teacher moves as far per step as at κ = 1, and so lags κ times as far behind.
-        self.add(
-            "teacher half-life",
-            f"{half_life:.3g} h",
-            lambda kappa: f"{half_life * (1 if scaling.ema else kappa):.3g} h",
-            "audio",
-        )
+        off = not scaling.ema
+        self.add("teacher half-life", "h", half_life, lambda kappa: half_life * (kappa if off else 1), "audio")
         self.add(
             "teacher momentum ρ",
-            _momentum(-math.expm1(base)),
-            lambda kappa: _momentum(-math.expm1(base * (kappa if scaling.ema else 1))),
+            "1",
+            math.exp(base),
+            lambda kappa: math.exp(base * (1 if off else kappa)),
             rule,
         )
         if scaling.adascale:
-            self.add("AdaScale gain r", "1", lambda kappa: f"1 … {kappa:g}", "takes the place of κ above")
+            self.add("AdaScale gain r, at most", "1", 1.0, lambda kappa: kappa, "takes the place of κ above")
 
     def limits(self) -> None:
         """Up to which κ the rules mean something."""
         o, log = self.config.optimizer, self.plan.momentum.log(self.config.schedule.total_hours)
         if o.kind != "sgd" and o.beta_rule == "linear":
             largest = largest_linear_scale(base_optimizer(o))
-            self.rows.append(Row("largest κ, linear β", f"{largest:g}", "", "1 / (1 − β)"))
+            self.rows.append(Row("largest κ, linear β", "1", largest, (), "1 / (1 − β)"))
         if -math.inf < log < 0:
             steps = math.log(2) / -log
-            self.rows.append(Row("κ at which the half-life is a step", f"{steps:.4g}", "", "ln 2 / −ln ρ"))
+            self.rows.append(Row("κ at which the half-life is a step", "1", steps, (), "ln 2 / −ln ρ"))
 
     def events(self) -> None:
         base, plan = self.config.batch.base_seconds, self.plan
-        at_best = "at least " if plan.adascale else ""
         for name, hours in events(self.config):
-            scaled = f"{at_best}step {plan.steps_until(hours):,}"
-            self.rows.append(Row(name, f"step {steps_until(hours, base):,}", scaled, f"{hours:g} h of audio"))
+            steps, rule = (float(plan.steps_until(hours)),), f"{hours:g} h of audio"
+            self.rows.append(Row(name, "step", steps_until(hours, base), steps, rule, hours, plan.adascale))
 
 
 def events(config: Config) -> list[tuple[str, float]]:
@@ -197,9 +215,11 @@ def kappas(plan: Plan) -> str:
     return "κ = " + " → ".join(f"{scale:g}" for _, scale in plan.points)
 
 
-def format_table(plan: Plan) -> str:
-    """The table as text."""
-    cells = [("", "κ = 1", kappas(plan), "rule")] + [(r.name, r.base, r.scaled, r.rule) for r in table(plan)]
+def format_table(plan: Plan, only_changes: bool = False) -> str:
+    """The table as text, or those of its rows that κ changes."""
+    rows = [row for row in table(plan) if row.differs or not only_changes]
+    cells = [("", "κ = 1", kappas(plan), "rule")]
+    cells += [(r.name, show(r.base, r.unit), show_scaled(r.scaled, r.unit, r.at_least), r.rule) for r in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [
         f"{name:<{widths[0]}}  {base:>{widths[1]}}  {scaled:>{widths[2]}}  {rule}".rstrip()
@@ -209,10 +229,10 @@ def format_table(plan: Plan) -> str:
 
 
 def to_json(plan: Plan) -> dict[str, object]:
-    """The table for machines."""
+    """The table for machines: numbers with their units."""
     return {
         "batch_scale": plan.config.batch_scale,
-        "kappa": kappas(plan),
+        "kappa": [{"hours": hours, "scale": scale} for hours, scale in plan.points],
         "rows": [asdict(row) for row in table(plan)],
     }
 

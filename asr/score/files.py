@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -121,10 +122,14 @@ def _has_optional(text: str | WordGraph) -> bool:
     return isinstance(text, str) and re.search(r"(?<!\S)\([^\s()]+\)(?!\S)", text) is not None
 
 
-def _check_case(said: Sequence[str | WordGraph], system: System, warn: Callable[[str], None]) -> None:
-    """Texts that differ in case alone are the most frequent mistake of all."""
+def _check_alike(said: Sequence[str | WordGraph], system: System, warn: Callable[[str], None]) -> None:
+    """Texts that differ in case alone are the most frequent mistake of all; in Unicode form, the least visible one."""
     references = " ".join(text for text in said[:200] if isinstance(text, str))
     heard = " ".join(text.hypothesis for text in system.texts[:200])
+    if unicodedata.is_normalized("NFC", references) != unicodedata.is_normalized("NFC", heard):
+        warn(
+            f"{system.name}: is in another Unicode form than the references (é is one sign or two); choose a --normaliser"
+        )
     if (references.isupper() and heard.islower()) or (references.islower() and heard.isupper()):
         warn(f"{system.name}: is in another case than the references; choose a --normaliser")
 
@@ -192,7 +197,7 @@ def _score(files: Sequence[TextFile], texts: list[Texts], options: Options) -> S
         written = ["" if row is None else cleaner.text(row, heard.form) for row in rows]
         systems.append(System(file.name, *align_texts(spoken, written, options.method)))
         if not sclite:
-            _check_case(spoken, systems[-1], warn)
+            _check_alike(spoken, systems[-1], warn)
     utterances = [utterance for _, utterance in chosen]
     return Scoring(
         reference.name, named, options.method, utterances, systems, options.seed, options.resamples, warnings

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -192,19 +192,31 @@ def set_aside_later(folder: Path, step: int) -> None:
         path.rename(aside)
 
 
-def _dev_wer(path: Path) -> float:
+def _dev_rates(path: Path) -> dict[str, float]:
     try:
-        wer = json.loads((path / "state.json").read_text(encoding="utf-8")).get("dev_wer")
-    except (OSError, ValueError, AttributeError):
-        return float("inf")
-    return float("inf") if wer is None else float(wer)
+        state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+        # Older checkpoints have only the mean.
+        rates = state.get("dev_rates") or ({} if state.get("dev_wer") is None else {"mean": state["dev_wer"]})
+        return {str(subset): float(rate) for subset, rate in rates.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def best_first(paths: Sequence[Path]) -> list[Path]:
+    """Checkpoints that were evaluated, those of lowest dev error first, and of equals the newer one.
+
+    A dev subset that came or went on the way does not count: the mean is over those that all of them were scored on.
+    """
+    scored = [(path, rates) for path in reversed(paths) if (rates := _dev_rates(path))]
+    common = set.intersection(*(set(rates) for _, rates in scored)) if scored else set()
+    means = [(sum(rates[subset] for subset in common) / max(len(common), 1), path) for path, rates in scored]
+    return [path for _, path in sorted(means, key=lambda pair: pair[0])] if common else []
 
 
 def prune_checkpoints(folder: Path, keep_last: int, keep_best: int) -> None:
     """Delete all but the newest `keep_last` and the `keep_best` of lowest dev WER (the newer one on a tie)."""
     paths = list_checkpoints(folder)
-    newest_first = paths[::-1]
-    best = sorted(newest_first, key=_dev_wer)[:keep_best]
+    best = best_first(paths)[:keep_best]
     for path in paths[: -max(keep_last, 1)]:
         if path not in best:
             _delete(path)

@@ -26,16 +26,9 @@ from asr.pseudo.store import LabelStore
 from asr.score.transcripts import read_transcripts
 
 
-def read_dev(manifests: Path, config: Config) -> dict[str, Manifest]:
-    """The dev subsets by name, in the order of the settings."""
-    names = [Path(name).name for name in config.corpus.dev]
-    return {name: read_manifest(manifests / "dev" / f"{name}.jsonl") for name in names}
-
-
-def read_tests(tests: Path, config: Config) -> dict[str, Manifest]:
-    """The test subsets by name, in the order of the settings. For stage 4 only."""
-    names = [Path(name).name for name in config.corpus.test]
-    return {name: read_manifest(tests / f"{name}.jsonl") for name in names}
+def read_scored(folder: Path, subsets: Sequence[str]) -> dict[str, Manifest]:
+    """Subsets of `corpus.dev` or `corpus.test`, as the settings name them, by their last part."""
+    return {name: read_manifest(folder / f"{name}.jsonl") for name in (Path(subset).name for subset in subsets)}
 
 
 def _read_references(manifests: Path) -> dict[str, str]:
@@ -125,8 +118,12 @@ class Data:
     """Ids of utterances too short for their text, or without any, by kind."""
 
 
-def read_data(config: Config, manifests: Path, tokens: Path) -> Data:
-    """Raises UserError where there is nothing to train on, or an utterance is longer than a device takes."""
+def read_data(config: Config, manifests: Path, tokens: Path, dev: Path | None = None) -> Data:
+    """All that a run needs, from the folders of its stages; without `dev`, what is measured with is left out.
+
+    Raises:
+        UserError: there is nothing to train on, or an utterance is longer than a device takes.
+    """
     tokenizer = load_tokenizer(tokens)
     labeled, unlabeled = (read_manifest(manifests / f"{kind}.jsonl") for kind in ("labeled", "unlabeled"))
     references = _read_references(manifests)
@@ -149,6 +146,7 @@ def read_data(config: Config, manifests: Path, tokens: Path) -> Data:
     if config.pseudo.labels != "none" and not len(unlabeled):
         raise UserError(f"{manifests / 'unlabeled.jsonl'}: empty; set pseudo.labels to none, or name unlabeled subsets")
     for manifest in (labeled, unlabeled):
-        check_lengths(manifest.durations, manifest.ids, config.batch.max_device_seconds)
+        check_lengths(manifest.durations, manifest.ids, config.batch.device_seconds)
     true_texts = {row: references[u.id] for row, u in enumerate(unlabeled) if u.id in references}
-    return Data(tokenizer, labeled, unlabeled, texts, stored, rate, true_texts, read_dev(manifests, config), left_out)
+    scored = {} if dev is None else read_scored(dev, config.corpus.dev)
+    return Data(tokenizer, labeled, unlabeled, texts, stored, rate, true_texts, scored, left_out)

@@ -26,7 +26,7 @@ from asr.score.rates import find_rate
 from asr.score.table import format_scores
 from asr.score.transcripts import write_transcripts
 from asr.train.checkpoint import load_newest
-from asr.train.corpus import read_dev, read_tests
+from asr.train.corpus import read_scored
 
 MODELS = ("student", "teacher")
 
@@ -93,7 +93,7 @@ def _write_scores(folder: Path, scores: list[dict[str, Any]], step: int) -> str:
 
 def evaluate(
     config: Config,
-    manifests: Path,
+    dev: Path,
     tokens: Path,
     run_dir: Path,
     search: NamedSearch | None = None,
@@ -107,12 +107,12 @@ def evaluate(
 
     Args:
         config: the run's settings.
-        manifests: holds the dev subsets.
+        dev: holds the manifests of the dev subsets.
         tokens: the token inventory.
         run_dir: the run.
         search: what decodes beside the greedy search, over the same log-probabilities.
         tell: gets a line for each subset.
-        tests: holds the test subsets, where the settings name any.
+        tests: holds those of the test subsets, where the settings name any.
 
     Raises:
         UserError: the run has no checkpoint.
@@ -126,7 +126,9 @@ def evaluate(
     texts = {"normaliser": config.corpus.normaliser}
     scores: list[dict[str, Any]] = []
     try:
-        subsets = read_dev(manifests, config) | ({} if tests is None else read_tests(tests, config))
+        subsets = read_scored(dev, config.corpus.dev)
+        if tests is not None:
+            subsets |= read_scored(tests, config.corpus.test)
         for subset, manifest in subsets.items():
             with audio_bar(float(manifest.durations.sum()), subset) as bar:
                 found = decoder.decode(models, {s.name: s.run for s in searches}, manifest, reader, progress=bar.update)

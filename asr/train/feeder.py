@@ -8,8 +8,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from asr.data.audio import AudioReader, Reading, Samples
-from asr.data.batching import MicroBatch, share_out
-from asr.pseudo.strategy import Use
+from asr.data.batching import MicroBatch
+from asr.data.draws import PartGenerator
+from asr.pseudo.strategy import Use, draws
 from asr.scaling.plan import Cut
 from asr.train.clock import Clock
 from asr.train.planner import Planned, Planner, Positions
@@ -20,7 +21,8 @@ AHEAD = 3
 
 @dataclass(frozen=True)
 class Work:
-    """One rank's part of one micro-batch. `index` counts within the global batch and keys its randomness."""
+    """One rank's part of one micro-batch, or a part of that. `index` counts within the global batch and keys its
+    randomness."""
 
     index: int
     use: Use
@@ -30,6 +32,15 @@ class Work:
     @property
     def labeled(self) -> bool:
         return self.use == "text"
+
+    def random(self, seed: int, step: int) -> PartGenerator:
+        """Keyed by step and micro-batch: there is no generator state to save, nor one that depends on ranks."""
+        return PartGenerator((seed, (step << 20) + self.index), self.batch.whole, self.batch.places)
+
+    def seeds(self, seed: int, step: int) -> list[int]:
+        """Of each utterance's sampled label."""
+        first = int(draws(seed, (step << 20) + self.index, 3).integers(2**62))
+        return [first + place for place in self.batch.places.tolist()] or [first]
 
 
 @dataclass(frozen=True)
@@ -58,9 +69,8 @@ class Feeder:
         self._reader, self._rank, self._world_size = reader, rank, world_size
 
     def _ask(self, step: Planned) -> list[_Asked]:
-        own = share_out(step.batches, self._rank, self._world_size, not self.planner.in_groups)
         found: list[_Asked] = []
-        for index, batch in own:
+        for index, batch in self.planner.share(step, self._rank, self._world_size):
             use = step.batches[index][0]
             found.append((index, use, batch, self._reader.submit(self.planner.manifest(use), batch.rows)))
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -24,12 +25,14 @@ LEAST_SHARE = 0.03
 
 def group_work(work: Sequence[Work]) -> list[list[Work]]:
     """Labeled and unlabeled micro-batches in pairs, so that groups differ by chance alone; where there are none, one
-    each."""
-    labeled = [w for w in work if w.labeled]
-    unlabeled = [w for w in work if not w.labeled]
+    each. Parts of a micro-batch stay together."""
+    labeled, unlabeled = (
+        [list(parts) for _, parts in itertools.groupby((w for w in work if w.labeled == kind), key=lambda w: w.index)]
+        for kind in (True, False)
+    )
     if not labeled or not unlabeled:
-        return [[w] for w in work]
-    return [list(pair) for pair in zip(labeled, unlabeled, strict=True)]
+        return labeled or unlabeled
+    return [first + second for first, second in zip(labeled, unlabeled, strict=True)]
 
 
 def audio_seconds(group: Sequence[Work]) -> float:

@@ -22,7 +22,7 @@ from asr.objective.recognition import Recognition, Target
 from asr.pseudo.label import Label
 from asr.pseudo.pseudo_labels import PseudoLabels, Tally
 from asr.pseudo.store import LabelStore
-from asr.pseudo.strategy import LABELED, draws
+from asr.pseudo.strategy import LABELED
 from asr.pseudo.teacher import Answer, Asking, make_teacher, move_teacher
 from asr.scaling.clipping import RunningClip
 from asr.scaling.plan import Plan
@@ -55,7 +55,7 @@ class StepResult:
     learning_rate: float = 0.0
     teacher_rate: float = 0.0
     losses: dict[int, Tensor] = field(default_factory=dict)
-    """Of each micro-batch by its index, still on the device."""
+    """Of each micro-batch by its index, as far as it is here, still on the device."""
     labels: list[tuple[int, Label]] = field(default_factory=list)
     """Index of the micro-batch, and label, for all that were made, kept or not."""
 
@@ -132,22 +132,16 @@ class Learner:
         )
         return features
 
-    def _random(self, step: int, index: int) -> np.random.Generator:
-        """Keyed by step and micro-batch: there is no generator state to save, nor one that depends on ranks."""
-        return np.random.Generator(np.random.Philox(key=[self.config.seed, (step << 20) + index]))
-
-    def _seed_of_draw(self, step: int, index: int) -> int:
-        return int(draws(self.config.seed, (step << 20) + index, 3).integers(2**62))
-
-    def _regularizer(self, clock: Clock, index: int) -> Regularizer:
-        rng = self._random(clock.steps, index)
-        torch.manual_seed(int(rng.integers(2**62)))
+    def _regularizer(self, clock: Clock, work: Work) -> Regularizer:
+        rng = work.random(self.config.seed, clock.steps)
+        # Parts of a micro-batch must not drop out the same.
+        torch.manual_seed(int(rng.integers(2**62)) + work.batch.first)
         model = self.config.model
         return Regularizer(value_at(model.dropout, clock.hours), value_at(model.layerdrop, clock.hours), rng)
 
     def _loss(self, work: Work, clean: tuple[Tensor, Tensor], target: Target, clock: Clock) -> Tensor:
         """The objective's loss of a micro-batch, summed over the utterances that have a target."""
-        regularizer = self._regularizer(clock, work.index)
+        regularizer = self._regularizer(clock, work)
         # Real frames are known on the host without asking the device.
         lengths = [len(s) for s in work.samples] or [0]
         frames = [min(self.features.frames_in(length), work.batch.frames) for length in lengths]
@@ -205,29 +199,30 @@ class Learner:
         # All labels are asked for before the student starts, so that a GPU has work while the host waits.
         with record_function("teacher"):
             answers = {
-                work.index: self._asking.ask(*features, self._seed_of_draw(clock.steps, work.index))
-                for work, features in zip(works, clean, strict=True)
+                position: self._asking.ask(*features, work.seeds(self.config.seed, clock.steps))
+                for position, (work, features) in enumerate(zip(works, clean, strict=True))
                 if work.use in LABELED
             }
         # DistributedDataParallel and FSDP take the mean over ranks.
         share = (self.ranks.world_size if self.meter is None else 1) / batch.seconds
         # Labels that wait for the device are read once the student has the rest to do.
-        trained = [pair for pair in zip(works, clean, strict=True) if pair[0].use != "label"]
-        targets = {work.index: self._true_text(work, result) for work, _ in trained if work.labeled}
+        trained = [position for position, work in enumerate(works) if work.use != "label"]
+        targets = {i: self._true_text(works[i], result) for i in trained if works[i].labeled}
         weight: float | None = None
-        for position, (work, features) in enumerate(trained):
+        for position in trained:
+            work = works[position]
             if not work.labeled and weight is None:
                 targets |= self._read_all(works, answers, clock, result)
                 weight = self._weight(batch, clock, result)
-            exchange = last and position == len(trained) - 1
+            exchange = last and position == trained[-1]
             together = exchange or not isinstance(self.parallel, DistributedDataParallel)
             with nullcontext() if together else self.parallel.no_sync():  # type: ignore[operator]
                 with record_function("student forward and loss"):
-                    loss = self._loss(work, features, targets[work.index], clock)
+                    loss = self._loss(work, clean[position], targets[position], clock)
                 with record_function("backward"):
                     scaled = loss * share * (1.0 if work.labeled or weight is None else weight)
                     self.scaler.scale(scaled).backward()  # type: ignore[no-untyped-call]
-            result.losses[work.index] = loss.detach()
+            result.losses[work.index] = result.losses.get(work.index, 0.0) + loss.detach()
             losses[0 if work.labeled else 1] += loss.detach()
 
     def _true_text(self, work: Work, result: StepResult) -> Target:
@@ -242,10 +237,10 @@ class Learner:
     ) -> dict[int, Target]:
         """The targets of all audio without transcript, the labels that are made now among them."""
         targets: dict[int, Target] = {}
-        for work in works:
+        for position, work in enumerate(works):
             if work.labeled:
                 continue
-            rows, answer = work.batch.rows.tolist(), answers.get(work.index)
+            rows, answer = work.batch.rows.tolist(), answers.get(position)
             if answer is None:
                 labels = self.pseudo.stored(rows)
             else:
@@ -257,7 +252,7 @@ class Learner:
             tokens = self.pseudo.targets(labels, clock.hours, result.tally)
             tokens = [t if len(s) else [] for t, s in zip(tokens, work.samples, strict=True)]
             result.utterances_unlabeled += sum(map(bool, tokens))
-            targets[work.index] = Target(tokens or [()], None if answer is None else answer.log_probs)
+            targets[position] = Target(tokens or [()], None if answer is None else answer.log_probs)
         return targets
 
     def _weight(self, batch: StepBatch, clock: Clock, result: StepResult) -> float:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from asr.config_file import to_dict
 from asr.data.audio import AudioReader
 from asr.decode.decoder import Decoder, in_order, references
 from asr.decode.measure import Measure
@@ -22,6 +23,7 @@ from asr.pseudo.store import labels_of
 from asr.scaling.adascale import Smoothed
 from asr.scaling.clipping import RunningClip
 from asr.scaling.plan import Plan
+from asr.science import Change, check_same_run
 from asr.train.checkpoint import (
     Checkpoint,
     flatten_optimizer,
@@ -79,6 +81,8 @@ class Loop:
         self.measure = Measure(data.tokenizer)
         self.state = RunState(Clock(self.config.batch.base_seconds))
         self.saved_step = 0
+        self.changes: list[Change] = []
+        """Of settings, since the checkpoint that was taken up."""
         self.folder = run_dir / "checkpoints"
 
     @property
@@ -102,11 +106,13 @@ class Loop:
             set_aside_later(self.folder, steps[0])
         if checkpoint is None:
             return 0
+        where = f"{self.folder}, step {checkpoint.step}"
+        self.changes = check_same_run(checkpoint.state.get("settings", {}), to_dict(self.config), where)
         try:
             self._take_up(checkpoint)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
             raise UserError(
-                f"{self.folder}, step {checkpoint.step}: the checkpoint is not of this model and these settings "
+                f"{where}: the checkpoint is not of this model and these settings "
                 f"({' '.join(str(error).split()):.200}); move it away, or train in another folder"
             ) from None
         return checkpoint.step
@@ -171,6 +177,7 @@ class Loop:
             "scaler": learner.scaler.state_dict(),
             "students_weight": learner.students_weight,
             "clip": asdict(learner.clip),
+            "settings": to_dict(self.config),
             "pseudo": learner.pseudo.state() | {"makers": makers},
             "noise": None if learner.meter is None else astuple(learner.meter.smoothed),
         }
@@ -206,6 +213,8 @@ class Loop:
         self.progress = Progress(self.run_dir, self.plan.steps, begun, self.ranks.main, self.config.train.tensorboard)
         if begun:
             self.progress.say(f"going on from step {begun} ({self.state.clock.hours:.2f} h of audio)")
+        for change in self.changes:
+            self.progress.say(f"the run goes on with another {change}")
         pseudo = self.learner.pseudo
         batches = self.feeder.feed(self.state.clock, self.state.positions, lambda: pseudo.turnover)
         try:
@@ -331,15 +340,14 @@ class Loop:
         }
         # A pass through a sharded model is one that all ranks take part in: each decodes everything.
         share = (0, 1) if self.learner.sharded else (self.ranks.rank, self.ranks.world_size)
-        rates: list[float] = []
+        self.state.dev_rates = {}
         for subset, manifest in self.data.dev.items():
             part = self.decoder.texts(models, manifest, self.reader, share)
             parts = self.ranks.gather(part)
             for name in models:
                 texts = in_order([p[name] for p in parts], len(manifest))
                 line.setdefault(name, {})[subset] = self.measure.rates(references(manifest), texts)
-            rates.append(line["teacher"][subset][self.measure.rate])
-        self.state.dev_wer = sum(rates) / len(rates) if rates else None
+            self.state.dev_rates[subset] = line["teacher"][subset][self.measure.rate]
         if self.ranks.main:
             self.metrics.write(line)
         self.progress.log(line)

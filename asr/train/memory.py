@@ -37,8 +37,8 @@ def largest_shape(plan: Plan) -> tuple[int, int]:
     config = plan.config
     # The first and the last cut have the smallest and largest micro-batches that there are.
     cuts = [plan.at(hours + config.scaling.ramp_hours) for hours, _ in plan.points]
-    seconds = max(cut.whole.seconds for cut in cuts)
-    cap = config.batch.max_device_seconds
+    cap = config.batch.device_seconds
+    seconds = min(max(cut.whole.seconds for cut in cuts), cap)
     # One utterance can be longer than a micro-batch is meant to be.
     longest = min(max(config.corpus.max_seconds, 1.0), cap)
     utterances = math.ceil(seconds / longest)

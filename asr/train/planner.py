@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from asr.config import Config
-from asr.data.batching import Grid, MicroBatch, Stream
+from asr.data.batching import Grid, MicroBatch, Stream, share_out
 from asr.data.manifest import Manifest
 from asr.errors import UserError
 from asr.pseudo.strategy import Cache, Position, Taken, Use, draw_kind
@@ -61,7 +61,16 @@ class Planner:
     def grid(self, seconds: float) -> Grid:
         """The shapes of micro-batches of about `seconds`."""
         batch = self._config.batch
-        return Grid(seconds, batch.max_device_seconds, self._config.features.shift_ms / 1000, batch.frame_multiple)
+        return Grid(seconds, batch.unit_seconds, self._config.features.shift_ms / 1000, batch.frame_multiple)
+
+    def share(self, step: Planned, rank: int, world_size: int) -> list[tuple[int, MicroBatch]]:
+        """A rank's part of a global batch, as `share_out` gives it."""
+        return share_out(step.batches, rank, world_size, self.device_frames, balanced=not self.in_groups)
+
+    @property
+    def device_frames(self) -> int:
+        """Feature frames, padding included, that a device takes at a time."""
+        return int(self._config.batch.device_seconds * 1000 / self._config.features.shift_ms + 1e-6)
 
     def _stream(self, labeled: bool, seconds: float) -> Stream:
         # Labeled and unlabeled audio of equal row counts must not be shuffled alike.

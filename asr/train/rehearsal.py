@@ -34,8 +34,8 @@ def memory_bounds(config: Config, when: str) -> Iterator[None]:
             raise
         bf16 = "" if config.train.precision == "bf16" else ", or set train.precision to bf16"
         raise UserError(
-            f"out of memory {when}: lower batch.max_device_seconds (now {config.batch.max_device_seconds:g}; a step "
-            "keeps its audio and takes it in smaller parts), corpus.max_seconds (now "
+            f"out of memory {when}: lower batch.max_device_seconds (now {config.batch.device_seconds:g}; the run "
+            "goes on with the same batches, in smaller parts), or begin another run with lower corpus.max_seconds (now "
             f"{config.corpus.max_seconds:g}), model.width (now {config.model.width}) or model.layers (now "
             f"{config.model.layers}){bf16}. {str(error).splitlines()[0] if str(error) else ''}".rstrip()
         ) from None
@@ -59,7 +59,8 @@ def _largest(plan: Plan, feeder: Feeder, labeled: bool) -> list[MicroBatch]:
             # One more than usual, to make up for what others have held too little.
             shortest = max(1, longest - 2 * grid.multiple) * grid.frame_seconds
             count = grid.utterances(longest, shortest, shortest)
-            found.append(MicroBatch(order[max(0, end - count) : end], longest))
+            batch = MicroBatch(order[max(0, end - count) : end], longest)
+            found.append(batch.part(0, batch.parts_within(planner.device_frames)))
     if not found:
         return []
     return [max(found, key=lambda b: len(b.rows) * b.frames**power) for power in (1, 2)]

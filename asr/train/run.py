@@ -87,6 +87,7 @@ def train(
     stop_after: int | None = None,
     initial: Mapping[str, Tensor] | None = None,
     stop_hours: float | None = None,
+    dev: Path | None = None,
 ) -> None:
     """Train to the end, going on from the newest checkpoint in `run_dir` if there is one.
 
@@ -98,6 +99,7 @@ def train(
         stop_after: leave at this step instead of at the end, without `complete.json`.
         stop_hours: likewise, with a checkpoint, at the first step that begins at so many hours of audio.
         initial: weights that student and teacher start from, where there is no checkpoint yet.
+        dev: folder of the dev subsets' manifests; None: `dev` in `manifests`.
 
     Raises:
         UserError: settings or data that cannot be trained on.
@@ -107,7 +109,7 @@ def train(
         if ranks.device.type == "cpu":
             keep_memory()
         plan = Plan(config)
-        data = read_data(config, manifests, tokens)
+        data = read_data(config, manifests, tokens, manifests / "dev" if dev is None else dev)
         if ranks.main:
             held.enter_context(_alone_in(run_dir))
             (run_dir / "config.yaml").write_text(dump_config(config), encoding="utf-8")

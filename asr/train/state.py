@@ -45,10 +45,16 @@ class RunState:
     positions: Positions = field(default_factory=Positions)
     totals: Totals = field(default_factory=Totals)
     """Since the last log line, of this rank; in a checkpoint, of all."""
-    dev_wer: float | None = None
+    dev_rates: dict[str, float] = field(default_factory=dict)
+    """The teacher's at the last evaluation, by dev subset."""
     skipped_in_a_row: int = 0
     unreadable: dict[str, str] = field(default_factory=dict)
     """Errors by utterance id, of all ranks, up to the newest checkpoint."""
+
+    @property
+    def dev_wer(self) -> float | None:
+        """The mean over dev subsets; None before the first evaluation."""
+        return sum(self.dev_rates.values()) / len(self.dev_rates) if self.dev_rates else None
 
     def content(self, totals: Totals) -> dict[str, Any]:
         """As JSON knows it, with the `totals` of all ranks."""
@@ -66,6 +72,7 @@ class RunState:
             },
             "totals": totals.values(),
             "dev_wer": self.dev_wer,
+            "dev_rates": self.dev_rates,
             "skipped_in_a_row": self.skipped_in_a_row,
             "unreadable": dict(sorted(self.unreadable.items())),
         }
@@ -78,7 +85,7 @@ class RunState:
             Clock(base_seconds, step, steps, batches),
             _positions(content["positions"]),
             Totals.of(content["totals"]),
-            content["dev_wer"],
+            {str(subset): float(rate) for subset, rate in content.get("dev_rates", {}).items()},
             content["skipped_in_a_row"],
             dict(content["unreadable"]),
         )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from asr.config import Config
-from asr.data.batching import FloatArray, share_out
+from asr.data.batching import FloatArray
 from asr.data.manifest import Manifest, Utterance
 from asr.scaling.plan import Plan
 from asr.train.clock import Clock
@@ -19,10 +21,19 @@ def typical_lengths(longest: float) -> FloatArray:
     return np.random.default_rng(0).gamma(4.0, 3.0, 20_000).clip(1.0, max(1.0, min(17.0, longest)))
 
 
-def used_time(config: Config, plan: Plan, world_size: int, started: bool) -> float:
-    """Share of all ranks' time in which they are at work, the step being over when the slowest is.
+@dataclass(frozen=True)
+class Load:
+    """What steps ask of each rank."""
 
-    Time is taken to go with padded audio.
+    passes: int
+    """Micro-batches, or parts of them, that it takes one after the other, at most."""
+    busy: float
+    """Share of all ranks' time in which they are at work, the step being over when the slowest is. Time is taken to go
+    with padded audio."""
+
+
+def measure_load(config: Config, plan: Plan, world_size: int, started: bool) -> Load:
+    """The load of steps as they will be.
 
     Args:
         config: all settings.
@@ -38,8 +49,10 @@ def used_time(config: Config, plan: Plan, world_size: int, started: bool) -> flo
         # At the end: κ has come to its last value by then.
         clock.base_steps = config.schedule.total_hours * 3600 / config.batch.base_seconds
     found: list[float] = []
+    passes = 0
     for step, _ in zip(planner.steps(clock, Positions(started=started), lambda: 0.0), range(STEPS), strict=False):
-        shares = (share_out(step.batches, rank, world_size, not planner.in_groups) for rank in range(world_size))
+        shares = [planner.share(step, rank, world_size) for rank in range(world_size)]
+        passes = max(passes, *map(len, shares))
         work = [sum(len(batch.rows) * batch.frames for _, batch in share) for share in shares]
         found.append(float(np.mean(work)) / max(*work, 1))
-    return float(np.mean(found))
+    return Load(passes, float(np.mean(found)))

@@ -10,7 +10,7 @@ import pytest
 from asr.cli.main import main
 from asr.config_file import load_config
 from asr.scaling.plan import Plan
-from asr.train.used_time import used_time
+from asr.train.used_time import measure_load
 
 
 def test_a_plan_for_64_devices_needs_none_of_them(capsys: pytest.CaptureFixture[str]) -> None:
@@ -18,8 +18,18 @@ def test_a_plan_for_64_devices_needs_none_of_them(capsys: pytest.CaptureFixture[
     assert main(["plan", "--config", "librispeech", "--batch-scale", "8", "--world-size", "64", "--json", *small]) == 0
     plan = json.loads(capsys.readouterr().out)
     rows = {row["name"]: row for row in plan["rows"]}
-    assert rows["teacher momentum ρ"]["scaled"] == "0.9992003"
-    assert rows["pseudo-labels start"]["base"] == "step 20,000"
+    assert rows["teacher momentum ρ"]["scaled"] == [pytest.approx(0.9999**8)]
+    assert (rows["pseudo-labels start"]["base"], rows["pseudo-labels start"]["scaled"]) == (20_000, [2500])
+    assert [(rows[name]["base"], rows[name]["unit"]) for name in ("audio per step", "training ends")] == [
+        (2320, "s"),
+        (403_449, "step"),
+    ]
+    assert rows["pseudo-labels start"]["hours"] == 12888.8
+    assert plan["kappa"] == [{"hours": 0, "scale": 8}]
+    # No number is hidden in a text, but for the rules' own.
+    assert not [
+        row for row in plan["rows"] if not all(isinstance(v, int | float) for v in (row["base"], *row["scaled"]))
+    ]
     # One of labeled and one of unlabeled audio.
     assert plan["device"]["accumulation"] == 2
     assert main(["plan", "--config", "librispeech", "--batch-scale", "8", "--world-size", "64", *small]) == 0
@@ -31,7 +41,7 @@ def test_a_plan_for_64_devices_needs_none_of_them(capsys: pytest.CaptureFixture[
 )
 def test_ranks_use_their_time_when_they_share_a_step_out(kappa: float, ranks: int) -> None:
     config = dataclasses.replace(load_config(Path("conf/librispeech.yaml")), batch_scale=kappa)
-    assert used_time(config, Plan(config), ranks, started=True) >= 0.97
+    assert measure_load(config, Plan(config), ranks, started=True).busy >= 0.97
 
 
 def test_memory_grows_with_the_model_and_with_the_audio_that_a_device_takes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,7 +54,7 @@ def test_memory_grows_with_the_model_and_with_the_audio_that_a_device_takes(caps
     one, deep, long = (
         device(),
         device("model.layers=8"),
-        device("batch.base_seconds=120", "batch.max_device_seconds=144"),
+        device("batch.base_seconds=120", "batch.unit_seconds=144"),
     )
     assert one["parameters"] < deep["parameters"]
     assert one["state_gib"] == pytest.approx(one["parameters"] * 4 * 5 / 2**30)

@@ -41,7 +41,7 @@ def test_shapes_are_few_and_the_number_of_utterances_follows_from_the_length_but
 @pytest.mark.parametrize("cap", [130.0, 320.0])
 def test_a_step_holds_its_nominal_audio_on_average_at_every_kappa(scale: float, cap: float) -> None:
     """Within half a per cent: else κ is not what the rules take it for."""
-    batch = dataclasses.replace(Config().batch, base_seconds=290.0, max_device_seconds=cap)
+    batch = dataclasses.replace(Config().batch, base_seconds=290.0, unit_seconds=cap)
     plan = Plan(dataclasses.replace(Config(), batch=batch, batch_scale=scale))
     cut = plan.at(1e9)
     for micro in (cut.whole, cut.labeled, cut.unlabeled):
@@ -83,17 +83,25 @@ def test_a_stream_goes_on_from_any_position(taken: int, count: int) -> None:
     assert (whole.epoch, whole.offset) == (resumed.epoch, resumed.offset)
 
 
-@given(st.integers(1, 9), st.integers(1, 20), st.lists(st.integers(1, 12), min_size=9, max_size=9))
-def test_ranks_share_every_utterance_of_a_global_batch_out(count: int, world_size: int, sizes: list[int]) -> None:
+@given(st.integers(1, 9), st.integers(1, 20), st.lists(st.integers(1, 12), min_size=9, max_size=9), st.integers(1, 9))
+def test_ranks_share_every_utterance_of_a_global_batch_out(
+    count: int, world_size: int, sizes: list[int], room: int
+) -> None:
     kinds = ["text", "now", "label"]
     batches = [(kinds[i % 3], MicroBatch(np.arange(size) + 100 * i, 48)) for i, size in enumerate(sizes[:count])]
-    shares = [share_out(batches, rank, world_size) for rank in range(world_size)]
+    shares = [share_out(batches, rank, world_size, room * 48 + 10) for rank in range(world_size)]
     # As many passes of each kind, in the same order of kinds, on every rank.
     passes = [[batches[i][0] for i, _ in share] for share in shares]
     assert all(p == passes[0] and p for p in passes)
     for index, (_, batch) in enumerate(batches):
         found = [row for share in shares for i, part in share if i == index for row in part.rows.tolist()]
         assert sorted(found) == batch.rows.tolist()
+        # Each knows where it stands in the whole, and none is more than a device takes.
+        parts = [part for share in shares for i, part in share if i == index]
+        assert all(
+            batch.rows[part.places].tolist() == part.rows.tolist() and part.whole == len(batch.rows) for part in parts
+        )
+        assert max(len(part.rows) for part in parts) <= room
 
 
 def test_an_utterance_longer_than_a_device_takes_is_named() -> None:

@@ -13,7 +13,8 @@ from asr.config import CorpusConfig
 from asr.data.audio import Samples, read_samples
 from asr.data.manifest import Manifest, read_manifest
 from asr.errors import UserError
-from data_prep.manifests import build_manifests, format_summary
+from data_prep.manifests import build_manifests
+from data_prep.summary import format_summary
 
 CORPUS = CorpusConfig(source="local", labeled=("train",), unlabeled=("podcasts",), dev=("train",))
 RATE = 16_000

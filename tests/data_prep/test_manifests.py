@@ -15,8 +15,9 @@ from asr.data.audio import read_samples
 from asr.data.manifest import read_manifest
 from asr.errors import UserError
 from asr.score.transcripts import read_transcripts
-from data_prep import manifests
-from data_prep.manifests import build_manifests, fingerprint, format_summary
+from data_prep.manifests import build_manifests, fingerprint
+from data_prep.scored import build_scored_manifests, fingerprint_scored
+from data_prep.summary import format_summary
 
 CORPUS = CorpusConfig(source="local", labeled=("train",), unlabeled=("audio",), dev=("dev",))
 
@@ -44,8 +45,9 @@ def root(tmp_path: Path) -> Path:
 
 
 def build(corpus: CorpusConfig, root: Path) -> tuple[Path, str]:
-    out = root.parent / "out"
-    return out, format_summary(build_manifests(corpus, root, root.parent / "cache", out))
+    out, cache = root.parent / "out", root.parent / "cache"
+    trained = build_manifests(corpus, root, cache, out)
+    return out, format_summary([*trained, *build_scored_manifests(corpus, "dev", root, cache, out, out / "dev")])
 
 
 def test_every_part_is_written_and_unlabeled_rows_carry_no_text(root: Path) -> None:
@@ -126,9 +128,24 @@ def test_the_fingerprint_follows_files_and_settings(root: Path) -> None:
     first = fingerprint(CORPUS, root)
     assert fingerprint(CORPUS, root) == first
     assert fingerprint(dataclasses.replace(CORPUS, split_seed=1), root) != first
-    path = root / "dev" / "3" / "1" / "3-1-0000.flac"
-    os.utime(path, ns=(1, 1))
+    os.utime(root / "train" / "1" / "1" / "1-1-0000.flac", ns=(1, 1))
     assert fingerprint(CORPUS, root) != first
+
+
+def test_what_is_scored_has_fingerprints_of_its_own(root: Path) -> None:
+    trained, dev = fingerprint(CORPUS, root), fingerprint_scored(CORPUS, "dev", root)
+    os.utime(root / "dev" / "3" / "1" / "3-1-0000.flac", ns=(1, 1))
+    assert fingerprint(CORPUS, root) == trained
+    assert fingerprint_scored(CORPUS, "dev", root) != dev
+    shutil.copytree(root / "dev", root / "eval")
+    more = dataclasses.replace(CORPUS, dev=("dev", "eval"), test=("eval",), base_url="elsewhere")
+    assert fingerprint(more, root) == trained
+    assert fingerprint_scored(more, "dev", root) != fingerprint_scored(CORPUS, "dev", root)
+
+
+def test_dev_audio_that_is_trained_on_is_refused(root: Path) -> None:
+    with pytest.raises(UserError, match=r"corpus.dev: the audio of '1-1-0000' is trained on, as labeled '1-1-0000'"):
+        build(dataclasses.replace(CORPUS, dev=("dev", "train")), root)
 
 
 def test_the_fingerprint_opens_no_audio_and_follows_a_newer_way_of_decoding(
@@ -140,7 +157,7 @@ def test_the_fingerprint_opens_no_audio_and_follows_a_newer_way_of_decoding(
     path.write_bytes(bytes(status.st_size))
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert fingerprint(CORPUS, root) == first
-    monkeypatch.setattr(manifests, "VERSION", -1)
+    monkeypatch.setattr("data_prep.fingerprint.VERSION", -1)
     assert fingerprint(CORPUS, root) != first
 
 
@@ -234,8 +251,8 @@ def test_the_table_names_few_files_and_the_list_names_all(root: Path) -> None:
     assert [(s["name"], s["utterances"], s["rejections"]) for s in summary] == [
         ("train", 6, 0),
         ("audio", 2, 40),
-        ("dev", 2, 0),
     ]
+    assert [s["name"] for s in json.loads((out / "dev" / "summary.json").read_text())] == ["dev"]
 
 
 def test_building_again_gives_the_same_bytes_and_leaves_nothing_half_written(root: Path) -> None:

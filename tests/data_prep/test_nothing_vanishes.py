@@ -16,7 +16,9 @@ from asr.data.audio import read_samples
 from asr.data.manifest import read_manifest
 from asr.errors import UserError
 from data_prep.folder import scan
-from data_prep.manifests import build_manifests, build_test_manifests, fingerprint, fingerprint_tests, format_summary
+from data_prep.manifests import build_manifests, fingerprint
+from data_prep.scored import build_scored_manifests, fingerprint_scored
+from data_prep.summary import format_summary
 
 CORPUS = CorpusConfig(source="local", labeled=("train",), unlabeled=(), dev=("train",))
 RATE = 16_000
@@ -85,7 +87,7 @@ def test_what_is_not_read_is_named_with_its_count_and_reason(root: Path, monkeyp
     for name in ("notes.txt", "e.txt", "LICENSE", "f.pdf"):
         (root / "train" / name).write_text("x")
     out, table = build(root)
-    assert "left out, needs the extra `av`: 6" in table
+    assert "left out, needs the extra `av`: 3" in table
     assert 'run: pip install "kappa-asr[av]"' in table
     assert "*.txt (2 files, such as e.txt)" in table
     rows = [json.loads(line) for line in (out / "rejected.jsonl").read_text().splitlines()]
@@ -138,7 +140,7 @@ def test_channels_are_mixed_picked_or_speakers_of_their_own(root: Path) -> None:
 def test_one_transcript_of_two_speakers_is_refused_with_the_remedy(root: Path) -> None:
     stereo(root / "train" / "one.wav")
     (root / "train" / "a.trans.txt").write_text("one A\n")
-    with pytest.raises(UserError, match=r"several channels: 2\n.*2 channels and one transcript; set corpus.channel"):
+    with pytest.raises(UserError, match=r"several channels: 1\n.*2 channels and one transcript; set corpus.channel"):
         build(root, dataclasses.replace(CORPUS, channel="each"))
 
 
@@ -148,7 +150,7 @@ def test_channels_that_cancel_each_other_are_noticed(root: Path) -> None:
     out, table = build(root)
     (row,) = read_manifest(out / "labeled.jsonl")
     np.testing.assert_array_equal(read_samples(row.audio_filepath, 0, 1.0), tone())
-    assert "note, 2 channels, which cancel each other when mixed: the first is used: 2" in table
+    assert "note, 2 channels, which cancel each other when mixed: the first is used: 1" in table
 
 
 def test_names_and_ids_in_unlike_unicode_forms_are_one(root: Path) -> None:
@@ -163,8 +165,8 @@ def test_names_and_ids_in_unlike_unicode_forms_are_one(root: Path) -> None:
     soundfile.write(root / "train" / f"{composed}.wav", tone(), RATE)
     (root / "train" / "b.trans.txt").write_text(f"{apart} OTHER\n")
     _, table = build(root)
-    assert "left out, repeated recording: 2" in table
-    assert "left out, repeated transcript: 2" in table
+    assert "left out, repeated recording: 1" in table
+    assert "left out, repeated transcript: 1" in table
 
 
 def test_test_subsets_have_manifests_of_their_own_and_no_audio_that_is_trained_on(root: Path) -> None:
@@ -175,14 +177,14 @@ def test_test_subsets_have_manifests_of_their_own_and_no_audio_that_is_trained_o
     corpus = dataclasses.replace(CORPUS, test=("test",))
     out, _ = build(root, corpus)
     tests = root.parent / "tests"
-    table = format_summary(build_test_manifests(corpus, root, root.parent / "cache", out, tests))
+    table = format_summary(build_scored_manifests(corpus, "test", root, root.parent / "cache", out, tests))
     assert [u.id for u in read_manifest(tests / "test.jsonl")] == ["test"]
     assert table.splitlines()[1].split()[:2] == ["test", "test"]
     # A test subset more makes no other manifests, and so no other run; a new file in it makes another test.
     assert fingerprint(corpus, root) == fingerprint(CORPUS, root)
-    before = fingerprint_tests(corpus, root)
+    before = fingerprint_scored(corpus, "test", root)
     out, _ = build(root, dataclasses.replace(corpus, unlabeled=("test",)))
     with pytest.raises(UserError, match=r"corpus.test: the audio of 'test' is trained on, as unlabeled 'test'"):
-        build_test_manifests(corpus, root, root.parent / "cache", out, tests)
+        build_scored_manifests(corpus, "test", root, root.parent / "cache", out, tests)
     soundfile.write(root / "test" / "b.wav", tone(), RATE)
-    assert fingerprint_tests(corpus, root) != before
+    assert fingerprint_scored(corpus, "test", root) != before

@@ -32,7 +32,7 @@ def planned(
 
 def cached(kappa: float = 1.0, hours: float = 0.1, **changes: object) -> Config:
     pseudo = PseudoConfig(start_hours=0.0, unlabeled_share=0.5, cache_hours=hours, **changes)  # type: ignore[arg-type]
-    batch = dataclasses.replace(Config().batch, base_seconds=60.0, max_device_seconds=66.0)
+    batch = dataclasses.replace(Config().batch, base_seconds=60.0, unit_seconds=66.0)
     return dataclasses.replace(Config(), pseudo=pseudo, batch=batch, batch_scale=kappa)
 
 

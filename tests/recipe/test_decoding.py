@@ -27,7 +27,7 @@ from asr.recipe.experiment import Experiment
 from asr.recipe.stages import find_paths
 from asr.recipe.tuning import choose_subset, pick_utterances
 from asr.train.checkpoint import Checkpoint, save_checkpoint
-from asr.train.corpus import read_dev
+from asr.train.corpus import read_scored
 from asr.train.evaluation import MODELS, make_decoder
 from data_prep.librispeech_lm import LEXICON, MD5
 
@@ -177,9 +177,9 @@ def test_texts_do_not_depend_on_how_many_utterances_are_decoded_together(tiny_co
     }
 
     def texts(device_seconds: float) -> dict[str, dict[int, str]]:
-        batch = BatchConfig(base_seconds=60.0, max_device_seconds=device_seconds, frame_multiple=24)
+        batch = BatchConfig(base_seconds=60.0, unit_seconds=device_seconds, frame_multiple=24)
         config = dataclasses.replace(tiny_corpus.config, batch=batch)
-        manifest = read_dev(tiny_corpus.manifests, config)["dev"]
+        manifest = read_scored(tiny_corpus.manifests / "dev", config.corpus.dev)["dev"]
         reader = AudioReader(1, 0)
         try:
             return make_decoder(config, tokenizer).decode({"model": encoder}, searches, manifest, reader).texts["model"]
@@ -205,6 +205,6 @@ def test_only_a_dev_subset_of_the_recipe_is_tuned_on(tiny_corpus: TinyCorpus) ->
 
 
 def test_the_utterances_that_are_tuned_on_are_spread_over_all(tiny_corpus: TinyCorpus) -> None:
-    manifest = read_dev(tiny_corpus.manifests, tiny_corpus.config)["dev"]
+    manifest = read_scored(tiny_corpus.manifests / "dev", tiny_corpus.config.corpus.dev)["dev"]
     assert [u.id for u in pick_utterances(manifest, 3)] == ["c-0", "c-2", "c-4"]
     assert len(pick_utterances(manifest, 99)) == 5

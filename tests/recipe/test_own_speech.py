@@ -38,7 +38,7 @@ def test_the_readme_s_folder_of_podcasts_goes_from_nothing_to_a_report(
             soundfile.write(corpus / "podcasts" / "two.mp3", samples, 16_000)
     settings = to_dict(tiny_corpus.config)
     settings["corpus"] |= {"labeled": ["train"], "unlabeled": ["podcasts"], "dev": ["dev"]}
-    settings["batch"] |= {"max_device_seconds": 40.0}
+    settings["batch"] |= {"unit_seconds": 40.0}
     (tmp_path / "my.yaml").write_text(yaml.safe_dump(settings))
     places = ["--data-dir", str(tmp_path / "data"), "--exp-dir", str(tmp_path / "exp")]
     assert main(["recipe", "--corpus", str(tmp_path / "my.yaml"), *places]) == 0

@@ -15,6 +15,7 @@ import yaml
 from file_server import FileServer
 
 from asr.cli.main import main
+from asr.config_file import dump_config, load_config
 from asr.recipe.experiment import Experiment
 from data_prep.librispeech import ARCHIVES, Archive
 
@@ -178,3 +179,101 @@ def test_runs_of_almost_equal_scale_have_folders_of_their_own(tiny_corpus: TinyC
     }
     assert len(names) == 4
     assert any(name.startswith("k4-s1-") for name in names)
+
+
+def only_run(folder: Path) -> Path:
+    (run,) = (folder / "exp" / "tiny" / "runs").iterdir()
+    return run
+
+
+def test_operational_settings_make_no_other_run_and_scientific_ones_do(tiny_corpus: TinyCorpus, tmp_path: Path) -> None:
+    def name(*overrides: str) -> str:
+        config = dump_config(tiny_corpus.config)
+        (tmp_path / "a.yaml").write_text(config)
+        return Experiment(load_config(tmp_path / "a.yaml", overrides), tmp_path, tmp_path).run(tmp_path).name
+
+    first = name()
+    for same in (
+        "train.loader_threads=7",
+        "train.keep_last=9",
+        "train.log_hours=7",
+        "train.evaluate_hours=7",
+        "train.checkpoint_hours=7",
+        "train.tensorboard=true",
+        "train.engine=fsdp",
+        "batch.max_device_seconds=3",
+        "pseudo.collapse=stop",
+        "corpus.dev=[dev, other]",
+        "corpus.test=[eval]",
+        "decode.beam=7",
+    ):
+        assert name(same) == first, same
+    for other in ("optimizer.lr=0.5", "batch.unit_seconds=9", "train.precision=bf16", "schedule.total_hours=9"):
+        assert name(other) != first, other
+
+
+def test_another_dev_subset_is_scored_by_the_same_run_while_it_trains_and_after(
+    recipe: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(tmp_path / "data" / "tiny" / "dev", tmp_path / "data" / "tiny" / "more")
+    assert main([*recipe, "--stop-stage", "3"]) == 0
+    run = only_run(tmp_path)
+    # As if it had been stopped half way.
+    (run / "complete.json").unlink()
+    for path in sorted((run / "checkpoints").glob("step-*"))[1:]:
+        shutil.rmtree(path)
+    capsys.readouterr()
+    changed = [
+        "--set",
+        "corpus.dev=[dev, more]",
+        "--set",
+        "train.loader_threads=2",
+        "--set",
+        "train.evaluate_hours=0.01",
+    ]
+    assert main([*recipe, *changed]) == 0
+    shown = capsys.readouterr()
+    assert only_run(tmp_path) == run
+    assert "dev subsets: " in shown.out
+    assert "the run goes on with another corpus.dev ['dev'] → ['dev', 'more']\n" in shown.err
+    assert "the run goes on with another train.loader_threads 1 → 2\n" in shown.err
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [sorted(line["teacher"]) for line in lines if line["kind"] == "dev"][-1] == ["dev", "more"]
+    scores = json.loads((run / "evaluation" / "scores.json").read_text())
+    assert [(s["model"], s["subset"]) for s in scores][::2] == [("student", "dev"), ("student", "more")]
+    assert "WER on more" in (run / "report.html").read_text()
+    # And back, after the end: nothing is trained.
+    assert main(recipe) == 0
+    shown = capsys.readouterr()
+    assert "stage 3 train: done already" in shown.out
+    assert "going on" not in shown.err
+
+
+def test_a_test_subset_that_comes_to_be_trained_on_later_is_noticed(
+    recipe: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(tmp_path / "data" / "tiny" / "audio", tmp_path / "data" / "tiny" / "eval")
+    tested = [*recipe, "--stop-stage", "1", "--set", "corpus.test=[eval]"]
+    assert main(tested) == 0
+    assert main([*tested, "--set", "corpus.unlabeled=[audio, eval]"]) == 2
+    assert "is trained on, as unlabeled" in capsys.readouterr().err
+
+
+def test_a_dry_run_names_kappa_what_it_changes_and_the_run(
+    recipe: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*recipe, "--dry-run", "--batch-scale", "4"]) == 0
+    shown = capsys.readouterr().out
+    rows = {line.split("  ")[0]: line.split() for line in shown.splitlines()}
+    assert "κ = 4" in shown
+    assert rows["teacher momentum ρ"][-3:] == ["0.9", "0.6561", "ρ^κ"]
+    assert "weight decay" not in rows
+    (named,) = [line for line in shown.splitlines() if line.startswith("run folder: ")]
+    assert main([*recipe, "--batch-scale", "4", "--stop-stage", "3"]) == 0
+    assert named == f"run folder: {only_run(tmp_path)}"
+    shutil.rmtree(tmp_path / "data")
+    capsys.readouterr()
+    assert main([*recipe, "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert "κ = 1: every value is as it was configured" in shown
+    assert f"run folder: {tmp_path / 'exp' / 'tiny' / 'runs' / 'k1-s1'}-…" in shown

@@ -125,14 +125,13 @@ SETTINGS: dict[str, object] = {
 }
 
 SCALING = [
-    ("batch", "60 s", "240 s", "κ · seconds"),
-    ("learning rate", "1.0e-3", "2.0e-3", "√κ · lr"),
-    ("β₁", "0.9", "0.6561", "β^κ"),
-    ("β₂", "0.98", "0.9224", "β^κ"),
-    ("ε", "1.0e-8", "5.0e-9", "ε / √κ"),
-    ("teacher momentum ρ", "0.999", "0.996006", "ρ^κ"),
-    ("steps in total", "600", "150", "total_hours / batch"),
-    ("pseudo-labels start", "2.0 h", "2.0 h", "audio seen"),
+    ("audio per step", "s", 60.0, [240.0], "κ · seconds"),
+    ("learning rate", "1", 1e-3, [2e-3], "√κ · lr"),
+    ("β₁", "1", 0.9, [0.6561], "β^κ"),
+    ("ε", "1", 1e-8, [5e-9], "ε / √κ"),
+    ("teacher half-life", "h", 2.0, [2.0], "audio"),
+    ("teacher momentum ρ", "1", 0.999, [0.996006], "ρ^κ"),
+    ("pseudo-labels start", "step", 1200, [300.0], "2 h of audio"),
 ]
 
 
@@ -140,7 +139,7 @@ def write_fake_run(folder: Path) -> Path:
     """Write all parts of a run's folder and return it."""
     (folder / "evaluation").mkdir(parents=True)
     (folder / "config.yaml").write_text(yaml.safe_dump(SETTINGS, sort_keys=False))
-    rows = [dict(zip(("name", "base", "scaled", "rule"), row, strict=True)) for row in SCALING]
+    rows = [dict(zip(("name", "unit", "base", "scaled", "rule"), row, strict=True)) for row in SCALING]
     (folder / "plan.json").write_text(json.dumps({"batch_scale": 4.0, "rows": rows}))
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in metric_lines()))
     _evaluate(folder / "evaluation")

@@ -78,7 +78,7 @@ def test_a_finished_run_is_read_whole(run_dir: Path) -> None:
     assert run.pseudo_start == pytest.approx(28 / 15)
     assert run.subsets == ["dev-clean", "dev-other"]
     assert len(run.evaluations) == 15
-    assert len(run.scaling) == 8
+    assert len(run.scaling) == 7
     assert sorted(run.hypotheses) == ["student", "teacher"]
     assert len(run.references["dev-other"]) == 40
 

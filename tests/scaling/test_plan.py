@@ -17,7 +17,7 @@ from asr.scaling.rules import epoch_weight, half_life_hours
 from asr.scaling.table import events, format_table, table
 from asr.train.clock import Clock, passed, reached
 
-BASE = Config(batch=dataclasses.replace(Config().batch, base_seconds=60.0, max_device_seconds=66.0))
+BASE = Config(batch=dataclasses.replace(Config().batch, base_seconds=60.0, unit_seconds=66.0))
 
 
 def with_scaling(**changes: Any) -> Config:
@@ -185,17 +185,17 @@ def test_a_kappa_that_alike_micro_batches_cannot_make_is_refused() -> None:
 def test_the_table_has_a_row_for_each_value_that_kappa_changes(kind: str) -> None:
     optimizer = dataclasses.replace(BASE.optimizer, kind=kind, weight_decay=0.1, decay_rule="small-lr")
     rows = {row.name: row for row in table(Plan(dataclasses.replace(BASE, optimizer=optimizer, batch_scale=4.0)))}
-    assert rows["learning rate"].scaled == ("0.004" if kind == "sgd" else "0.002")
+    assert rows["learning rate"].scaled == (0.004 if kind == "sgd" else 0.002,)
     assert ("β₁" in rows, "α" in rows, "momentum" in rows) == (
         kind.startswith("adam") or kind == "muon",
         kind == "rmsprop",
         kind == "sgd",
     )
     if kind == "muon":
-        assert rows["learning rate, Muon's matrices"].scaled == "0.004"
-        assert rows["momentum of Muon"].scaled == f"{0.9**4:.6g}"
-        assert rows["weight decay"].scaled == "0.1"
+        assert rows["learning rate, Muon's matrices"].scaled == (0.004,)
+        assert rows["momentum of Muon"].scaled == (pytest.approx(0.9**4),)
+        assert rows["weight decay"].scaled == (0.1,)
     elif kind == "adamw":
-        assert (rows["weight decay"].base, rows["weight decay"].scaled) == ("0.1", "0.2")
+        assert (rows["weight decay"].base, rows["weight decay"].scaled) == (0.1, (0.2,))
     else:
-        assert rows["weight decay (L2)"].base == rows["weight decay (L2)"].scaled == "0.1"
+        assert (rows["weight decay (L2)"].base, rows["weight decay (L2)"].scaled) == (0.1, (0.1,))

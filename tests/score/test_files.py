@@ -108,6 +108,12 @@ def test_texts_in_another_case_are_pointed_out(tmp_path: Path) -> None:
     assert not score(tmp_path, "a HELLO\n", "a hello\n", normaliser="lowercase").warnings
 
 
+def test_texts_in_another_unicode_form_are_pointed_out(tmp_path: Path) -> None:
+    one, two = "a caf\u00e9\n", "a cafe\u0301\n"
+    assert "h0.txt: is in another Unicode form" in score(tmp_path, one, two).warnings[0]
+    assert not score(tmp_path, one, two, normaliser="upper").warnings
+
+
 def test_speakers_and_subsets_are_found_in_ids(tmp_path: Path) -> None:
     texts = "dev_anna_1 a\ntest_bert_2 b\n"
     scoring = score(tmp_path, texts, texts, speakers=Speakers(r"_([a-z]+)_", "^[a-z]+"))

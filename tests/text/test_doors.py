@@ -21,6 +21,7 @@ from asr.score.table import score_texts
 from asr.score.transcripts import read_transcripts, write_transcripts
 from asr.text.normaliser import find_normaliser
 from data_prep.manifests import build_manifests, fingerprint
+from data_prep.scored import build_scored_manifests
 
 WRITTEN = [
     "“Well,” he said—and went on.",
@@ -46,6 +47,7 @@ def corpus(root: Path, texts: list[str]) -> CorpusConfig:
 def test_training_dev_label_quality_language_model_and_scorer_see_the_same_words(tmp_path: Path) -> None:
     config, out = corpus(tmp_path / "corpus", WRITTEN), tmp_path / "out"
     build_manifests(config, tmp_path / "corpus", tmp_path / "cache", out)
+    build_scored_manifests(config, "dev", tmp_path / "corpus", tmp_path / "cache", out, out / "dev")
     assert [u.text for u in read_manifest(out / "labeled.jsonl")] == WORDS
     assert [u.text for u in read_manifest(out / "dev" / "dev.jsonl")] == WORDS
     assert list(read_transcripts(out / "references" / "unlabeled.trans.txt").values()) == WORDS
@@ -74,6 +76,7 @@ def test_a_comma_and_a_full_stop_in_dev_transcripts_leave_the_word_error_rate_as
     for number, texts in enumerate([said, [f"{text[:5]}, {text[6:]}." for text in said]]):
         config, out = corpus(tmp_path / str(number), texts), tmp_path / f"out-{number}"
         build_manifests(config, tmp_path / str(number), tmp_path / "cache", out)
+        build_scored_manifests(config, "dev", tmp_path / str(number), tmp_path / "cache", out, out / "dev")
         dev = [u.text or "" for u in read_manifest(out / "dev" / "dev.jsonl")]
         assert round(100 * score_texts(dev, heard, ["3"] * 7)["wer"], 2) == 16.48
 
@@ -81,8 +84,9 @@ def test_a_comma_and_a_full_stop_in_dev_transcripts_leave_the_word_error_rate_as
 def test_dev_texts_are_kept_as_given_to_be_scored_otherwise(tmp_path: Path) -> None:
     config, out = corpus(tmp_path / "corpus", [*WRITTEN, "..."]), tmp_path / "out"
     build_manifests(config, tmp_path / "corpus", tmp_path / "cache", out)
+    build_scored_manifests(config, "dev", tmp_path / "corpus", tmp_path / "cache", out, out / "dev")
     # What has no word in it is left out, there and here.
-    assert list(read_transcripts(out / "given" / "dev.trans.txt").values()) == WRITTEN
+    assert list(read_transcripts(out / "dev" / "given" / "dev.trans.txt").values()) == WRITTEN
 
 
 def test_another_normaliser_makes_other_manifests(tmp_path: Path) -> None:

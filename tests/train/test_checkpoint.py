@@ -89,6 +89,13 @@ def test_the_last_and_the_best_are_kept(tmp_path: Path) -> None:
     assert load_checkpoint(tmp_path / "latest").step == 6
 
 
+def test_a_dev_subset_that_came_later_does_not_decide_which_checkpoints_are_best(tmp_path: Path) -> None:
+    for step, rates in enumerate([{"a": 0.2}, {"a": 0.1}, {"a": 0.15, "b": 0.9}, {"a": 0.3, "b": 0.1}], 1):
+        save_checkpoint(tmp_path, Checkpoint(step, {}, {"dev_rates": rates}))
+    prune_checkpoints(tmp_path, keep_last=1, keep_best=2)
+    assert [int(p.name[5:]) for p in list_checkpoints(tmp_path)] == [2, 3, 4]
+
+
 def test_latest_leads_to_the_newest_whole_checkpoint(tmp_path: Path) -> None:
     for step in (1, 2):
         save(tmp_path, step)

@@ -27,7 +27,7 @@ def even(corpus: TinyCorpus) -> TinyCorpus:
     A larger ε keeps Adam from making full steps of gradients that are 0 but for rounding, as a key's bias has.
     """
     model = dataclasses.replace(corpus.config.model, dropout=0.0, layerdrop=0.0)
-    batch = dataclasses.replace(corpus.config.batch, max_device_seconds=14.0)
+    batch = dataclasses.replace(corpus.config.batch, unit_seconds=14.0)
     optimizer = dataclasses.replace(corpus.config.optimizer, eps=1e-3)
     specaugment = dataclasses.replace(corpus.config.specaugment, start_hours=1e9)
     changed = {"model": model, "batch": batch, "optimizer": optimizer, "specaugment": specaugment}
@@ -95,7 +95,7 @@ def test_a_filled_cache_goes_on_with_another_number_of_ranks(tiny_corpus: TinyCo
 def test_three_ranks_that_were_stopped_end_with_the_same_bits(tiny_corpus: TinyCorpus, tmp_path: Path) -> None:
     """From three on, the order of an all-reduce's sums depends on how gradients lie in its buckets."""
     model = dataclasses.replace(tiny_corpus.config.model, layers=3, width=128, feedforward=256, layerdrop=0.5)
-    batch = dataclasses.replace(tiny_corpus.config.batch, max_device_seconds=3.0)
+    batch = dataclasses.replace(tiny_corpus.config.batch, unit_seconds=3.0)
     corpus = dataclasses.replace(tiny_corpus, config=dataclasses.replace(tiny_corpus.config, model=model, batch=batch))
     finish(corpus, tmp_path / "whole", 3, stop_after=9)
     finish(corpus, tmp_path / "parts", 3, stop_after=4)

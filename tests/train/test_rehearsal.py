@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("scale", [1.0, 8.0])
 def test_no_batch_of_any_epoch_is_larger_or_longer_than_those_rehearsed(tiny_corpus: TinyCorpus, scale: float) -> None:
-    batch = dataclasses.replace(tiny_corpus.config.batch, base_seconds=60.0, max_device_seconds=40.0)
+    batch = dataclasses.replace(tiny_corpus.config.batch, base_seconds=60.0, unit_seconds=40.0)
     config = dataclasses.replace(tiny_corpus.config, batch=batch, batch_scale=scale)
     plan = Plan(config)
     lengths = np.random.default_rng(0).gamma(4.0, 3.0, (2, 500)).clip(1.0, 36.0)

@@ -147,7 +147,7 @@ def test_at_kappa_1_every_rule_leaves_every_bit(
     tiny_corpus: TinyCorpus, tmp_path: Path, rules: dict[str, Any], forms: Any
 ) -> None:
     # One micro-batch of each kind holds a base batch here.
-    batch = dataclasses.replace(tiny_corpus.config.batch, max_device_seconds=14.0)
+    batch = dataclasses.replace(tiny_corpus.config.batch, unit_seconds=14.0)
     optimizer = dataclasses.replace(
         tiny_corpus.config.optimizer, kind="adamw", weight_decay=0.07, beta_rule=forms[0], decay_rule=forms[1]
     )

@@ -23,7 +23,7 @@ def of(corpus: TinyCorpus, engine: str) -> TinyCorpus:
     config = dataclasses.replace(
         base,
         model=dataclasses.replace(base.model, dropout=0.1, layerdrop=0.5),
-        batch=dataclasses.replace(base.batch, max_device_seconds=4.0),
+        batch=dataclasses.replace(base.batch, unit_seconds=4.0),
         train=dataclasses.replace(base.train, engine=engine),
     )
     return dataclasses.replace(corpus, config=config)

@@ -10,7 +10,8 @@ import soundfile
 
 from asr.config import CorpusConfig
 from asr.data.manifest import Utterance, read_manifest
-from data_prep.manifests import build_manifests, format_summary
+from data_prep.manifests import build_manifests
+from data_prep.summary import format_summary
 
 RATE = 16_000
 ROWS = [

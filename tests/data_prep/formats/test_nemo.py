@@ -15,7 +15,8 @@ from asr.config import CorpusConfig
 from asr.data.manifest import read_manifest
 from asr.errors import UserError
 from data_prep.formats.listing import list_manifest
-from data_prep.manifests import build_manifests, build_test_manifests, fingerprint
+from data_prep.manifests import build_manifests, fingerprint
+from data_prep.scored import build_scored_manifests
 
 
 @pytest.fixture
@@ -211,8 +212,8 @@ def test_parts_of_one_recording_may_be_labeled_unlabeled_and_tested_where_they_d
     places = folder / "cache", folder / "out"
     build_manifests(corpus, folder, *places)
     assert [u.id for u in read_manifest(folder / "out" / "unlabeled.jsonl")] == ["c", "e"]
-    build_test_manifests(corpus, folder, *places, folder / "tests")
+    build_scored_manifests(corpus, "test", folder, *places, folder / "tests")
     assert [u.id for u in read_manifest(folder / "tests" / "test.json.jsonl")] == ["f"]
     write_nemo_rows(folder / "test.json", [part("f", 3.4, 0.6, text="F")])
     with pytest.raises(UserError, match="the audio of 'f' is trained on, as unlabeled 'e'"):
-        build_test_manifests(corpus, folder, *places, folder / "tests")
+        build_scored_manifests(corpus, "test", folder, *places, folder / "tests")
