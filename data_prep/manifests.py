@@ -152,7 +152,7 @@ def build_manifests(
         summaries.append(_summarize(Subset("text kept", kept), "labeled"))
         summaries.append(_summarize(Subset("text hidden", hidden), "unlabeled"))
     _write_summary(out_dir, summaries)
-    if not kept:
+    if not kept and corpus.labeled:
         raise UserError(
             f"no labeled utterance is left of {', '.join(corpus.labeled)} in {root}; "
             f"{out_dir / 'rejected.jsonl'} says why\n{format_summary(summaries)}"

@@ -6,8 +6,8 @@ import argparse
 import json
 import math
 
-from asr.cli.recipe import find_config
 from asr.errors import UserError
+from asr.recipe.settings import find_config
 from asr.scaling.plan import Plan
 from asr.scaling.table import format_table, to_json
 

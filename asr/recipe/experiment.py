@@ -37,6 +37,8 @@ class Paths:
     tests: Path
     tokens: Path
     run: Path
+    pretrained: Path | None = None
+    """The run that this one starts from, where the recipe makes it."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,14 @@ class Experiment:
         lexicon = [fingerprint_lexicon(tokens.lexicon)] if tokens.kind == "phones" else []
         return self.home / "tokens" / digest([to_dict(self.config)["tokens"], manifests.name, *lexicon])
 
-    def run(self, tokens: Path) -> Path:
-        """All settings count but those of earlier stages, which `tokens` stands for, and those in the name."""
+    def run(self, tokens: Path, pretrained: Path | None = None) -> Path:
+        """All settings count but those of earlier stages, which `tokens` and `pretrained` stand for, and those in the
+        name."""
         settings = to_dict(self.config)
         # How a run is decoded makes it no other run.
-        for known in ("corpus", "tokens", "decode", "name", "seed", "batch_scale"):
+        for known in ("corpus", "tokens", "decode", "name", "seed", "batch_scale", "pretrain"):
             del settings[known]
+        before = [] if pretrained is None else [pretrained.name]
         # 15 digits: 1/3 and 0.333333 are two runs.
-        name = f"k{self.config.batch_scale:.15g}-s{self.config.seed}-{digest([settings, tokens.name])}"
+        name = f"k{self.config.batch_scale:.15g}-s{self.config.seed}-{digest([settings, tokens.name, *before])}"
         return self.home / "runs" / name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import socket
@@ -13,6 +14,7 @@ from asr.config_file import dump_config
 from asr.errors import UserError
 from asr.recipe.experiment import Experiment, Paths
 from asr.recipe.launch import supervise
+from asr.recipe.pretraining import find_pretraining
 
 NAMES = ("data", "manifests", "tokens", "train", "evaluate", "report")
 
@@ -63,7 +65,9 @@ def find_paths(experiment: Experiment) -> Paths:
     manifests = experiment.manifests(fingerprint(corpus, root))
     tests = experiment.tests(fingerprint_tests(corpus, root))
     tokens = experiment.tokens(manifests)
-    return Paths(manifests, tests, tokens, experiment.run(tokens))
+    before = find_pretraining(experiment)
+    pretrained = None if before is None else find_paths(before).run
+    return Paths(manifests, tests, tokens, experiment.run(tokens, pretrained), pretrained)
 
 
 def _build_manifests(experiment: Experiment, paths: Paths) -> None:
@@ -102,7 +106,15 @@ def _build_tokens(experiment: Experiment, paths: Paths) -> None:
         others["hidden text of unlabeled audio"] = list(read_transcripts(hidden).values())
     config = experiment.config
     labeled = paths.manifests / "labeled.jsonl"
+    if not labeled.stat().st_size and not _writes_text(experiment):
+        say("no labeled audio, and so no tokens; nothing is written")
+        return
     say(build_tokens(config.tokens, labeled, paths.tokens, config.corpus.normaliser, others))
+
+
+def _writes_text(experiment: Experiment) -> bool:
+    """Whether what is trained is a recognizer, or what one starts from."""
+    return experiment.config.objective.kind == "ctc"
 
 
 def _several_machines() -> bool:
@@ -123,16 +135,25 @@ def _train(experiment: Experiment, paths: Paths, processes: int) -> None:
     from asr.scaling.plan import Plan
     from asr.train.run import train
 
+    config = experiment.config
+    before = find_pretraining(experiment)
+    if before is not None and paths.pretrained is not None:
+        say(f"pretrain: {paths.pretrained}")
+        run_stages(before, 3, 3, processes)
+        say("pretrain: done")
+        # The run says itself what it started from.
+        model = dataclasses.replace(config.model, init=str(paths.pretrained))
+        config = dataclasses.replace(config, model=model, pretrain=())
     say(f"run folder: {paths.run}")
     if processes == 1 and not _several_machines():
-        train(experiment.config, paths.manifests, paths.tokens, paths.run, initial=initial_weights(experiment.config))
+        train(config, paths.manifests, paths.tokens, paths.run, initial=initial_weights(config))
         return
     # What can be found wrong without training is found here, once, instead of by every process.
-    Plan(experiment.config)
+    Plan(config)
     paths.run.mkdir(parents=True, exist_ok=True)
     # Machines that start together must not write to one file.
     aside = paths.run / f".config.yaml.{socket.gethostname()}.partial"
-    aside.write_text(dump_config(experiment.config), encoding="utf-8")
+    aside.write_text(dump_config(config), encoding="utf-8")
     aside.replace(paths.run / "config.yaml")
     code = supervise(train_command(paths, processes))
     if code:
@@ -140,6 +161,9 @@ def _train(experiment: Experiment, paths: Paths, processes: int) -> None:
 
 
 def _evaluate(experiment: Experiment, paths: Paths) -> None:
+    if not _writes_text(experiment):
+        say("trained on audio alone, it writes no text to be scored; start a run from it, by model.init or pretrain")
+        return
     from asr.recipe.decoding import choose_decoding, open_search
     from asr.train.evaluation import evaluate
 
@@ -252,7 +276,7 @@ def run_stages(experiment: Experiment, first: int, last: int, processes: int = 1
         if stage == 1:
             # Before training: a test subset that is trained on is no news for the end.
             _ensure_tests(experiment, paths)
-    if last >= 4:
+    if last >= 4 and _writes_text(experiment):
         say("\n" + (paths.run / "evaluation" / "scores.txt").read_text(encoding="utf-8"))
     if last >= 5:
         say(f"report: {paths.run / 'report.html'}")
@@ -273,5 +297,8 @@ def describe_stages(experiment: Experiment, first: int, last: int, processes: in
         missing = "would run" if stage >= first else "would run first, not done yet"
         state = "done already" if _is_done(stage, done, experiment.cache) else missing
         say(f"stage {stage} {NAMES[stage]}: {state}, {done.parent}")
+        if stage == 3 and paths.pretrained is not None:
+            done = paths.pretrained / "complete.json"
+            say(f"  pretrain: {'done already' if done.is_file() else 'would run first'}, {paths.pretrained}")
         if stage == 3 and processes > 1:
             say("  " + " ".join(train_command(paths, processes)))

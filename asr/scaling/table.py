@@ -12,6 +12,7 @@ from asr.config import Config
 from asr.scaling.plan import Cut, Micro, Plan, base_optimizer, steps_until
 from asr.scaling.rules import MuonValues, OptimizerValues, largest_linear_scale
 from asr.scaling.width import width_lr
+from asr.schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -84,12 +85,15 @@ class _Rows:
                 rule if on else "not scaled",
             )
 
+        rule_of_lr = "κ · lr" if o.kind == "sgd" else "√κ · lr"
+        row("learning rate", lambda v: v.lr, ".4g", rule_of_lr)
+        if o.head_lr is not None:
+            times = o.head_lr / o.lr
+            row("learning rate, head", lambda v: v.lr * times, ".4g", rule_of_lr)
         beta = {"power": "β^κ", "linear": "1 − κ(1 − β)", "keep": "unchanged"}[o.beta_rule]
         if o.kind == "sgd":
-            row("learning rate", lambda v: v.lr, ".4g", "κ · lr")
             row("momentum", lambda v: v.beta1, "g", "unchanged")
         else:
-            row("learning rate", lambda v: v.lr, ".4g", "√κ · lr")
             if o.kind != "rmsprop":
                 row("β₁", lambda v: v.beta1, ".6g", beta)
             row("α" if o.kind == "rmsprop" else "β₂", lambda v: v.beta2, ".6g", beta)
@@ -123,25 +127,46 @@ class _Rows:
     def teacher(self) -> None:
         plan, scaling = self.plan, self.config.scaling
         rule = ("ρ^κ" if scaling.ema_clock == "nominal" else "ρ^(audio / base)") if scaling.ema else "not scaled"
-        # Of what does not stay the same, the end is what training comes to.
+        teacher = self.config.teacher
+        schedule = teacher.momentum if teacher.half_life_hours is None else teacher.half_life_hours
+        # Of what is bounded by a share of the audio seen, the end is what training comes to.
         end = self.config.schedule.total_hours
-        base = plan.momentum.log(end)
-        half_life = plan.momentum.half_life(end)
+        hours = [at for at, _ in schedule if at <= end] if isinstance(schedule, tuple) else []
+
+        def over_time(value: Callable[[float], str]) -> str:
+            return " to ".join(dict.fromkeys(map(value, [*hours, end])))
+
         # Without the rule the teacher moves as far per step as at κ = 1, and so lags κ times as far behind.
-        self.add(
-            "teacher half-life",
-            f"{half_life:.3g} h",
-            lambda kappa: f"{half_life * (1 if scaling.ema else kappa):.3g} h",
-            "audio",
-        )
-        self.add(
-            "teacher momentum ρ",
-            _momentum(-math.expm1(base)),
-            lambda kappa: _momentum(-math.expm1(base * (kappa if scaling.ema else 1))),
-            rule,
-        )
+        def half_life(kappa: float) -> str:
+            return over_time(lambda at: f"{plan.momentum.half_life(at) * (1 if scaling.ema else kappa):.3g}") + " h"
+
+        def momentum(kappa: float) -> str:
+            times = kappa if scaling.ema else 1
+            return over_time(lambda at: _momentum(-math.expm1(plan.momentum.log(at) * times)))
+
+        self.add("teacher half-life", half_life(1.0), half_life, "audio")
+        self.add("teacher momentum ρ", momentum(1.0), momentum, rule)
         if scaling.adascale:
             self.add("AdaScale gain r", "1", lambda kappa: f"1 … {kappa:g}", "takes the place of κ above")
+
+    def schedules(self) -> None:
+        """What else changes with time: at the same hour of audio at every κ."""
+        config = self.config
+        found: dict[str, Schedule] = {
+            "dropout": config.model.dropout,
+            "layerdrop": config.model.layerdrop,
+            "consistency": config.objective.consistency,
+        }
+        if config.objective.kind == "masked":
+            found["share that is masked"] = config.objective.mask_share
+        if config.pseudo.labels != "none":
+            found |= {"unlabeled share": config.pseudo.unlabeled_share, "weight of labels": config.pseudo.weight}
+        for name, schedule in found.items():
+            if isinstance(schedule, tuple):
+                written = ", ".join(f"{value:g} at {hours:g} h" for hours, value in schedule)
+                self.rows.append(Row(name, written, written, "unchanged"))
+            elif name == "share that is masked":
+                self.rows.append(Row(name, f"{schedule:g}", f"{schedule:g}", "unchanged"))
 
     def limits(self) -> None:
         """Up to which κ the rules mean something."""
@@ -167,6 +192,8 @@ def events(config: Config) -> list[tuple[str, float]]:
     found = [("learning-rate warm-up ends", schedule.warmup_hours)]
     if schedule.decay_start_hours is not None:
         found.append(("learning-rate decay starts", schedule.decay_start_hours))
+    if config.schedule.frozen_hours > 0:
+        found.append(("encoder learns too", config.schedule.frozen_hours))
     if config.specaugment.start_hours > 0:
         found.append(("SpecAugment starts", config.specaugment.start_hours))
     if config.pseudo.labels != "none":
@@ -187,6 +214,7 @@ def table(plan: Plan) -> list[Row]:
     rows.audio()
     rows.optimizer()
     rows.teacher()
+    rows.schedules()
     rows.limits()
     rows.events()
     return rows.rows

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from asr.cli.recipe import find_config
 from asr.errors import UserError
 from asr.recipe.experiment import Experiment
+from asr.recipe.settings import find_config
 from asr.recipe.stages import find_paths
 from asr.study.grid import Cell, Study
 

@@ -12,6 +12,7 @@ import torch
 from asr.config import LABELERS, Config, PseudoConfig
 from asr.data.audio import SAMPLE_RATE
 from asr.data.batching import check_lengths
+from asr.data.characters import CharTokenizer
 from asr.data.features import LogMel
 from asr.data.manifest import Manifest, Utterance, read_manifest
 from asr.data.tokens import Tokenizer, load_tokenizer
@@ -111,9 +112,11 @@ class Data:
 
     tokenizer: Tokenizer
     labeled: Manifest
-    unlabeled: Manifest
+    """Utterances with a text that CTC can align."""
+    streams: tuple[Manifest, Manifest]
+    """What is trained on: labeled and unlabeled utterances; all audio and none, where no text is asked for."""
     texts: LabelStore
-    """True text of the labeled utterances."""
+    """True text of the first stream's utterances, where it is asked for."""
     stored: LabelStore | None
     """Labels of the unlabeled ones that there are before training: true text under `oracle`, or a folder's."""
     labeled_rate: float
@@ -123,12 +126,18 @@ class Data:
     dev: dict[str, Manifest]
     left_out: dict[str, list[str]]
     """Ids of utterances too short for their text, or without any, by kind."""
+    text: bool = True
+    """Whether the objective asks for text."""
 
 
 def read_data(config: Config, manifests: Path, tokens: Path) -> Data:
     """Raises UserError where there is nothing to train on, or an utterance is longer than a device takes."""
-    tokenizer = load_tokenizer(tokens)
     labeled, unlabeled = (read_manifest(manifests / f"{kind}.jsonl") for kind in ("labeled", "unlabeled"))
+    if not len(labeled):
+        raise UserError(
+            f"{manifests / 'labeled.jsonl'}: empty; name labeled subsets, or train on audio alone, by objective.kind"
+        )
+    tokenizer = load_tokenizer(tokens)
     references = _read_references(manifests)
     left_out: dict[str, list[str]] = {}
     true = _true({u.id: u.text or "" for u in labeled}, tokenizer)
@@ -148,7 +157,27 @@ def read_data(config: Config, manifests: Path, tokens: Path) -> Data:
         raise UserError(f"{manifests / 'labeled.jsonl'}: no utterance can be trained on")
     if config.pseudo.labels != "none" and not len(unlabeled):
         raise UserError(f"{manifests / 'unlabeled.jsonl'}: empty; set pseudo.labels to none, or name unlabeled subsets")
-    for manifest in (labeled, unlabeled):
+    streams = (labeled, unlabeled)
+    for manifest in streams:
         check_lengths(manifest.durations, manifest.ids, config.batch.max_device_seconds)
     true_texts = {row: references[u.id] for row, u in enumerate(unlabeled) if u.id in references}
-    return Data(tokenizer, labeled, unlabeled, texts, stored, rate, true_texts, read_dev(manifests, config), left_out)
+    dev = read_dev(manifests, config)
+    return Data(tokenizer, labeled, streams, texts, stored, rate, true_texts, dev, left_out)
+
+
+def read_audio(config: Config, manifests: Path, tokens: Path) -> Data:
+    """Of all audio, whether it has a text or not; what text there is serves to measure representations by.
+
+    Raises:
+        UserError: there is no audio, or an utterance is longer than a device takes.
+    """
+    told, untold = (read_manifest(manifests / f"{kind}.jsonl") for kind in ("labeled", "unlabeled"))
+    audio = Manifest(replace(u, text=None) for manifest in (told, untold) for u in manifest)
+    if not len(audio):
+        raise UserError(f"{manifests}: no audio to train on; name unlabeled subsets")
+    check_lengths(audio.durations, audio.ids, config.batch.max_device_seconds)
+    # Without text there is no inventory, and an alphabet that nothing is written in does no harm.
+    tokenizer: Tokenizer = load_tokenizer(tokens) if len(told) else CharTokenizer()
+    labeled, _, _ = _fitting(told, _true({u.id: u.text or "" for u in told}, tokenizer), config)
+    dev = read_dev(manifests, config)
+    return Data(tokenizer, labeled, (audio, Manifest(())), LabelStore(len(audio)), None, 0.0, {}, dev, {}, text=False)

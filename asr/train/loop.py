@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from asr.data.audio import AudioReader
-from asr.decode.decoder import Decoder, in_order, references
 from asr.decode.measure import Measure
 from asr.errors import UserError
 from asr.pseudo.label import Label
@@ -33,12 +32,14 @@ from asr.train.checkpoint import (
 )
 from asr.train.clock import Clock, passed, reached
 from asr.train.corpus import Data
+from asr.train.dev import Evaluation
 from asr.train.feeder import Feeder, StepBatch
-from asr.train.learner import Learner, StepResult
+from asr.train.learner import Learner
 from asr.train.metrics import MetricsFile, Totals, label_errors
 from asr.train.progress import Progress
 from asr.train.ranks import Ranks
 from asr.train.rehearsal import memory_bounds, rehearse
+from asr.train.result import StepResult
 from asr.train.sharding import load_whole, write_sharded
 from asr.train.state import RunState
 from asr.train.stop import Preempted
@@ -57,11 +58,12 @@ def model_digest(model: nn.Module) -> str:
 
 @dataclass(frozen=True)
 class Machinery:
-    """What a step goes through: audio is read, fed, learnt from."""
+    """What a step goes through: audio is read, fed, learnt from; and what both models are measured by."""
 
     reader: AudioReader
     feeder: Feeder
     learner: Learner
+    evaluation: Evaluation
     ranks: Ranks
 
 
@@ -73,9 +75,8 @@ class Loop:
         self.config, self.plan, self.data = plan.config, plan, data
         self.reader, self.feeder = machinery.reader, machinery.feeder
         self.learner, self.ranks = machinery.learner, machinery.ranks
+        self.evaluation = machinery.evaluation
         self.run_dir, self.stops = run_dir, stops
-        learner = self.learner
-        self.decoder = Decoder(self.config, data.tokenizer, learner.features, self.ranks.device, learner.autocast)
         self.measure = Measure(data.tokenizer)
         self.state = RunState(Clock(self.config.batch.base_seconds))
         self.saved_step = 0
@@ -115,6 +116,8 @@ class Loop:
         learner, content = self.learner, checkpoint.state
         load_whole(learner.student, checkpoint.tensors["student"])
         load_whole(learner.teacher, checkpoint.tensors["teacher"])
+        for name, heads in learner.heads.items():
+            load_whole(heads, checkpoint.tensors[f"{name}_heads"])
         restore_optimizer(learner.optimizer, checkpoint.tensors["optimizer"])
         learner.scaler.load_state_dict(content["scaler"])
         learner.students_weight = float(content["students_weight"])
@@ -163,6 +166,7 @@ class Loop:
             "teacher": learner.teacher.state_dict(),
             "optimizer": flatten_optimizer(learner.optimizer.state_dict()),
         }
+        tensors |= {f"{name}_heads": heads.state_dict() for name, heads in learner.heads.items()}
         if makers:
             tensors["labels"] = {name: torch.from_numpy(column) for name, column in columns.items()}
         state: dict[str, Any] = self.state.content(totals) | {
@@ -240,8 +244,9 @@ class Loop:
             self._evaluate()
         if last or passed(before, after, settings.checkpoint_hours):
             self.save()
-        if collapsed and self.config.pseudo.collapse == "stop":
-            raise UserError(f"{collapsed}{self._save_to_stop()}; pseudo.collapse: warn goes on in spite of it")
+        section, settings = ("pseudo", self.config.pseudo) if self.data.text else ("objective", self.config.objective)
+        if collapsed and settings.collapse == "stop":
+            raise UserError(f"{collapsed}{self._save_to_stop()}; {section}.collapse: warn goes on in spite of it")
 
     def _take_up_labels(self, batch: StepBatch, result: StepResult, before: float, after: float) -> None:
         """Let every rank know a step's labels, where it may be asked for them."""
@@ -286,12 +291,9 @@ class Loop:
         """Log what was measured since the last time; returns how labels have collapsed, if they have."""
         totals = Totals.of(self.ranks.sum(self.state.totals.values()))
         self.state.totals = Totals()
-        clock = self.state.clock
         line = {
             "kind": "train",
-            "step": clock.steps,
-            "hours": clock.hours,
-            "audio_hours": clock.audio_hours,
+            **self._where(),
             "batch_scale": batch.cut.scale,
             "gain": result.gain,
             "lr": result.learning_rate,
@@ -303,31 +305,25 @@ class Loop:
         if self.ranks.main:
             self.metrics.write(line)
         self.progress.log(line)
-        collapsed = totals.collapse(self.data.labeled_rate)
+        collapsed = totals.collapse(self.data.labeled_rate, self._warmed_up)
         if collapsed:
-            collapsed = f"step {clock.steps}: {collapsed}"
+            collapsed = f"step {self.state.clock.steps}: {collapsed}"
             self.progress.say(collapsed)
         return collapsed
 
-    def _evaluate(self) -> None:
-        models = {"student": self.learner.student, "teacher": self.learner.teacher}
+    @property
+    def _warmed_up(self) -> bool:
+        return reached(self.state.clock.hours, self.config.schedule.warmup_hours)
+
+    def _where(self) -> dict[str, Any]:
+        """Beginning of every line of metrics."""
         clock = self.state.clock
-        line: dict[str, Any] = {
-            "kind": "dev",
-            "step": clock.steps,
-            "hours": clock.hours,
-            "audio_hours": clock.audio_hours,
-        }
-        # A pass through a sharded model is one that all ranks take part in: each decodes everything.
-        share = (0, 1) if self.learner.sharded else (self.ranks.rank, self.ranks.world_size)
-        rates: list[float] = []
-        for subset, manifest in self.data.dev.items():
-            part = self.decoder.texts(models, manifest, self.reader, share)
-            parts = self.ranks.gather(part)
-            for name in models:
-                texts = in_order([p[name] for p in parts], len(manifest))
-                line.setdefault(name, {})[subset] = self.measure.rates(references(manifest), texts)
-            rates.append(line["teacher"][subset][self.measure.rate])
+        return {"step": clock.steps, "hours": clock.hours, "audio_hours": clock.audio_hours}
+
+    def _evaluate(self) -> None:
+        found = self.evaluation.errors({"student": self.learner.student, "teacher": self.learner.teacher})
+        line = {"kind": "dev", **self._where(), **found}
+        rates = [scores[self.evaluation.rate] for scores in found["teacher"].values()]
         self.state.dev_wer = sum(rates) / len(rates) if rates else None
         if self.ranks.main:
             self.metrics.write(line)

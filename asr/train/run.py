@@ -15,16 +15,21 @@ from torch import Tensor
 from asr.config import Config
 from asr.config_file import dump_config
 from asr.data.audio import AudioReader
+from asr.decode.decoder import Decoder
+from asr.decode.measure import Measure
 from asr.errors import UserError
 from asr.lock import hold
+from asr.objective.choice import make_objective
 from asr.pseudo.pseudo_labels import PseudoLabels
 from asr.scaling.plan import Plan
 from asr.scaling.table import format_table, write_table
-from asr.train.corpus import Data, read_data
+from asr.train.corpus import Data, read_audio, read_data
+from asr.train.dev import DevDecoding, Evaluation
 from asr.train.feeder import Feeder
 from asr.train.learner import Learner
 from asr.train.loop import Loop, Machinery
 from asr.train.planner import Planner
+from asr.train.probe import Probe
 from asr.train.ranks import Ranks, join_ranks
 from asr.train.stop import stop_requests
 
@@ -50,15 +55,16 @@ def _alone_in(run_dir: Path) -> Iterator[None]:
 
 
 def _record_inputs(data: Data, labels: str, tokens: Path, run_dir: Path) -> None:
-    """Keep in the run's folder what a trained model is used with: its tokens, and the lengths it is used to."""
-    used = [data.labeled] if labels == "none" else [data.labeled, data.unlabeled]
+    """Keep in the run's folder what a trained model is used with: its tokens, if it writes any, and the lengths it is
+    used to."""
+    used = data.streams[:1] if labels == "none" else data.streams
     durations = np.concatenate([manifest.durations for manifest in used])
     # With the maximum: what is no longer than it has been heard whole, and need not be cut.
     seconds = [math.ceil(100 * s) / 100 for s in np.percentile(durations, (1, 99, 100)).tolist()]
     (run_dir / "lengths.json").write_text(json.dumps({"utterance_seconds": seconds}) + "\n", encoding="utf-8")
     kept, aside = run_dir / "tokens", run_dir / ".tokens.partial"
     # A run's tokens do not change: its folder is named by theirs.
-    if not kept.exists():
+    if data.text and not kept.exists():
         shutil.rmtree(aside, ignore_errors=True)
         shutil.copytree(tokens, aside, ignore=shutil.ignore_patterns("done.json"))
         aside.rename(kept)
@@ -66,11 +72,17 @@ def _record_inputs(data: Data, labels: str, tokens: Path, run_dir: Path) -> None
 
 def build(plan: Plan, data: Data, reader: AudioReader, ranks: Ranks) -> Machinery:
     """What a step goes through, in its first state."""
-    config = plan.config
-    pseudo = PseudoLabels(config.pseudo, data.tokenizer, data.unlabeled.durations, data.labeled_rate, data.stored)
-    learner = Learner(config, plan, data.tokenizer.size, data.texts, pseudo, ranks)
-    planner = Planner(config, plan, (data.labeled, data.unlabeled))
-    return Machinery(reader, Feeder(planner, reader, ranks.rank, ranks.world_size), learner, ranks)
+    config, tokenizer = plan.config, data.tokenizer
+    pseudo = PseudoLabels(config.pseudo, tokenizer, data.streams[1].durations, data.labeled_rate, data.stored)
+    learner = Learner(config, plan, tokenizer.size if data.text else 0, data.texts, pseudo, ranks)
+    feeder = Feeder(Planner(config, plan, data.streams), reader, ranks.rank, ranks.world_size)
+    decoder = Decoder(config, tokenizer, learner.features, ranks.device, learner.autocast)
+    evaluation: Evaluation
+    if data.text:
+        evaluation = DevDecoding(data.dev, decoder, Measure(tokenizer), reader, ranks, learner.sharded)
+    else:
+        evaluation = Probe(data.labeled, data.dev, tokenizer, decoder, reader)
+    return Machinery(reader, feeder, learner, evaluation, ranks)
 
 
 def train(
@@ -86,10 +98,10 @@ def train(
     Args:
         config: all settings, κ among them.
         manifests: folder that the manifest stage wrote.
-        tokens: folder that the token stage wrote.
+        tokens: folder that the token stage wrote; none is needed where there is no labeled audio.
         run_dir: where everything about this run goes; `complete.json` is written last.
         stop_after: leave at this step instead of at the end, without `complete.json`.
-        initial: weights that student and teacher start from, where there is no checkpoint yet.
+        initial: weights that student and teacher start from, where there is no checkpoint yet; a head may be missing.
 
     Raises:
         UserError: settings or data that cannot be trained on.
@@ -97,7 +109,8 @@ def train(
     """
     with stop_requests() as stops, join_ranks() as ranks, ExitStack() as held:
         plan = Plan(config)
-        data = read_data(config, manifests, tokens)
+        read = read_data if make_objective(config).needs_text else read_audio
+        data = read(config, manifests, tokens)
         if ranks.main:
             held.enter_context(_alone_in(run_dir))
             (run_dir / "config.yaml").write_text(dump_config(config), encoding="utf-8")
