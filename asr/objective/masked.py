@@ -21,7 +21,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from asr.config import Config
@@ -111,11 +110,11 @@ class Masked:
         size = -(-features.shape[1] // self._stride)
         span = max(1, round(self._settings.mask_seconds / self._frame_seconds))
         drawn = hide(lengths, size, value_at(self._settings.mask_share, lesson.hours), span, lesson.rng)
-        hidden = torch.from_numpy(drawn).to(features.device, non_blocking=True)
-        # An encoder frame is centred on the first of its stride's feature frames.
-        shift = self._stride // 2
-        silent = F.pad(hidden.repeat_interleave(self._stride, 1), (0, shift))[:, shift : shift + features.shape[1]]
-        copied = features.repeat(self.copies, 1, 1).masked_fill(silent[:, :, None], 0.0)
+        # An encoder frame is centred on the first of its stride's feature frames; the last one has what is left over.
+        nearest = (np.arange(features.shape[1]) + self._stride // 2) // self._stride
+        silent = np.take_along_axis(drawn, np.minimum(nearest, np.maximum(np.array(lengths)[:, None] - 1, 0)), 1)
+        hidden, hushed = (torch.from_numpy(m).to(features.device, non_blocking=True) for m in (drawn, silent))
+        copied = features.repeat(self.copies, 1, 1).masked_fill(hushed[:, :, None], 0.0)
         return Inputs(copied, real.repeat(self.copies), hidden)
 
     @torch.no_grad()
