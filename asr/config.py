@@ -254,7 +254,8 @@ class ObjectiveConfig:
 
     kind: Literal["ctc", "masked", "views"] = "ctc"
     """ctc: to recognise speech; of audio alone, to start another run from (`model.init`): masked: to predict what the
-    teacher hears in stretches that are hidden from it (data2vec 2.0); views: to hear two views alike (BYOL)."""
+    teacher hears in stretches that are hidden from it (data2vec 2.0); views: to hear two views alike (BYOL). Such a run
+    has no head that writes tokens: what is set for that means nothing to it."""
     mask_share: Schedule = 0.5
     """masked, as all up to `top_blocks`: share of each utterance that is hidden."""
     mask_seconds: float = 0.3
@@ -353,7 +354,8 @@ class Config:
     """κ. Given on the command line (`--batch-scale`), never in conf/."""
     pretrain: tuple[str, ...] = ()
     """Settings of a run of audio alone that this one starts from: a corpus by name or a YAML file, then any number of
-    key=value. It is run first, at this run's κ unless it has one; in place of `model.init`. Empty: none."""
+    key=value. It is run first, at this run's κ unless it has one; in place of `model.init`. Empty: none, as for a run
+    of audio alone, whatever stands here."""
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
     tokens: TokenConfig = field(default_factory=TokenConfig)
     features: FeatureConfig = field(default_factory=FeatureConfig)

@@ -142,15 +142,8 @@ def _check_pretraining(config: Config, refuse: Callable[..., UserError]) -> None
     if objective.kind == "ctc":
         return
     name = f"objective.kind = {objective.kind}"
-    left_out = {
-        "pretrain": (config.pretrain, "it starts from chance or from model.init"),
-        "schedule.frozen_hours": (config.schedule.frozen_hours, "there is no head that writes tokens"),
-        "optimizer.head_lr": (config.optimizer.head_lr, "there is no head that writes tokens"),
-        "model.intermediate": (model.intermediate, "there is no CTC loss"),
-    }
-    for setting, (value, why) in left_out.items():
-        if value:
-            raise refuse(setting, f"left out with {name}: {why}", "objective.kind")
+    if config.schedule.frozen_hours:
+        raise refuse("schedule.frozen_hours", f"0 with {name}: there is no head that writes tokens", "objective.kind")
     if config.pseudo.labels != "none":
         raise refuse("pseudo.labels", f"none with {name}, which is of audio alone", "objective.kind")
     if objective.kind == "views" and config.specaugment.time_stretch:

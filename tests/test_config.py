@@ -69,9 +69,10 @@ def test_settings_that_come_with_the_project_load_and_come_back_as_they_went(pat
         ("objective:\n  kind: views", "line 2: pseudo.labels must be none with objective.kind = views"),
         (f"{ALONE}\n  mask_share: 1", "line 5: objective.mask_share must be at least 0 and less than 1"),
         (f"{ALONE}\nmodel:\n  half_rate: 2", "objective.top_blocks must be at most 2, the topmost blocks"),
-        (f"{ALONE}\nmodel:\n  intermediate: [2]", "model.intermediate must be left out with objective.kind = masked"),
-        (f"{ALONE}\noptimizer:\n  head_lr: 1", "optimizer.head_lr must be left out with objective.kind = masked"),
-        (f"{ALONE}\npretrain: [mini]", "pretrain must be left out with objective.kind = masked"),
+        (
+            f"{ALONE}\npretrain: [mini]\nschedule:\n  frozen_hours: 1",
+            "line 7: schedule.frozen_hours must be 0",
+        ),
         ("schedule:\n  frozen_hours: 1", "line 2: schedule.frozen_hours must be 0 without model.init or pretrain"),
         ("pretrain: [mini]\nmodel:\n  init: run", "pretrain must be empty with model.init"),
         ("seed: 1:30", "seed must be a whole number; found '1:30'"),

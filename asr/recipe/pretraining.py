@@ -34,7 +34,7 @@ def find_pretraining(experiment: Experiment) -> Experiment | None:
         UserError: its settings cannot be read, are none of audio alone, or make another model.
     """
     config = experiment.config
-    if not config.pretrain:
+    if not config.pretrain or config.objective.kind != "ctc":
         return None
     corpus, *overrides = config.pretrain
     before = find_config(corpus, [f"batch_scale={config.batch_scale!r}", *overrides], None)

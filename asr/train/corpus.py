@@ -17,6 +17,7 @@ from asr.data.features import LogMel
 from asr.data.manifest import Manifest, Utterance, read_manifest
 from asr.data.tokens import Tokenizer, load_tokenizer
 from asr.errors import UserError
+from asr.objective.choice import make_objective
 from asr.objective.ctc import needed_frames
 from asr.pseudo.filters import LabelFilter, dropped_for
 from asr.pseudo.label import Label
@@ -131,7 +132,17 @@ class Data:
 
 
 def read_data(config: Config, manifests: Path, tokens: Path) -> Data:
-    """Raises UserError where there is nothing to train on, or an utterance is longer than a device takes."""
+    """What the objective asks for.
+
+    Raises:
+        UserError: there is nothing to train on, or an utterance is longer than a device takes.
+    """
+    read = _read_text if make_objective(config).needs_text else _read_audio
+    return read(config, manifests, tokens)
+
+
+def _read_text(config: Config, manifests: Path, tokens: Path) -> Data:
+    """Of labeled utterances, and of others as pseudo-labels come from them."""
     labeled, unlabeled = (read_manifest(manifests / f"{kind}.jsonl") for kind in ("labeled", "unlabeled"))
     if not len(labeled):
         raise UserError(
@@ -165,12 +176,8 @@ def read_data(config: Config, manifests: Path, tokens: Path) -> Data:
     return Data(tokenizer, labeled, streams, texts, stored, rate, true_texts, dev, left_out)
 
 
-def read_audio(config: Config, manifests: Path, tokens: Path) -> Data:
-    """Of all audio, whether it has a text or not; what text there is serves to measure representations by.
-
-    Raises:
-        UserError: there is no audio, or an utterance is longer than a device takes.
-    """
+def _read_audio(config: Config, manifests: Path, tokens: Path) -> Data:
+    """Of all audio, whether it has a text or not; what text there is serves to measure representations by."""
     told, untold = (read_manifest(manifests / f"{kind}.jsonl") for kind in ("labeled", "unlabeled"))
     audio = Manifest(replace(u, text=None) for manifest in (told, untold) for u in manifest)
     if not len(audio):

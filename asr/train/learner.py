@@ -113,11 +113,12 @@ class Learner:
         return {name: heads for name, heads in both.items() if heads is not None}
 
     def begin_with(self, weights: Mapping[str, Tensor]) -> None:
-        """Let student and teacher start from a trained model, which may lack a head. Raises RuntimeError where it is
+        """Let student and teacher start from a trained model; either may lack a head. Raises RuntimeError where it is
         another model."""
         for model in (self.student, self.teacher):
             own = {name: tensor for name, tensor in model.state_dict().items() if name.startswith(HEAD)}
-            load_whole(model, own | dict(weights))
+            given = {name: tensor for name, tensor in weights.items() if name in own or not name.startswith(HEAD)}
+            load_whole(model, own | given)
 
     def load(self, work: Work) -> tuple[Tensor, Tensor]:
         """Clean features `(batch, frames, mels)` and real frames `(batch,)` on the device."""

@@ -19,11 +19,10 @@ from asr.decode.decoder import Decoder
 from asr.decode.measure import Measure
 from asr.errors import UserError
 from asr.lock import hold
-from asr.objective.choice import make_objective
 from asr.pseudo.pseudo_labels import PseudoLabels
 from asr.scaling.plan import Plan
 from asr.scaling.table import format_table, write_table
-from asr.train.corpus import Data, read_audio, read_data
+from asr.train.corpus import Data, read_data
 from asr.train.dev import DevDecoding, Evaluation
 from asr.train.feeder import Feeder
 from asr.train.learner import Learner
@@ -109,8 +108,7 @@ def train(
     """
     with stop_requests() as stops, join_ranks() as ranks, ExitStack() as held:
         plan = Plan(config)
-        read = read_data if make_objective(config).needs_text else read_audio
-        data = read(config, manifests, tokens)
+        data = read_data(config, manifests, tokens)
         if ranks.main:
             held.enter_context(_alone_in(run_dir))
             (run_dir / "config.yaml").write_text(dump_config(config), encoding="utf-8")
