@@ -118,7 +118,8 @@ class ModelConfig:
     layerdrop: Schedule = 0.0
     """Probability of skipping a whole block in training."""
     init: str = ""
-    """A run, a checkpoint or an exported folder whose model student and teacher start from; empty: from chance."""
+    """A run, a checkpoint or an exported folder whose model student and teacher start from; empty: from chance. Of a
+    run without text all but the head."""
 
     @property
     def slow_blocks(self) -> range:
@@ -153,6 +154,9 @@ class OptimizerConfig:
     kind: Literal["adam", "adamw", "rmsprop", "sgd", "muon"] = "adamw"
     """muon: Muon for the encoder's matrices, AdamW for all else: kernels of convolutions, head, vectors."""
     lr: float = 1e-3
+    head_lr: float | None = None
+    """Of the head that writes tokens, where all else was trained before; empty: `lr`. Both follow one rule and one
+    schedule."""
     beta1: float = 0.9
     """Adam and AdamW only."""
     beta2: float = 0.98
@@ -188,6 +192,8 @@ class ScheduleConfig:
     decay: Literal["none", "linear", "cosine"] = "linear"
     final_share: float = 0.0
     """Learning rate at the end, as a share of its peak."""
+    frozen_hours: float = 0.0
+    """Until here a model from `model.init` stays as it is, but for its head."""
 
 
 @dataclass(frozen=True)
@@ -259,6 +265,20 @@ class PseudoConfig:
 class ObjectiveConfig:
     """What the student is trained to do."""
 
+    kind: Literal["ctc", "masked", "views"] = "ctc"
+    """ctc: to recognise speech; of audio alone, to start another run from (`model.init`): masked: to predict what the
+    teacher hears in stretches that are hidden from it (data2vec 2.0); views: to hear two views alike (BYOL). Such a run
+    has no head that writes tokens: what is set for that means nothing to it."""
+    mask_share: Schedule = 0.5
+    """masked, as all up to `top_blocks`: share of each utterance that is hidden."""
+    mask_seconds: float = 0.3
+    """Length of what is hidden in one piece."""
+    masks: int = 2
+    """How many times the student hears each utterance, with other masks, for one pass of the teacher."""
+    top_blocks: int = 3
+    """The targets are a mean over so many of the teacher's blocks, none of them but the last at half rate."""
+    collapse: Literal["warn", "stop"] = "warn"
+    """masked and views: what happens when targets or predictions hardly vary, or in few directions alone."""
     intermediate_weight: float = 0.3
     """Share of the CTC losses after the blocks of `model.intermediate`."""
     consistency: Schedule = 0.0
@@ -345,6 +365,10 @@ class Config:
     seed: int = 1
     batch_scale: float = 1.0
     """κ. Given on the command line (`--batch-scale`), never in conf/."""
+    pretrain: tuple[str, ...] = ()
+    """Settings of a run of audio alone that this one starts from: a corpus by name or a YAML file, then any number of
+    key=value. It is run first, at this run's κ unless it has one; in place of `model.init`. Empty: none, as for a run
+    of audio alone, whatever stands here."""
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
     tokens: TokenConfig = field(default_factory=TokenConfig)
     features: FeatureConfig = field(default_factory=FeatureConfig)

@@ -16,7 +16,8 @@ POSITIVE = (
     "batch_scale corpus.labeled_hours corpus.max_seconds tokens.size features.mels features.window_ms "
     "features.shift_ms model.layers model.width model.heads model.feedforward model.kernel model.stride "
     "batch.base_seconds batch.unit_seconds batch.max_device_seconds batch.frame_multiple optimizer.lr "
-    "optimizer.max_grad_norm optimizer.clip_ratio "
+    "optimizer.max_grad_norm optimizer.clip_ratio optimizer.head_lr objective.mask_share objective.mask_seconds "
+    "objective.masks objective.top_blocks "
     "optimizer.proxy_width schedule.total_hours teacher.half_life_hours teacher.half_life_share teacher.epoch_hours "
     "pseudo.temperature train.keep_last "
     "train.loader_threads decode.beam decode.tokens"
@@ -28,12 +29,13 @@ SHARES = (
 ).split()
 BELOW_ONE = (
     "specaugment.frequency_warp specaugment.time_stretch optimizer.beta1 optimizer.beta2 optimizer.momentum "
-    "teacher.momentum teacher.epoch_weight pseudo.unlabeled_share"
+    "teacher.momentum teacher.epoch_weight pseudo.unlabeled_share objective.mask_share"
 ).split()
 NOT_NEGATIVE = (
     "corpus.min_seconds specaugment.frequency_masks specaugment.frequency_width specaugment.time_masks "
     "specaugment.time_width specaugment.start_hours batch.length_jitter optimizer.eps optimizer.weight_decay "
     "model.convolution model.half_rate schedule.warmup_hours schedule.decay_start_hours pseudo.start_hours "
+    "schedule.frozen_hours "
     "pseudo.min_tokens pseudo.cache_hours pseudo.weight objective.consistency train.log_hours "
     "train.evaluate_hours train.checkpoint_hours train.keep_best train.max_skipped_steps train.max_bad_audio "
     "scaling.ramp_hours decode.lm_weight decode.hotword_score seed"
@@ -94,6 +96,7 @@ def check(config: Config, where: Mapping[str, str]) -> None:
     if any(not 0 < after < config.model.layers or after in slow[1:] for after in config.model.intermediate):
         inside = f", and not within the blocks of half rate, {slow.start + 1} to {slow.stop - 1}" if slow[1:] else ""
         raise refuse("model.intermediate", f"from 1 to model.layers - 1 = {config.model.layers - 1}{inside}")
+    _check_pretraining(config, refuse)
     if config.batch.frame_multiple % config.model.stride:
         raise refuse("batch.frame_multiple", f"a multiple of model.stride = {config.model.stride}", "model.stride")
     if config.objective.soft_share and config.specaugment.time_stretch:
@@ -125,3 +128,27 @@ def check(config: Config, where: Mapping[str, str]) -> None:
         raise refuse("corpus.channel", "mix, each or a number from 1")
     if Path(config.name).name != config.name or config.name in ("", ".", ".."):
         raise refuse("name", "a plain folder name")
+
+
+def _check_pretraining(config: Config, refuse: Callable[..., UserError]) -> None:
+    """What self-supervised objectives, and runs that start from them, do not go with."""
+    objective, model = config.objective, config.model
+    if model.init and config.pretrain:
+        raise refuse("pretrain", "empty with model.init: a run starts from one model", "model.init")
+    if config.schedule.frozen_hours and not (model.init or config.pretrain):
+        raise refuse("schedule.frozen_hours", "0 without model.init or pretrain: there is nothing to keep")
+    if config.schedule.frozen_hours and config.scaling.adascale:
+        raise refuse("scaling.adascale", "false with schedule.frozen_hours: most gradients are not used")
+    if objective.kind == "ctc":
+        return
+    name = f"objective.kind = {objective.kind}"
+    if config.schedule.frozen_hours:
+        raise refuse("schedule.frozen_hours", f"0 with {name}: there is no head that writes tokens", "objective.kind")
+    if config.pseudo.labels != "none":
+        raise refuse("pseudo.labels", f"none with {name}, which is of audio alone", "objective.kind")
+    if objective.kind == "views" and config.specaugment.time_stretch:
+        raise refuse("specaugment.time_stretch", f"0 with {name}: frames of two views would part", "objective.kind")
+    slow = model.slow_blocks
+    most = model.layers - slow.stop + 1 if slow else model.layers
+    if objective.kind == "masked" and objective.top_blocks > most:
+        raise refuse("objective.top_blocks", f"at most {most}, the topmost blocks that end at full rate")

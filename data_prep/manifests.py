@@ -91,7 +91,7 @@ def build_manifests(
         summaries.append(summarize(Subset("text kept", kept), "labeled"))
         summaries.append(summarize(Subset("text hidden", hidden), "unlabeled"))
     write_summary(out_dir, summaries)
-    if not kept:
+    if not kept and corpus.labeled:
         raise UserError(
             f"no labeled utterance is left of {', '.join(corpus.labeled)} in {root}; "
             f"{out_dir / 'rejected.jsonl'} says why\n{format_summary(summaries)}"

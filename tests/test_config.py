@@ -15,6 +15,7 @@ from asr.errors import UserError
 CONF = sorted((Path(__file__).parents[1] / "conf").glob("*.yaml")) + sorted(
     (Path(__file__).parents[1] / "recipes").glob("*/*.yaml")
 )
+ALONE = "pseudo:\n  labels: none\nobjective:\n  kind: masked"
 
 
 def load(folder: Path, text: str, overrides: tuple[str, ...] = ()) -> Config:
@@ -64,6 +65,16 @@ def test_settings_that_come_with_the_project_load_and_come_back_as_they_went(pat
         ("corpus:\n  dev: [dev]\n  test: [b/dev]", "line 3: corpus.test must be folders whose last parts differ"),
         ("corpus:\n  channel: left", "line 2: corpus.channel must be mix, each or a number from 1; found 'left'"),
         ("corpus:\n  channel: 0", "line 2: corpus.channel must be mix, each or a number from 1; found '0'"),
+        ("objective:\n  kind: mask", "line 2: objective.kind must be one of ctc, masked, views; found 'mask'"),
+        ("objective:\n  kind: views", "line 2: pseudo.labels must be none with objective.kind = views"),
+        (f"{ALONE}\n  mask_share: 1", "line 5: objective.mask_share must be at least 0 and less than 1"),
+        (f"{ALONE}\nmodel:\n  half_rate: 2", "objective.top_blocks must be at most 2, the topmost blocks"),
+        (
+            f"{ALONE}\npretrain: [mini]\nschedule:\n  frozen_hours: 1",
+            "line 7: schedule.frozen_hours must be 0",
+        ),
+        ("schedule:\n  frozen_hours: 1", "line 2: schedule.frozen_hours must be 0 without model.init or pretrain"),
+        ("pretrain: [mini]\nmodel:\n  init: run", "pretrain must be empty with model.init"),
         ("seed: 1:30", "seed must be a whole number; found '1:30'"),
         (f"seed: {2**63}", "seed must be less than"),
         ("decode:\n  beam: 100000", "line 2: decode.beam must be at most 1000, as memory grows"),

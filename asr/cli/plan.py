@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
-from asr.cli.recipe import find_config
 from asr.errors import UserError
+from asr.recipe.settings import find_config
 from asr.scaling.plan import Plan
 from asr.scaling.table import format_table, to_json
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from asr.cli.recipe import find_config
 from asr.errors import UserError
 from asr.recipe.experiment import Experiment
+from asr.recipe.settings import find_config
 from asr.recipe.stages import find_paths
 
 

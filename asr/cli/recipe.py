@@ -8,14 +8,11 @@ import sys
 from pathlib import Path
 
 from asr.cli.train import add_stop_argument, preemptible
-from asr.config import Config
-from asr.config_file import load_config
 from asr.errors import UserError
 from asr.recipe.experiment import Experiment
 from asr.recipe.launch import PREEMPTED
+from asr.recipe.settings import find_config
 from asr.recipe.stages import NAMES, StageFailed, describe_stages, run_stages
-
-CONF = Path(__file__).parents[2] / "conf"
 
 
 def add_experiment_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,16 +33,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--decoder", choices=("greedy", "beam", "lm"), help="of stage 4 (default: greedy)")
     add_stop_argument(parser)
     parser.add_argument("--dry-run", action="store_true", help="say what would run")
-
-
-def find_config(corpus: str, overrides: list[str], batch_scale: float | None) -> Config:
-    """Settings of a corpus by name (in conf/) or by path, at κ."""
-    path = Path(corpus) if corpus.endswith((".yaml", ".yml")) else CONF / f"{corpus}.yaml"
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in CONF.glob("*.yaml")))
-        raise UserError(f"--corpus {corpus}: no such settings; known are {known}, or give the path of a YAML file")
-    config = load_config(path, overrides)
-    return config if batch_scale is None else dataclasses.replace(config, batch_scale=batch_scale)
 
 
 def find_experiment(arguments: argparse.Namespace) -> Experiment:

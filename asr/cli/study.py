@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from asr.cli.recipe import find_config
+    from asr.recipe.settings import find_config
     from asr.study.curves import distance_rows, distances, read_curve
     from asr.study.figure import draw_panels
     from asr.study.finals import final_rows, read_final

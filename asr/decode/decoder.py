@@ -89,8 +89,7 @@ class Decoder:
             heard: dict[str, tuple[Tensor, Tensor]] = {}
             for name, model in models.items():
                 with self._autocast():
-                    log_probs, real, _ = model(features, frames)
-                    heard[name] = log_probs, real
+                    heard[name] = model(features, frames)[:2]
             yield batch, heard
 
     def decode(

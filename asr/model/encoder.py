@@ -39,6 +39,12 @@ class Heard(NamedTuple):
     """Real encoder frames, `(batch,)`."""
     intermediate: tuple[Tensor, ...] = ()
     """Log-probabilities after the blocks of `model.intermediate`; in training only."""
+    top: Tensor = torch.empty(0)
+    """What the head reads, `(batch, encoder frames, width)`, in fp32."""
+    states: tuple[Tensor, ...] = ()
+    """After each of the topmost blocks that were asked for, likewise."""
+    predicted: Tensor = torch.empty(0)
+    """What an objective's heads make of the top."""
 
 
 class Frontend(nn.Module):
@@ -72,16 +78,17 @@ def _pairs(real: Tensor) -> Tensor:
 
 
 class Encoder(nn.Module):
-    """Log-mel features in, log-probabilities of tokens out."""
+    """Log-mel features in, log-probabilities of tokens out; of no tokens where it has no head yet."""
 
     def __init__(self, mels: int, tokens: int, config: ModelConfig, frame_seconds: float = 0.01) -> None:
+        """`tokens` of 0: there is no head."""
         super().__init__()
         self.rotary = config.positions == "rotary"
         self.frame_seconds = frame_seconds * config.stride
         self.frontend = Frontend(mels, config)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width) if config.norm == "pre" else nn.Identity()
-        self.head = nn.Linear(config.width, tokens)
+        self.head = nn.Linear(config.width, tokens) if tokens else None
         self.slow = config.slow_blocks
         self.taps = config.intermediate
 
@@ -98,13 +105,16 @@ class Encoder(nn.Module):
         angles = rotary_angles(real.shape[1], width // heads, real.device) if self.rotary else None
         return TimeAxis(real, angles)
 
-    def forward(self, features: Tensor, frames: Tensor, regularizer: Regularizer | None = None) -> Heard:
+    def forward(
+        self, features: Tensor, frames: Tensor, regularizer: Regularizer | None = None, depth: int = 0
+    ) -> Heard:
         """Log-probabilities of tokens, and real frames.
 
         Args:
             features: `(batch, frames, mels)`, zero beyond each utterance's end.
             frames: real feature frames of each utterance, `(batch,)`, on the features' device.
             regularizer: given in training only; without it the result depends on nothing else.
+            depth: of how many topmost blocks the states are kept, none of them within those of half rate.
         """
         dropout = 0.0 if regularizer is None else regularizer.dropout
         x = self.frontend(features)
@@ -115,6 +125,7 @@ class Encoder(nn.Module):
         x = drop(x, dropout)
         skipped = self._skipped(regularizer)
         axis, tapped = self._axis(real, x.shape[2]), list[Tensor]()
+        states: list[Tensor] = []
         for index, block in enumerate(self.blocks):
             if index == self.slow.start < self.slow.stop:
                 fast, entered, x = x, axis, halve(x, real)
@@ -124,12 +135,19 @@ class Encoder(nn.Module):
                 # What the slow blocks have changed, twice: where they change nothing, nothing is lost.
                 x, axis = fast + (x - begun).repeat_interleave(2, 1)[:, : fast.shape[1]], entered
             if regularizer is not None and index + 1 in self.taps:
-                tapped.append(self._log_probs(x))
-        return Heard(self._log_probs(x), lengths, tuple(tapped))
+                tapped.append(self._read(x)[0])
+            if index >= len(self.blocks) - depth:
+                states.append(x.float())
+        log_probs, top = self._read(x)
+        return Heard(log_probs, lengths, tuple(tapped), top, tuple(states))
 
-    def _log_probs(self, x: Tensor) -> Tensor:
+    def _read(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The head's log-probabilities, and what it reads."""
         with torch.autocast(x.device.type, enabled=False):
-            return F.log_softmax(self.head(self.norm(x.float())), dim=-1)
+            top: Tensor = self.norm(x.float())
+            if self.head is None:
+                return top.new_zeros(*top.shape[:2], 0), top
+            return F.log_softmax(self.head(top), dim=-1), top
 
     def _skipped(self, regularizer: Regularizer | None) -> Sequence[int]:
         if regularizer is None or regularizer.layerdrop == 0:

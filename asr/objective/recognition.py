@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 from asr.config import ObjectiveConfig
 from asr.model.encoder import Heard
+from asr.model.headed import Headed
 from asr.objective.consistency import consistency_loss
 from asr.objective.ctc import ctc_loss
+from asr.objective.objective import Cost, Inputs, Lesson, Target
 from asr.objective.soft import soft_loss
-from asr.schedule import value_at
-
-
-@dataclass(frozen=True)
-class Target:
-    """What a micro-batch is trained on."""
-
-    tokens: Sequence[Sequence[int]]
-    """Of each utterance; none where it is left out."""
-    teacher: Tensor | None = None
-    """The teacher's log-probabilities `(batch, frames, tokens)`, where it has just labeled the audio."""
+from asr.schedule import value_at, values_of
 
 
 class Recognition:
     """CTC, with what the settings add to it."""
+
+    needs_text = True
 
     def __init__(self, settings: ObjectiveConfig) -> None:
         self._settings = settings
@@ -36,6 +27,23 @@ class Recognition:
     def wants_teacher(self) -> bool:
         """Whether the teacher's probabilities are asked for beside its labels."""
         return self._settings.soft_share > 0
+
+    @property
+    def copies(self) -> int:
+        return 2 if max(values_of(self._settings.consistency)) > 0 else 1
+
+    def make_heads(self) -> None:
+        """The encoder's own head is all that it needs."""
+
+    def inputs(self, lesson: Lesson) -> Inputs:
+        return Inputs(*lesson.augment(self.views(lesson.hours)))
+
+    def ask(self, teacher: Headed, lesson: Lesson, inputs: Inputs) -> Target:  # noqa: ARG002 (the protocol's)
+        """As it is: labels are asked for before."""
+        return lesson.target
+
+    def cost(self, heard: Heard, lesson: Lesson, inputs: Inputs) -> Cost:  # noqa: ARG002
+        return Cost(self.loss(heard, lesson.target, lesson.hours))
 
     def views(self, hours: float) -> int:
         """How many differently masked views of each utterance the student hears."""

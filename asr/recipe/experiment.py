@@ -44,6 +44,8 @@ class Paths:
     tests: Path
     tokens: Path
     run: Path
+    pretrained: Path | None = None
+    """The run that this one starts from, where the recipe makes it."""
 
 
 @dataclass(frozen=True)
@@ -83,13 +85,14 @@ class Experiment:
         lexicon = [fingerprint_lexicon(tokens.lexicon)] if tokens.kind == "phones" else []
         return self.home / "tokens" / digest([to_dict(self.config)["tokens"], manifests.name, *lexicon])
 
-    def run(self, tokens: Path) -> Path:
-        """Scientific settings count, but for those of earlier stages, which `tokens` stands for, and those in the
-        name."""
+    def run(self, tokens: Path, pretrained: Path | None = None) -> Path:
+        """Scientific settings count, but for those of earlier stages, which `tokens` and `pretrained` stand for, and
+        those in the name."""
         settings = scientific(to_dict(self.config))
-        for known in (*APART, "seed", "batch_scale"):
+        for known in (*APART, "seed", "batch_scale", "pretrain"):
             del settings[known]
-        return self.runs / f"{self.run_begins}-{digest([settings, tokens.name])}"
+        before = [] if pretrained is None else [pretrained.name]
+        return self.runs / f"{self.run_begins}-{digest([settings, tokens.name, *before])}"
 
     @property
     def runs(self) -> Path:

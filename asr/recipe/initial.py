@@ -8,11 +8,12 @@ from pathlib import Path
 from torch import Tensor
 
 from asr.config import Config
-from asr.recognizer.trained import find_trained
+from asr.recognizer.trained import find_weights
 
 
 def initial_weights(config: Config) -> Mapping[str, Tensor] | None:
-    """Those of the model that `model.init` names; None where it names none. Raises UserError where there is none."""
+    """Those of the model that `model.init` names, all but a head where it was trained on audio alone; None where it
+    names none. Raises UserError where there is none."""
     if not config.model.init:
         return None
-    return find_trained(Path(config.model.init).expanduser()).weights
+    return find_weights(Path(config.model.init).expanduser())

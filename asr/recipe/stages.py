@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import socket
 import sys
@@ -13,6 +14,7 @@ from asr.errors import UserError
 from asr.recipe.experiment import ROLES, Experiment, Paths, Role, digest
 from asr.recipe.launch import supervise
 from asr.recipe.markers import changed, is_done, mark
+from asr.recipe.pretraining import find_pretraining
 from asr.scaling.plan import Plan
 from asr.scaling.table import format_table, kappas
 
@@ -66,7 +68,9 @@ def find_paths(experiment: Experiment) -> Paths:
     manifests = experiment.manifests(fingerprint(corpus, root))
     dev, tests = (experiment.scored(role, fingerprint_scored(corpus, role, root)) for role in ROLES)
     tokens = experiment.tokens(manifests)
-    return Paths(manifests, dev, tests, tokens, experiment.run(tokens))
+    before = find_pretraining(experiment)
+    pretrained = None if before is None else find_paths(before).run
+    return Paths(manifests, dev, tests, tokens, experiment.run(tokens, pretrained), pretrained)
 
 
 def _build_manifests(experiment: Experiment, paths: Paths) -> None:
@@ -117,7 +121,15 @@ def _build_tokens(experiment: Experiment, paths: Paths) -> None:
         others["hidden text of unlabeled audio"] = list(read_transcripts(hidden).values())
     config = experiment.config
     labeled = paths.manifests / "labeled.jsonl"
+    if not labeled.stat().st_size and not _writes_text(experiment):
+        say("no labeled audio, and so no tokens; nothing is written")
+        return
     say(build_tokens(config.tokens, labeled, paths.tokens, config.corpus.normaliser, others))
+
+
+def _writes_text(experiment: Experiment) -> bool:
+    """Whether what is trained is a recognizer, or what one starts from."""
+    return experiment.config.objective.kind == "ctc"
 
 
 def _several_machines() -> bool:
@@ -139,18 +151,26 @@ def _train(experiment: Experiment, paths: Paths, processes: int, stop_hours: flo
     from asr.recipe.initial import initial_weights
     from asr.train.run import train
 
+    config = experiment.config
+    before = find_pretraining(experiment)
+    if before is not None and paths.pretrained is not None:
+        say(f"pretrain: {paths.pretrained}")
+        run_stages(before, 3, 3, processes)
+        say("pretrain: done")
+        # The run says itself what it started from.
+        model = dataclasses.replace(config.model, init=str(paths.pretrained))
+        config = dataclasses.replace(config, model=model, pretrain=())
     say(f"run folder: {paths.run}")
     if processes == 1 and not _several_machines():
-        initial = initial_weights(experiment.config)
         where = paths.manifests, paths.tokens, paths.run
-        train(experiment.config, *where, initial=initial, stop_hours=stop_hours, dev=paths.dev)
+        train(config, *where, initial=initial_weights(config), stop_hours=stop_hours, dev=paths.dev)
         return
     # What can be found wrong without training is found here, once, instead of by every process.
-    Plan(experiment.config)
+    Plan(config)
     paths.run.mkdir(parents=True, exist_ok=True)
     # Machines that start together must not write to one file.
     aside = paths.run / f".config.yaml.{socket.gethostname()}.partial"
-    aside.write_text(dump_config(experiment.config), encoding="utf-8")
+    aside.write_text(dump_config(config), encoding="utf-8")
     aside.replace(paths.run / "config.yaml")
     code = supervise(train_command(paths, processes, stop_hours))
     if code:
@@ -158,6 +178,9 @@ def _train(experiment: Experiment, paths: Paths, processes: int, stop_hours: flo
 
 
 def _evaluate(experiment: Experiment, paths: Paths) -> None:
+    if not _writes_text(experiment):
+        say("trained on audio alone, it writes no text to be scored; start a run from it, by model.init or pretrain")
+        return
     from asr.recipe.decoding import choose_decoding, open_search
     from asr.train.evaluation import evaluate
 
@@ -245,7 +268,7 @@ def run_stages(
             # Before training: a test subset that is trained on is no news for the end.
             for role in ROLES:
                 _ensure_scored(experiment, paths, role)
-    if last >= 4:
+    if last >= 4 and _writes_text(experiment):
         say("\n" + (paths.run / "evaluation" / "scores.txt").read_text(encoding="utf-8"))
     if last >= 5:
         say(f"report: {paths.run / 'report.html'}")
@@ -285,5 +308,8 @@ def describe_stages(experiment: Experiment, first: int, last: int, processes: in
             folder, made = _scored(paths, role)
             if _subsets(experiment, role) and not is_done(1, made, experiment.cache):
                 say(f"  {role} subsets: {missing}, {folder}")
+        if stage == 3 and paths.pretrained is not None:
+            done = paths.pretrained / "complete.json"
+            say(f"  pretrain: {'done already' if done.is_file() else 'would run first'}, {paths.pretrained}")
         if stage == 3 and processes > 1:
             say("  " + " ".join(train_command(paths, processes)))

@@ -97,7 +97,7 @@ class Recognizer:
         width = self._features.samples(max(1, int(self._features.frames(longest))))
         waveforms, lengths = pad_waveforms(samples, width)
         features, frames = self._features(waveforms.to(self._device), lengths.to(self._device))
-        log_probs, real, _ = self._model(features, frames)
+        log_probs, real = self._model(features, frames)[:2]
         return [one[:count] for one, count in zip(log_probs.cpu(), real.tolist(), strict=True)]
 
     def _in_batches(self, pieces: Sequence[Samples], done: Callable[[Sequence[int]], object]) -> list[Tensor]:

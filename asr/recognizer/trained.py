@@ -63,6 +63,32 @@ def find_trained(path: Path, model: str | None = None, tokens: Path | None = Non
         if model is not None:
             raise UserError(f"{path}: an exported folder has one model; leave --model out, or name the run's folder")
         return _read_exported(path, tokens)
+    run, checkpoint = _find_checkpoint(path)
+    name = model or MODELS[0]
+    dev_wer = checkpoint.state.get("dev_wer")
+    origin = {"run": run.resolve().name, "step": checkpoint.step, "model": name, "dev_wer": dev_wer}
+    return model_of_run(run, checkpoint.tensors.get(name, {}), tokens, origin)
+
+
+def find_weights(path: Path) -> dict[str, Tensor]:
+    """Weights of the model at `path`, as `find_trained` has them; also those of a run of audio alone, without a head.
+
+    Raises:
+        UserError: there is no model.
+    """
+    if (path / SETTINGS_FILE).is_file():
+        return find_trained(path).weights
+    run, checkpoint = _find_checkpoint(path)
+    config = load_config(run / "config.yaml")
+    if config.objective.kind == "ctc":
+        return find_trained(path).weights
+    weights = checkpoint.tensors.get(MODELS[0], {})
+    _check_weights(weights, config.features, config.model, f"{run / 'config.yaml'} and checkpoints", head=False)
+    return weights
+
+
+def _find_checkpoint(path: Path) -> tuple[Path, Checkpoint]:
+    """A run's folder and the checkpoint that `path`, either of them, leads to."""
     if (path / "state.json").is_file():
         try:
             checkpoint: Checkpoint | None = load_checkpoint(path)
@@ -73,18 +99,15 @@ def find_trained(path: Path, model: str | None = None, tokens: Path | None = Non
         run, checkpoint = path, load_newest(path / "checkpoints")
     if checkpoint is None:
         raise UserError(f"{path}: no trained model; expected a run's folder, a checkpoint or an exported folder")
-    name = model or MODELS[0]
-    dev_wer = checkpoint.state.get("dev_wer")
-    origin = {"run": run.resolve().name, "step": checkpoint.step, "model": name, "dev_wer": dev_wer}
-    return model_of_run(run, checkpoint.tensors.get(name, {}), tokens, origin)
+    return run, checkpoint
 
 
-def _misfit(weights: dict[str, Tensor], features: FeatureConfig, model: ModelConfig) -> str:
+def _misfit(weights: dict[str, Tensor], features: FeatureConfig, model: ModelConfig, head: bool) -> str:
     """The first tensor that is missing, unknown or of another shape; empty where all is as the settings say."""
     # Every layer has tensors: no more are built than there are, however many the settings name.
     if model.layers > len(weights):
         return f"{model.layers} layers, but {len(weights)} tensors"
-    rows = weights["head.bias"].numel() if "head.bias" in weights else 1
+    rows = 0 if not head else weights["head.bias"].numel() if "head.bias" in weights else 1
     try:
         with torch.device("meta"):
             expected = Encoder(features.mels, rows, model).state_dict()
@@ -100,9 +123,11 @@ def _misfit(weights: dict[str, Tensor], features: FeatureConfig, model: ModelCon
     return ""
 
 
-def _check_weights(weights: dict[str, Tensor], features: FeatureConfig, model: ModelConfig, where: str) -> None:
+def _check_weights(
+    weights: dict[str, Tensor], features: FeatureConfig, model: ModelConfig, where: str, head: bool = True
+) -> None:
     """Raises UserError, beginning with `where`, where weights and settings are not of one model."""
-    if wrong := _misfit(weights, features, model):
+    if wrong := _misfit(weights, features, model, head):
         raise UserError(f"{where}: the weights do not fit the settings ({wrong})")
 
 
@@ -132,6 +157,8 @@ def model_of_run(run: Path, weights: dict[str, Tensor], tokens: Path | None, ori
         UserError: the run's settings or tokens are missing or do not fit.
     """
     config = load_config(run / "config.yaml")
+    if config.objective.kind != "ctc":
+        raise UserError(f"{run}: was trained on audio alone and writes no text; start a run from it, by model.init")
     if config.tokens.kind == "phones" and "dev_wer" in origin:
         # What checkpoints call so is counted in phones then.
         origin = {name.replace("dev_wer", "dev_per"): value for name, value in origin.items()}

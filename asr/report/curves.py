@@ -10,11 +10,12 @@ from asr.report.markup import element, table
 from asr.report.record import RunRecord
 from asr.score.rates import RateName
 
-RATES: dict[RateName, str] = {"wer": "Word error rate", "per": "Phone error rate"}
+RATES: dict[RateName, str] = {"wer": "Word error rate", "per": "Phone error rate", "cer": "Character error rate"}
 
 
 def dev_charts(run: RunRecord) -> list[Chart]:
     """Errors of both models, one chart per dev subset, all with the same vertical axis of at most 100 %."""
+    by, of = (", linear probe", "of a linear layer on ") if run.of_audio_alone else ("", "of ")
     highest = max((error for e in run.evaluations for s in e.errors.values() for error in s.values()), default=0.0)
     charts: list[Chart] = []
     for subset in run.subsets:
@@ -24,13 +25,40 @@ def dev_charts(run: RunRecord) -> list[Chart]:
         ]
         charts.append(
             Chart(
-                f"{run.rate.upper()} on {subset}",
-                f"{RATES[run.rate]} of teacher and student on {subset} over hours of audio seen.",
+                f"{run.rate.upper()} on {subset}{by}",
+                f"{RATES[run.rate]} {of}teacher and student on {subset} over hours of audio seen.",
                 series,
                 top=linear_ticks(min(highest, 1.0), 5)[-1] if highest else 1.0,
             )
         )
     return charts
+
+
+def representation_charts(run: RunRecord) -> list[Chart]:
+    """What a run of audio alone logs: loss, and signs of collapse."""
+    return [
+        Chart(
+            "Loss of audio alone",
+            "Training loss on audio without text.",
+            [Series("loss", "labeled", *run.curve("loss"))],
+            form="number",
+        ),
+        Chart(
+            "Variance",
+            "Variance over frames of what is predicted and of the predictions; both near 0 where they have collapsed.",
+            [
+                Series("targets", "teacher", *run.curve("target_variance")),
+                Series("predictions", "student", *run.curve("prediction_variance")),
+            ],
+            form="number",
+        ),
+        Chart(
+            "Effective rank",
+            "Number of directions in which targets vary.",
+            [Series("rank", "teacher", *run.curve("rank"))],
+            form="number",
+        ),
+    ]
 
 
 def training_charts(run: RunRecord) -> list[Chart]:
@@ -88,14 +116,21 @@ def _evaluation_table(run: RunRecord) -> Element:
 
 def draw_curves(run: RunRecord) -> list[Element]:
     """Charts side by side, with a sentence for what there is nothing to draw of."""
-    charts = [c for c in [*dev_charts(run), *training_charts(run)] if any(s.hours for s in c.series)]
+    charts = [
+        c
+        for c in [*dev_charts(run), *representation_charts(run), *training_charts(run)]
+        if any(s.hours for s in c.series)
+    ]
     if not charts:
         return [element("p", "Nothing has been logged yet.", class_="missing")]
     start = run.pseudo_start
     parts: list[Element] = []
     if not run.evaluations:
         parts.append(element("p", "No evaluation on dev has been logged yet.", class_="missing"))
-    if start is None:
+    if run.of_audio_alone:
+        sentence = "Trained on audio alone: what is shown of dev is how well a linear layer reads what was learnt."
+        parts.append(element("p", sentence, class_="missing"))
+    elif start is None:
         sentence = "No pseudo-labels were used up to here: the curves are of labeled audio alone."
         parts.append(element("p", sentence, class_="missing"))
     elif not run.curve(f"label_{run.rate}")[0]:

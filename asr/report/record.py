@@ -82,6 +82,12 @@ class RunRecord:
     """By model, subset and utterance id: what hypotheses are held against where they are phones."""
 
     @property
+    def of_audio_alone(self) -> bool:
+        """Whether the model writes no text, and a linear layer on it is what errors are of."""
+        kind: str = self.settings.get("objective", {}).get("kind", "ctc")
+        return kind != "ctc"
+
+    @property
     def rate(self) -> RateName:
         """What training counts errors in."""
         return self.evaluations[-1].rate if self.evaluations else "wer"

@@ -64,6 +64,8 @@ def score_table(run: RunRecord) -> list[Element]:
     """Every score, with its interval, its kinds of errors and what it was measured on."""
     if not run.scores:
         sentence = "Not evaluated yet: stage 4 writes the scores that belong here."
+        if run.of_audio_alone:
+            sentence = "The model was trained on audio alone and writes no text to be scored."
         return [element("p", sentence, class_="missing")]
     note = (
         "Intervals: bootstrap over speakers, ratio of sums. A rate on a part of a corpus is not comparable "

@@ -217,6 +217,8 @@ class Plan:
             share: of the peak learning rate, by the schedule: the exact rule depends on it.
         """
         o, ratio = self.config.optimizer, self.width_ratio
+        # The head is all there is of that role.
+        base = {role: o.lr if role != "output" or o.head_lr is None else o.head_lr for role in ROLES}
         decays = {role: width_decay(o.weight_decay, role, ratio) for role in ROLES}
         if o.kind not in ("adamw", "muon") or not self.config.scaling.optimizer:
             return decays
@@ -224,7 +226,7 @@ class Plan:
         return {
             role: decay
             if role == "hidden" and o.kind == "muon"
-            else scale_decay(decay, width_lr(o.lr, role, ratio) * share, gain, o.decay_rule)
+            else scale_decay(decay, width_lr(base[role], role, ratio) * share, gain, o.decay_rule)
             for role, decay in decays.items()
         }
 

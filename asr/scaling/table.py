@@ -13,6 +13,7 @@ from asr.config import Config
 from asr.scaling.plan import Cut, Micro, Plan, base_optimizer, steps_until
 from asr.scaling.rules import MuonValues, OptimizerValues, largest_linear_scale
 from asr.scaling.width import width_lr
+from asr.schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -105,12 +106,15 @@ class _Rows:
             rule = rule if on else "not scaled"
             self.add(name, "1", value(base), lambda kappa: value(plan.values(kappa).optimizer), rule)
 
+        rule_of_lr = "κ · lr" if o.kind == "sgd" else "√κ · lr"
+        row("learning rate", lambda v: v.lr, rule_of_lr)
+        if o.head_lr is not None:
+            times = o.head_lr / o.lr
+            row("learning rate, head", lambda v: v.lr * times, rule_of_lr)
         beta = {"power": "β^κ", "linear": "1 − κ(1 − β)", "keep": "unchanged"}[o.beta_rule]
         if o.kind == "sgd":
-            row("learning rate", lambda v: v.lr, "κ · lr")
             row("momentum", lambda v: v.beta1, "unchanged")
         else:
-            row("learning rate", lambda v: v.lr, "√κ · lr")
             if o.kind != "rmsprop":
                 row("β₁", lambda v: v.beta1, beta)
             row("α" if o.kind == "rmsprop" else "β₂", lambda v: v.beta2, beta)
@@ -145,22 +149,53 @@ class _Rows:
     def teacher(self) -> None:
         plan, scaling = self.plan, self.config.scaling
         rule = ("ρ^κ" if scaling.ema_clock == "nominal" else "ρ^(audio / base)") if scaling.ema else "not scaled"
-        # Of what does not stay the same, the end is what training comes to.
+        teacher = self.config.teacher
+        schedule = teacher.momentum if teacher.half_life_hours is None else teacher.half_life_hours
+        # Of what is bounded by a share of the audio seen, the end is what training comes to.
         end = self.config.schedule.total_hours
-        base = plan.momentum.log(end)
-        half_life = plan.momentum.half_life(end)
+        points = [at for at, _ in schedule if at < end] if isinstance(schedule, tuple) else []
+        half_lives = {at: plan.momentum.half_life(at) for at in [*points, end]}
+        logs = {at: plan.momentum.log(at) for at in [*points, end]}
         # Without the rule the teacher moves as far per step as at κ = 1, and so lags κ times as far behind.
         off = not scaling.ema
-        self.add("teacher half-life", "h", half_life, lambda kappa: half_life * (kappa if off else 1), "audio")
-        self.add(
-            "teacher momentum ρ",
-            "1",
-            math.exp(base),
-            lambda kappa: math.exp(base * (1 if off else kappa)),
-            rule,
-        )
+        for at, half_life in half_lives.items():
+            when = f", at {at:g} h" if points else ""
+            self.add(
+                f"teacher half-life{when}",
+                "h",
+                half_life,
+                lambda kappa, value=half_life: value * (kappa if off else 1),  # type: ignore[misc]
+                "audio",
+            )
+        for at, log in logs.items():
+            when = f", at {at:g} h" if points else ""
+            self.add(
+                f"teacher momentum ρ{when}",
+                "1",
+                math.exp(log),
+                lambda kappa, value=log: math.exp(value * (1 if off else kappa)),  # type: ignore[misc]
+                rule,
+            )
         if scaling.adascale:
             self.add("AdaScale gain r, at most", "1", 1.0, lambda kappa: kappa, "takes the place of κ above")
+
+    def schedules(self) -> None:
+        """What else changes with time: at the same hour of audio at every κ."""
+        config = self.config
+        found: dict[str, Schedule] = {
+            "dropout": config.model.dropout,
+            "layerdrop": config.model.layerdrop,
+            "consistency": config.objective.consistency,
+        }
+        if config.objective.kind == "masked":
+            found["share that is masked"] = config.objective.mask_share
+        if config.pseudo.labels != "none":
+            found |= {"unlabeled share": config.pseudo.unlabeled_share, "weight of labels": config.pseudo.weight}
+        for name, schedule in found.items():
+            if isinstance(schedule, tuple):
+                self.rows += [Row(f"{name}, at {at:g} h", "1", v, (v,), "unchanged") for at, v in schedule]
+            elif name == "share that is masked":
+                self.rows.append(Row(name, "1", schedule, (schedule,), "unchanged"))
 
     def limits(self) -> None:
         """Up to which κ the rules mean something."""
@@ -185,6 +220,8 @@ def events(config: Config) -> list[tuple[str, float]]:
     found = [("learning-rate warm-up ends", schedule.warmup_hours)]
     if schedule.decay_start_hours is not None:
         found.append(("learning-rate decay starts", schedule.decay_start_hours))
+    if config.schedule.frozen_hours > 0:
+        found.append(("encoder learns too", config.schedule.frozen_hours))
     if config.specaugment.start_hours > 0:
         found.append(("SpecAugment starts", config.specaugment.start_hours))
     if config.pseudo.labels != "none":
@@ -205,6 +242,7 @@ def table(plan: Plan) -> list[Row]:
     rows.audio()
     rows.optimizer()
     rows.teacher()
+    rows.schedules()
     rows.limits()
     rows.events()
     return rows.rows

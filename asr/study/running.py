@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-from asr.cli.recipe import find_config
 from asr.config import Config
 from asr.errors import UserError
 from asr.recipe.experiment import Experiment
+from asr.recipe.settings import find_config
 from asr.recipe.stages import find_paths
 from asr.study.grid import Cell, Study
 from asr.study.trunk import beginning, fork, grown, has_begun

@@ -12,10 +12,12 @@ import torch
 from asr.config import LABELERS, Config, PseudoConfig
 from asr.data.audio import SAMPLE_RATE
 from asr.data.batching import check_lengths
+from asr.data.characters import CharTokenizer
 from asr.data.features import LogMel
 from asr.data.manifest import Manifest, Utterance, read_manifest
 from asr.data.tokens import Tokenizer, load_tokenizer
 from asr.errors import UserError
+from asr.objective.choice import make_objective
 from asr.objective.ctc import needed_frames
 from asr.pseudo.filters import LabelFilter, dropped_for
 from asr.pseudo.label import Label
@@ -104,9 +106,11 @@ class Data:
 
     tokenizer: Tokenizer
     labeled: Manifest
-    unlabeled: Manifest
+    """Utterances with a text that CTC can align."""
+    streams: tuple[Manifest, Manifest]
+    """What is trained on: labeled and unlabeled utterances; all audio and none, where no text is asked for."""
     texts: LabelStore
-    """True text of the labeled utterances."""
+    """True text of the first stream's utterances, where it is asked for."""
     stored: LabelStore | None
     """Labels of the unlabeled ones that there are before training: true text under `oracle`, or a folder's."""
     labeled_rate: float
@@ -116,16 +120,28 @@ class Data:
     dev: dict[str, Manifest]
     left_out: dict[str, list[str]]
     """Ids of utterances too short for their text, or without any, by kind."""
+    text: bool = True
+    """Whether the objective asks for text."""
 
 
 def read_data(config: Config, manifests: Path, tokens: Path, dev: Path | None = None) -> Data:
-    """All that a run needs, from the folders of its stages; without `dev`, what is measured with is left out.
+    """What the objective asks for, from the folders of a run's stages; without `dev` nothing to measure with.
 
     Raises:
         UserError: there is nothing to train on, or an utterance is longer than a device takes.
     """
-    tokenizer = load_tokenizer(tokens)
+    read = _read_text if make_objective(config).needs_text else _read_audio
+    return read(config, manifests, tokens, {} if dev is None else read_scored(dev, config.corpus.dev))
+
+
+def _read_text(config: Config, manifests: Path, tokens: Path, dev: dict[str, Manifest]) -> Data:
+    """Of labeled utterances, and of others as pseudo-labels come from them."""
     labeled, unlabeled = (read_manifest(manifests / f"{kind}.jsonl") for kind in ("labeled", "unlabeled"))
+    if not len(labeled):
+        raise UserError(
+            f"{manifests / 'labeled.jsonl'}: empty; name labeled subsets, or train on audio alone, by objective.kind"
+        )
+    tokenizer = load_tokenizer(tokens)
     references = _read_references(manifests)
     left_out: dict[str, list[str]] = {}
     true = _true({u.id: u.text or "" for u in labeled}, tokenizer)
@@ -145,8 +161,21 @@ def read_data(config: Config, manifests: Path, tokens: Path, dev: Path | None = 
         raise UserError(f"{manifests / 'labeled.jsonl'}: no utterance can be trained on")
     if config.pseudo.labels != "none" and not len(unlabeled):
         raise UserError(f"{manifests / 'unlabeled.jsonl'}: empty; set pseudo.labels to none, or name unlabeled subsets")
-    for manifest in (labeled, unlabeled):
+    streams = (labeled, unlabeled)
+    for manifest in streams:
         check_lengths(manifest.durations, manifest.ids, config.batch.device_seconds)
     true_texts = {row: references[u.id] for row, u in enumerate(unlabeled) if u.id in references}
-    scored = {} if dev is None else read_scored(dev, config.corpus.dev)
-    return Data(tokenizer, labeled, unlabeled, texts, stored, rate, true_texts, scored, left_out)
+    return Data(tokenizer, labeled, streams, texts, stored, rate, true_texts, dev, left_out)
+
+
+def _read_audio(config: Config, manifests: Path, tokens: Path, dev: dict[str, Manifest]) -> Data:
+    """Of all audio, whether it has a text or not; what text there is serves to measure representations by."""
+    told, untold = (read_manifest(manifests / f"{kind}.jsonl") for kind in ("labeled", "unlabeled"))
+    audio = Manifest(replace(u, text=None) for manifest in (told, untold) for u in manifest)
+    if not len(audio):
+        raise UserError(f"{manifests}: no audio to train on; name unlabeled subsets")
+    check_lengths(audio.durations, audio.ids, config.batch.device_seconds)
+    # Without text there is no inventory, and an alphabet that nothing is written in does no harm.
+    tokenizer: Tokenizer = load_tokenizer(tokens) if len(told) else CharTokenizer()
+    labeled, _, _ = _fitting(told, _true({u.id: u.text or "" for u in told}, tokenizer), config)
+    return Data(tokenizer, labeled, (audio, Manifest(())), LabelStore(len(audio)), None, 0.0, {}, dev, {}, text=False)

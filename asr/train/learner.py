@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -17,47 +17,27 @@ from asr.config import Config
 from asr.data.features import LogMel, pad_waveforms
 from asr.errors import UserError
 from asr.model.encoder import Encoder, Regularizer
+from asr.model.headed import Headed
 from asr.model.precision import autocast, autocast_type
-from asr.objective.recognition import Recognition, Target
-from asr.pseudo.label import Label
-from asr.pseudo.pseudo_labels import PseudoLabels, Tally
+from asr.objective.choice import make_objective
+from asr.objective.objective import Cost, Lesson, Target
+from asr.pseudo.pseudo_labels import PseudoLabels
 from asr.pseudo.store import LabelStore
 from asr.pseudo.strategy import LABELED
-from asr.pseudo.teacher import Answer, Asking, make_teacher, move_teacher
+from asr.pseudo.teacher import Asking, make_teacher, move_teacher
 from asr.scaling.clipping import RunningClip
 from asr.scaling.plan import Plan
 from asr.scaling.rules import corrected_rate
 from asr.schedule import value_at
 from asr.train.augment import augment
-from asr.train.clock import Clock, learning_rate_share
+from asr.train.clock import Clock, learning_rate_share, reached
 from asr.train.feeder import StepBatch, Work
 from asr.train.gain import COPIES_OF_METER, GainMeter, audio_seconds, group_work
-from asr.train.optimizer import MOMENTS, make_optimizer, set_steps, set_values
+from asr.train.optimizer import HEAD, MOMENTS, make_optimizer, set_steps, set_values
 from asr.train.ranks import Ranks
-from asr.train.sharding import joined, shard
-
-
-@dataclass
-class StepResult:
-    """`loss_*` are summed over this rank's `utterances_*`, in nats."""
-
-    loss_labeled: float = 0.0
-    loss_unlabeled: float = 0.0
-    utterances_labeled: int = 0
-    utterances_unlabeled: int = 0
-    grad_norm: float = 0.0
-    moved: bool = False
-    """False where loss or gradient were not finite: nothing was changed."""
-    tally: Tally = field(default_factory=Tally)
-    clipped: bool = False
-    gain: float = 1.0
-    """Base steps that this one is worth: κ, or what AdaScale measured."""
-    learning_rate: float = 0.0
-    teacher_rate: float = 0.0
-    losses: dict[int, Tensor] = field(default_factory=dict)
-    """Of each micro-batch by its index, as far as it is here, still on the device."""
-    labels: list[tuple[int, Label]] = field(default_factory=list)
-    """Index of the micro-batch, and label, for all that were made, kept or not."""
+from asr.train.result import StepResult
+from asr.train.sharding import joined, load_whole, shard
+from asr.train.targets import Targets
 
 
 class Learner:
@@ -70,18 +50,22 @@ class Learner:
         Args:
             config: all settings.
             plan: what follows from them and κ.
-            tokens: size of the inventory.
+            tokens: size of the inventory; 0 where the objective needs no text.
             texts: true text of the labeled utterances.
             pseudo: labels of the others.
             ranks: this process among all.
         """
         self.config, self.plan, self.ranks = config, plan, ranks
-        self._texts, self.pseudo = texts, pseudo
-        self.objective = Recognition(config.objective)
+        self.pseudo = pseudo
+        self._targets = Targets(texts, pseudo, config.pseudo, ranks)
+        self.objective = make_objective(config)
         torch.manual_seed(config.seed)
         frame_seconds = config.features.shift_ms / 1000
-        self.student = Encoder(config.features.mels, tokens, config.model, frame_seconds).to(ranks.device)
-        self.teacher = make_teacher(self.student)
+        encoder = Encoder(config.features.mels, tokens, config.model, frame_seconds)
+        self.model = Headed(encoder, self.objective.make_heads()).to(ranks.device)
+        """The student with the objective's heads."""
+        self.average = make_teacher(self.model)
+        """The teacher with its own."""
         self.students_weight = 0.0
         """Of all students so far in a teacher that is not corrected, the rest being its start's."""
         self.clip = RunningClip(config.optimizer.clip_ratio)
@@ -90,10 +74,10 @@ class Learner:
         if self.sharded:
             if config.train.precision == "fp16" or plan.adascale:
                 raise UserError("train.engine: fsdp does without fp16 and scaling.adascale; set precision to bf16")
-            for model in (self.student, self.teacher):
+            for model in (self.model, self.average):
                 shard(model, ranks)
         cut = plan.at(0.0)
-        self.optimizer = make_optimizer(self.student, config.optimizer, plan.values(cut.scale).optimizer, fused=True)
+        self.optimizer = make_optimizer(self.model, config.optimizer, plan.values(cut.scale).optimizer, fused=True)
         self.precision = kind = autocast_type(config.train.precision, ranks.device)
         self.scaler = torch.amp.GradScaler(ranks.device.type, enabled=kind is torch.float16)
         self.meter: GainMeter | None = None
@@ -103,21 +87,38 @@ class Learner:
                 raise UserError(
                     "scaling.adascale cannot measure gradients that fp16 scales; set train.precision to bf16"
                 )
-            self.meter = GainMeter(self.student, self.optimizer, config, cut.whole.count, ranks)
-        self.parallel: nn.Module = self.student
+            self.meter = GainMeter(self.model, self.optimizer, config, cut.whole.count, ranks)
+        self.parallel: nn.Module = self.model
         if ranks.world_size > 1 and self.meter is None and not self.sharded:
             ids = [ranks.device.index] if ranks.device.type == "cuda" else None
-            self.parallel = DistributedDataParallel(self.student, device_ids=ids, gradient_as_bucket_view=True)
+            self.parallel = DistributedDataParallel(self.model, device_ids=ids, gradient_as_bucket_view=True)
         labeler = self.student if config.pseudo.labels == "student" else self.teacher
         self._asking = Asking(labeler, config.pseudo, self.objective.wants_teacher, self.autocast)
 
     def autocast(self) -> AbstractContextManager[object]:
         return autocast(self.precision, self.ranks.device)
 
+    @property
+    def student(self) -> Encoder:
+        return self.model.encoder
+
+    @property
+    def teacher(self) -> Encoder:
+        return self.average.encoder
+
+    @property
+    def heads(self) -> dict[str, nn.Module]:
+        """The objective's, by model; none where it has none."""
+        both = {"student": self.model.heads, "teacher": self.average.heads}
+        return {name: heads for name, heads in both.items() if heads is not None}
+
     def begin_with(self, weights: Mapping[str, Tensor]) -> None:
-        """Let student and teacher start from a trained model. Raises RuntimeError where it is another model."""
+        """Let student and teacher start from a trained model; either may lack a head. Raises RuntimeError where it is
+        another model."""
         for model in (self.student, self.teacher):
-            model.load_state_dict(weights)
+            own = {name: tensor for name, tensor in model.state_dict().items() if name.startswith(HEAD)}
+            given = {name: tensor for name, tensor in weights.items() if name in own or not name.startswith(HEAD)}
+            load_whole(model, own | given)
 
     def load(self, work: Work) -> tuple[Tensor, Tensor]:
         """Clean features `(batch, frames, mels)` and real frames `(batch,)` on the device."""
@@ -139,17 +140,22 @@ class Learner:
         model = self.config.model
         return Regularizer(value_at(model.dropout, clock.hours), value_at(model.layerdrop, clock.hours), rng)
 
-    def _loss(self, work: Work, clean: tuple[Tensor, Tensor], target: Target, clock: Clock) -> Tensor:
-        """The objective's loss of a micro-batch, summed over the utterances that have a target."""
+    def _cost(self, work: Work, clean: tuple[Tensor, Tensor], target: Target, clock: Clock) -> Cost:
+        """The objective's, of a micro-batch."""
         regularizer = self._regularizer(clock, work)
         # Real frames are known on the host without asking the device.
         lengths = [len(s) for s in work.samples] or [0]
         frames = [min(self.features.frames_in(length), work.batch.frames) for length in lengths]
-        views = self.objective.views(clock.hours)
-        features, real = augment(clean, frames, target.tokens, self.config, clock.hours, views, regularizer.rng)
+
+        def augmented(copies: int) -> tuple[Tensor, Tensor]:
+            return augment(clean, frames, target.tokens, self.config, clock.hours, copies, regularizer.rng)
+
+        lesson = Lesson(clean, frames, target, clock.hours, augmented, regularizer.rng)
+        inputs = self.objective.inputs(lesson)
         with self.autocast():
-            heard = self.parallel(features, real, regularizer)
-        return self.objective.loss(heard, target, clock.hours)
+            lesson = replace(lesson, target=self.objective.ask(self.average, lesson, inputs))
+            heard = self.parallel(inputs.features, inputs.frames, regularizer)
+        return self.objective.cost(heard, lesson, inputs)
 
     def step(self, batch: StepBatch, clock: Clock) -> StepResult:
         """One optimizer step on this rank's part of a global batch, and one move of the teacher.
@@ -164,7 +170,7 @@ class Learner:
         self.optimizer.zero_grad(set_to_none=True)
         result = StepResult()
         result.gain = batch.cut.scale if self.meter is None else self.meter.gain(batch.cut.scale)
-        losses = torch.zeros(2, dtype=torch.float64, device=self.ranks.device)
+        losses = torch.zeros(2 + len(result.signs), dtype=torch.float64, device=self.ranks.device)
         if self.meter is None:
             self._accumulate(batch, batch.work, clock, losses, result, last=True)
         else:
@@ -181,8 +187,8 @@ class Learner:
         """Take up the memory of a step, and of the optimizer after it, and change nothing."""
         copies = 0 if self.optimizer.state else MOMENTS[self.config.optimizer.kind]
         copies += 0 if self.meter is None else COPIES_OF_METER
-        held = [torch.empty_like(p) for p in self.student.parameters() for _ in range(copies)]
-        losses = torch.zeros(2, dtype=torch.float64, device=self.ranks.device)
+        held = [torch.empty_like(p) for p in self.model.parameters() for _ in range(copies)]
+        losses = torch.zeros(2 + len(StepResult.signs), dtype=torch.float64, device=self.ranks.device)
         clock = Clock(self.config.batch.base_seconds)
         self._accumulate(batch, batch.work, clock, losses, StepResult(), last=True)
         # A GPU may not have come to the end of it.
@@ -207,62 +213,25 @@ class Learner:
         share = (self.ranks.world_size if self.meter is None else 1) / batch.seconds
         # Labels that wait for the device are read once the student has the rest to do.
         trained = [position for position, work in enumerate(works) if work.use != "label"]
-        targets = {i: self._true_text(works[i], result) for i in trained if works[i].labeled}
+        targets = {i: self._targets.text(works[i], result) for i in trained if works[i].labeled}
         weight: float | None = None
         for position in trained:
             work = works[position]
             if not work.labeled and weight is None:
-                targets |= self._read_all(works, answers, clock, result)
-                weight = self._weight(batch, clock, result)
+                targets |= self._targets.labels(works, answers, clock.hours, result)
+                weight = self._targets.weight(batch, clock.hours, result)
             exchange = last and position == trained[-1]
             together = exchange or not isinstance(self.parallel, DistributedDataParallel)
             with nullcontext() if together else self.parallel.no_sync():  # type: ignore[operator]
                 with record_function("student forward and loss"):
-                    loss = self._loss(work, clean[position], targets[position], clock)
+                    cost = self._cost(work, clean[position], targets[position], clock)
                 with record_function("backward"):
-                    scaled = loss * share * (1.0 if work.labeled or weight is None else weight)
+                    scaled = cost.total * share * (1.0 if work.labeled or weight is None else weight)
                     self.scaler.scale(scaled).backward()  # type: ignore[no-untyped-call]
-            result.losses[work.index] = result.losses.get(work.index, 0.0) + loss.detach()
-            losses[0 if work.labeled else 1] += loss.detach()
-
-    def _true_text(self, work: Work, result: StepResult) -> Target:
-        # An utterance that could not be read has no frame to align a target with.
-        rows = work.batch.rows.tolist()
-        tokens = [self._texts.tokens(row) if len(s) else () for row, s in zip(rows, work.samples, strict=True)]
-        result.utterances_labeled += sum(map(bool, tokens))
-        return Target([t or () for t in tokens] or [()])
-
-    def _read_all(
-        self, works: Sequence[Work], answers: Mapping[int, Answer], clock: Clock, result: StepResult
-    ) -> dict[int, Target]:
-        """The targets of all audio without transcript, the labels that are made now among them."""
-        targets: dict[int, Target] = {}
-        for position, work in enumerate(works):
-            if work.labeled:
-                continue
-            rows, answer = work.batch.rows.tolist(), answers.get(position)
-            if answer is None:
-                labels = self.pseudo.stored(rows)
-            else:
-                labels = self.pseudo.read(answer.read(), rows, clock.hours) if rows else []
-                self.pseudo.count(labels, result.tally)
-                result.labels += [(work.index, label) for label in labels]
-            if work.use == "label":
-                continue
-            tokens = self.pseudo.targets(labels, clock.hours, result.tally)
-            tokens = [t if len(s) else [] for t, s in zip(tokens, work.samples, strict=True)]
-            result.utterances_unlabeled += sum(map(bool, tokens))
-            targets[position] = Target(tokens or [()], None if answer is None else answer.log_probs)
-        return targets
-
-    def _weight(self, batch: StepBatch, clock: Clock, result: StepResult) -> float:
-        """Of unlabeled audio in the loss."""
-        pseudo = self.config.pseudo
-        weight = value_at(pseudo.weight, clock.hours)
-        if pseudo.denominator == "audio":
-            return weight
-        (kept,) = self.ranks.sum([result.tally.kept_seconds])
-        return weight * batch.unlabeled_seconds / kept if kept else 0.0
+            result.losses[work.index] = result.losses.get(work.index, 0.0) + cost.total.detach()
+            losses[0 if work.labeled else 1] += cost.total.detach()
+            if cost.signs is not None:
+                losses[2:] += cost.signs
 
     def _move(self, batch: StepBatch, clock: Clock, losses: Tensor, result: StepResult) -> None:
         """Clip, step, move the teacher; or none of it where a number is not finite, on all ranks alike."""
@@ -277,18 +246,24 @@ class Learner:
         set_values(self.optimizer, values.optimizer, share, self.plan.width_ratio, matrix_decay)
         # Where every step's β is the same the optimizer's own count is right.
         if self.plan.in_units and self.config.scaling.optimizer:
-            set_steps(self.optimizer, clock.base_steps / result.gain)
+            # What was frozen at first has moments since then.
+            thawed = max(0.0, clock.base_steps - self.config.schedule.frozen_hours * 3600 / clock.base_seconds)
+            set_steps(self.optimizer, clock.base_steps / result.gain, thawed / result.gain)
+        if not reached(clock.hours, self.config.schedule.frozen_hours):
+            for name, parameter in self.student.named_parameters():
+                parameter.grad = parameter.grad if name.startswith(HEAD) else None
         self.scaler.unscale_(self.optimizer)
         optimizer = self.config.optimizer
         bound = {"fixed": optimizer.max_grad_norm, "running": self.clip.bound, "none": math.inf}[optimizer.clip]
         # Gradients are the same on every rank by now, and so is their norm, and what follows from it.
-        norm = joined(nn.utils.clip_grad_norm_(self.student.parameters(), bound))
-        labeled, unlabeled, result.grad_norm = torch.cat((losses, norm.double()[None])).tolist()
-        result.loss_labeled, result.loss_unlabeled = labeled, unlabeled
+        norm = joined(nn.utils.clip_grad_norm_(self.model.parameters(), bound))
+        result.grad_norm, result.loss_labeled, result.loss_unlabeled, *result.signs = torch.cat(
+            (norm.double()[None], losses)
+        ).tolist()
         result.moved, result.clipped = math.isfinite(result.grad_norm), result.grad_norm > bound
         if result.moved:
             self.scaler.step(self.optimizer)
-            move_teacher(self.teacher, self.student, result.teacher_rate)
+            move_teacher(self.average, self.model, result.teacher_rate)
             self.students_weight = students_weight
             self.clip.add(result.grad_norm, result.gain)
         self.scaler.update()

@@ -2,46 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from asr.config_file import to_dict
 from asr.data.audio import AudioReader
-from asr.decode.decoder import Decoder, in_order, references
 from asr.decode.measure import Measure
 from asr.errors import UserError
 from asr.pseudo.label import Label
-from asr.pseudo.store import labels_of
-from asr.scaling.adascale import Smoothed
-from asr.scaling.clipping import RunningClip
 from asr.scaling.plan import Plan
-from asr.science import Change, check_same_run
-from asr.train.checkpoint import (
-    Checkpoint,
-    flatten_optimizer,
-    load_newest,
-    prune_checkpoints,
-    restore_optimizer,
-    save_checkpoint,
-    set_aside_later,
-)
 from asr.train.clock import Clock, passed, reached
 from asr.train.corpus import Data
+from asr.train.dev import Evaluation
 from asr.train.feeder import Feeder, StepBatch
-from asr.train.learner import Learner, StepResult
+from asr.train.keeper import Keeper
+from asr.train.learner import Learner
 from asr.train.metrics import MetricsFile, Totals, label_errors
 from asr.train.progress import Progress
 from asr.train.ranks import Ranks
 from asr.train.rehearsal import memory_bounds, rehearse
-from asr.train.sharding import load_whole, write_sharded
+from asr.train.result import StepResult
 from asr.train.state import RunState
 from asr.train.stop import Preempted
 
@@ -49,21 +33,14 @@ NAMED = 20
 """Utterances of a skipped step that are named at most."""
 
 
-def model_digest(model: nn.Module) -> str:
-    """SHA-256 of all parameters: ranks compare it."""
-    digest = hashlib.sha256()
-    for parameter in model.parameters():
-        digest.update(parameter.detach().cpu().numpy().tobytes())
-    return digest.hexdigest()
-
-
 @dataclass(frozen=True)
 class Machinery:
-    """What a step goes through: audio is read, fed, learnt from."""
+    """What a step goes through: audio is read, fed, learnt from; and what both models are measured by."""
 
     reader: AudioReader
     feeder: Feeder
     learner: Learner
+    evaluation: Evaluation
     ranks: Ranks
 
 
@@ -75,113 +52,15 @@ class Loop:
         self.config, self.plan, self.data = plan.config, plan, data
         self.reader, self.feeder = machinery.reader, machinery.feeder
         self.learner, self.ranks = machinery.learner, machinery.ranks
+        self.evaluation = machinery.evaluation
         self.run_dir, self.stops = run_dir, stops
-        learner = self.learner
-        self.decoder = Decoder(self.config, data.tokenizer, learner.features, self.ranks.device, learner.autocast)
         self.measure = Measure(data.tokenizer)
         self.state = RunState(Clock(self.config.batch.base_seconds))
-        self.saved_step = 0
-        self.changes: list[Change] = []
-        """Of settings, since the checkpoint that was taken up."""
-        self.folder = run_dir / "checkpoints"
+        self.keeper = Keeper(self.config, self.learner, self.reader, self.ranks, run_dir / "checkpoints")
 
     @property
     def done(self) -> bool:
         return reached(self.state.clock.hours, self.config.schedule.total_hours)
-
-    def restore(self) -> int:
-        """Take up the newest checkpoint; returns its step, 0 where there is none.
-
-        Raises:
-            UserError: it is not one of this model, or ranks see different ones.
-        """
-        checkpoint = load_newest(self.folder)
-        steps = self.ranks.gather(0 if checkpoint is None else checkpoint.step)
-        if len(set(steps)) > 1:
-            raise UserError(
-                f"{self.folder}: the newest checkpoint is of another step on each machine ({steps}); the run's folder "
-                "must be the same one for all of them"
-            )
-        if self.ranks.main:
-            set_aside_later(self.folder, steps[0])
-        if checkpoint is None:
-            return 0
-        where = f"{self.folder}, step {checkpoint.step}"
-        self.changes = check_same_run(checkpoint.state.get("settings", {}), to_dict(self.config), where)
-        try:
-            self._take_up(checkpoint)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
-            raise UserError(
-                f"{where}: the checkpoint is not of this model and these settings "
-                f"({' '.join(str(error).split()):.200}); move it away, or train in another folder"
-            ) from None
-        return checkpoint.step
-
-    def _take_up(self, checkpoint: Checkpoint) -> None:
-        learner, content = self.learner, checkpoint.state
-        load_whole(learner.student, checkpoint.tensors["student"])
-        load_whole(learner.teacher, checkpoint.tensors["teacher"])
-        restore_optimizer(learner.optimizer, checkpoint.tensors["optimizer"])
-        learner.scaler.load_state_dict(content["scaler"])
-        learner.students_weight = float(content["students_weight"])
-        learner.clip = RunningClip(**content["clip"])
-        self.state = RunState.of(content, self.config.batch.base_seconds, checkpoint.step)
-        # Until pseudo-labels start nothing is known of them, and whatever other settings have is no concern of these.
-        if self.state.positions.started:
-            pseudo, columns = content["pseudo"], checkpoint.tensors.get("labels", {})
-            labels = labels_of({name: tensor.numpy() for name, tensor in columns.items()}, pseudo["makers"])
-            learner.pseudo.restore(pseudo, list(labels) if columns else [])
-        if learner.meter is not None:
-            learner.meter.smoothed = Smoothed(*content["noise"])
-        # What all ranks met with is counted on, by one of them.
-        self.reader.errors = dict(self.state.unreadable) if self.ranks.main else {}
-        if not self.ranks.main:
-            self.state.totals = Totals()
-        self.saved_step = checkpoint.step
-
-    def save(self) -> None:
-        """Write a checkpoint, once ranks have been found to agree on the teacher."""
-        step = self.state.clock.steps
-        if not self.learner.sharded:
-            digests = self.ranks.gather(model_digest(self.learner.teacher))
-            if len(set(digests)) > 1:
-                raise UserError(f"step {step}: teachers differ between ranks ({digests}); not saved")
-        totals = Totals.of(self.ranks.sum(self.state.totals.values()))
-        for errors in self.ranks.gather(self.reader.errors):
-            self.state.unreadable.update(errors)
-        # Kept by rank 0, so that they are not counted more than once.
-        self.state.totals = totals if self.ranks.main else Totals()
-        if self.ranks.main:
-            self.metrics.sync()
-        checkpoint = self._checkpoint(totals)
-        if self.learner.sharded:
-            save_checkpoint(self.folder, checkpoint, partial(write_sharded, ranks=self.ranks), self.ranks.main)
-        elif self.ranks.main:
-            save_checkpoint(self.folder, checkpoint)
-        if self.ranks.main:
-            prune_checkpoints(self.folder, self.config.train.keep_last, self.config.train.keep_best)
-        self.saved_step = step
-        self.ranks.wait()
-
-    def _checkpoint(self, totals: Totals) -> Checkpoint:
-        learner = self.learner
-        columns, makers = learner.pseudo.kept().columns()
-        tensors: dict[str, dict[str, Tensor]] = {
-            "student": learner.student.state_dict(),
-            "teacher": learner.teacher.state_dict(),
-            "optimizer": flatten_optimizer(learner.optimizer.state_dict()),
-        }
-        if makers:
-            tensors["labels"] = {name: torch.from_numpy(column) for name, column in columns.items()}
-        state: dict[str, Any] = self.state.content(totals) | {
-            "scaler": learner.scaler.state_dict(),
-            "students_weight": learner.students_weight,
-            "clip": asdict(learner.clip),
-            "settings": to_dict(self.config),
-            "pseudo": learner.pseudo.state() | {"makers": makers},
-            "noise": None if learner.meter is None else astuple(learner.meter.smoothed),
-        }
-        return Checkpoint(self.state.clock.steps, tensors, state)
 
     def _begin_with(self, initial: Mapping[str, Tensor]) -> None:
         try:
@@ -205,15 +84,18 @@ class Loop:
             Preempted: on SIGTERM or SIGUSR1, after a checkpoint.
             UserError: too many skipped steps or unreadable utterances, or no room for a checkpoint.
         """
-        begun = self.restore()
-        if not begun and initial is not None:
+        found = self.keeper.restore()
+        if found is not None:
+            self.state = found
+        elif initial is not None:
             self._begin_with(initial)
+        begun = self.state.clock.steps
         if self.ranks.main:
             self.metrics = MetricsFile(self.run_dir / "metrics.jsonl", begun)
         self.progress = Progress(self.run_dir, self.plan.steps, begun, self.ranks.main, self.config.train.tensorboard)
         if begun:
             self.progress.say(f"going on from step {begun} ({self.state.clock.hours:.2f} h of audio)")
-        for change in self.changes:
+        for change in self.keeper.changes:
             self.progress.say(f"the run goes on with another {change}")
         pseudo = self.learner.pseudo
         batches = self.feeder.feed(self.state.clock, self.state.positions, lambda: pseudo.turnover)
@@ -233,10 +115,15 @@ class Loop:
             if self.ranks.main:
                 self.metrics.close()
 
+    def _save(self) -> None:
+        if self.ranks.main:
+            self.metrics.sync()
+        self.keeper.save(self.state)
+
     def _save_to_stop(self) -> str:
         """A checkpoint, where there is something to save; returns what to say of it."""
-        if self.saved_step != self.state.clock.steps:
-            self.save()
+        if self.keeper.saved_step != self.state.clock.steps:
+            self._save()
         return "; a checkpoint is saved" if self.state.clock.steps else ""
 
     def _advance(self, batch: StepBatch) -> None:
@@ -259,9 +146,13 @@ class Loop:
         if last or passed(before, after, settings.evaluate_hours):
             self._evaluate()
         if last or passed(before, after, settings.checkpoint_hours):
-            self.save()
-        if collapsed and self.config.pseudo.collapse == "stop":
-            raise UserError(f"{collapsed}{self._save_to_stop()}; pseudo.collapse: warn goes on in spite of it")
+            self._save()
+        config = self.config
+        section, bound = (
+            ("pseudo", config.pseudo.collapse) if self.data.text else ("objective", config.objective.collapse)
+        )
+        if collapsed and bound == "stop":
+            raise UserError(f"{collapsed}{self._save_to_stop()}; {section}.collapse: warn goes on in spite of it")
 
     def _take_up_labels(self, batch: StepBatch, result: StepResult, before: float, after: float) -> None:
         """Let every rank know a step's labels, where it may be asked for them."""
@@ -306,12 +197,9 @@ class Loop:
         """Log what was measured since the last time; returns how labels have collapsed, if they have."""
         totals = Totals.of(self.ranks.sum(self.state.totals.values()))
         self.state.totals = Totals()
-        clock = self.state.clock
         line = {
             "kind": "train",
-            "step": clock.steps,
-            "hours": clock.hours,
-            "audio_hours": clock.audio_hours,
+            **self._where(),
             "batch_scale": batch.cut.scale,
             "gain": result.gain,
             "lr": result.learning_rate,
@@ -323,31 +211,25 @@ class Loop:
         if self.ranks.main:
             self.metrics.write(line)
         self.progress.log(line)
-        collapsed = totals.collapse(self.data.labeled_rate)
+        collapsed = totals.collapse(self.data.labeled_rate, self._warmed_up)
         if collapsed:
-            collapsed = f"step {clock.steps}: {collapsed}"
+            collapsed = f"step {self.state.clock.steps}: {collapsed}"
             self.progress.say(collapsed)
         return collapsed
 
-    def _evaluate(self) -> None:
-        models = {"student": self.learner.student, "teacher": self.learner.teacher}
+    @property
+    def _warmed_up(self) -> bool:
+        return reached(self.state.clock.hours, self.config.schedule.warmup_hours)
+
+    def _where(self) -> dict[str, Any]:
+        """Beginning of every line of metrics."""
         clock = self.state.clock
-        line: dict[str, Any] = {
-            "kind": "dev",
-            "step": clock.steps,
-            "hours": clock.hours,
-            "audio_hours": clock.audio_hours,
-        }
-        # A pass through a sharded model is one that all ranks take part in: each decodes everything.
-        share = (0, 1) if self.learner.sharded else (self.ranks.rank, self.ranks.world_size)
-        self.state.dev_rates = {}
-        for subset, manifest in self.data.dev.items():
-            part = self.decoder.texts(models, manifest, self.reader, share)
-            parts = self.ranks.gather(part)
-            for name in models:
-                texts = in_order([p[name] for p in parts], len(manifest))
-                line.setdefault(name, {})[subset] = self.measure.rates(references(manifest), texts)
-            self.state.dev_rates[subset] = line["teacher"][subset][self.measure.rate]
+        return {"step": clock.steps, "hours": clock.hours, "audio_hours": clock.audio_hours}
+
+    def _evaluate(self) -> None:
+        found = self.evaluation.errors({"student": self.learner.student, "teacher": self.learner.teacher})
+        line = {"kind": "dev", **self._where(), **found}
+        self.state.dev_rates = {subset: scores[self.evaluation.rate] for subset, scores in found["teacher"].items()}
         if self.ranks.main:
             self.metrics.write(line)
         self.progress.log(line)

@@ -13,6 +13,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from asr.config import Config
 from asr.model.encoder import Encoder, Regularizer, count_parameters
+from asr.model.headed import Headed
+from asr.objective.choice import make_objective
 from asr.scaling.plan import Plan
 from asr.schedule import values_of
 from asr.train.gain import COPIES_OF_METER
@@ -48,7 +50,9 @@ def largest_shape(plan: Plan) -> tuple[int, int]:
 def estimate_memory(plan: Plan) -> MemoryEstimate:
     """Of one device; with several each holds as much."""
     config: Config = plan.config
+    objective = make_objective(config)
     tokens = CHARACTERS if config.tokens.kind == "char" else config.tokens.size + 1
+    tokens = tokens if objective.needs_text else 0
     utterances, frames = largest_shape(plan)
     kept: dict[int, int] = {}
 
@@ -59,10 +63,11 @@ def estimate_memory(plan: Plan) -> MemoryEstimate:
 
     with FakeTensorMode(), torch.device("cuda"):
         # CAPE draws its positions on the host; rotary positions take about as much.
-        model = Encoder(config.features.mels, tokens, dataclasses.replace(config.model, positions="rotary"))
+        encoder = Encoder(config.features.mels, tokens, dataclasses.replace(config.model, positions="rotary"))
+        model = Headed(encoder, objective.make_heads())
         count = count_parameters(model)
-        features = torch.empty(utterances, frames, config.features.mels)
-        lengths = torch.full((utterances,), frames)
+        features = torch.empty(objective.copies * utterances, frames, config.features.mels)
+        lengths = torch.full((objective.copies * utterances,), frames)
         regularizer = Regularizer(max(values_of(config.model.dropout)), 0.0, np.random.default_rng(0))
         # The tensors must live until the end: a storage that is freed gives its address to the next.
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):

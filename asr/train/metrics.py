@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from asr.decode.measure import Measure
+from asr.objective import signs
 from asr.pseudo.filters import REASONS
 from asr.score.rates import RateName
 from asr.score.wer import ErrorCounts
-from asr.train.learner import StepResult
+from asr.train.result import StepResult
 
 MOST_EMPTY = 0.5
 RATES = (1 / 3, 3.0)
@@ -55,6 +56,12 @@ class Totals:
     steps: float = 0.0
     clipped: float = 0.0
     skipped: float = 0.0
+    sign_frames: float = 0.0
+    loss: float = 0.0
+    target_variance: float = 0.0
+    prediction_variance: float = 0.0
+    rank: float = 0.0
+    """The last four over `sign_frames`; see `asr.objective.signs`."""
 
     def add(self, result: StepResult, errors: ErrorCounts) -> None:
         tally = result.tally
@@ -79,13 +86,19 @@ class Totals:
         self.steps += 1
         self.clipped += result.moved and result.clipped
         self.skipped += not result.moved
+        for name, value in zip(("sign_frames", *signs.NAMES), result.signs, strict=True):
+            setattr(self, name, getattr(self, name) + value)
 
     def values(self) -> list[float]:
         return list(asdict(self).values())
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Totals:
-        return cls(**dict(zip((f.name for f in fields(cls)), values, strict=True)))
+        """What `values` has put down, or did before there were signs of collapse."""
+        names = [f.name for f in fields(cls)]
+        if len(values) == names.index("sign_frames"):
+            names = names[: len(values)]
+        return cls(**dict(zip(names, values, strict=True)))
 
     def line(self, ranks: int, labeled_rate: float, rate: RateName) -> dict[str, Any]:
         """The quantities of a log line; None where there is nothing to divide by.
@@ -110,10 +123,23 @@ class Totals:
             "label_confidence": _share(self.label_log_prob, self.labels_made),
             "label_churn": _share(self.label_churn, self.labels_compared),
             "skipped_steps": round(self.skipped / ranks),
+            **self._signs(),
         }
 
-    def collapse(self, labeled_rate: float) -> str:
-        """How labels have collapsed; nothing where they have not, or where too few of them tell."""
+    def _signs(self) -> dict[str, float]:
+        if not self.sign_frames:
+            return {}
+        return {name: getattr(self, name) / self.sign_frames for name in signs.NAMES}
+
+    def collapse(self, labeled_rate: float, warmed_up: bool) -> str:
+        """How labels or representations have collapsed; nothing where they have not, or where too few of them tell.
+
+        Args:
+            labeled_rate: tokens a second of labeled audio.
+            warmed_up: whether the learning rate is.
+        """
+        if self.sign_frames:
+            return signs.collapsed(self._signs(), warmed_up)
         if self.labels_made < FEWEST:
             return ""
         empty = self.labels_empty / self.labels_made

@@ -17,22 +17,36 @@ MOMENTS = {"adam": 2, "adamw": 2, "rmsprop": 1, "sgd": 1, "muon": 2}
 """Numbers that an optimizer keeps per parameter, at most."""
 
 
+HEAD = "head."
+"""How the names of an encoder's head begin."""
+
+
 def role_of(name: str, parameter: Tensor) -> Role:
     """Of an encoder's parameter; see `Role`. A depthwise kernel sees one channel, however many there are."""
     if parameter.ndim <= 1:
         return "vector"
     if name.startswith("frontend.") or ".depthwise." in name:
         return "input"
-    return "output" if name.startswith("head.") else "hidden"
+    return "output" if name.startswith(HEAD) else "hidden"
 
 
 def make_optimizer(
     model: nn.Module, config: OptimizerConfig, values: OptimizerValues, fused: bool
 ) -> torch.optim.Optimizer:
-    """With a group for each role that the model has: `set_values` treats them differently."""
-    named = [(role_of(name, p), p) for name, p in model.named_parameters()]
+    """With a group for each role that the model has, and for the head's part of it: `set_values` treats them
+    differently."""
+    named = [(name.removeprefix("encoder."), p) for name, p in model.named_parameters()]
+    kinds = [(role, head) for role in ROLES for head in (False, True)]
     # In the order in which an encoder has them, so that optimizer states saved when there were two groups fit.
-    groups: list[dict[str, Any]] = [{"role": r, "params": [p for own, p in named if own == r]} for r in ROLES]
+    groups: list[dict[str, Any]] = [
+        {
+            "role": role,
+            "head": head,
+            "times": config.head_lr / config.lr if head and config.head_lr is not None else 1.0,
+            "params": [p for name, p in named if role_of(name, p) == role and name.startswith(HEAD) == head],
+        }
+        for role, head in kinds
+    ]
     groups = [group for group in groups if group["params"]]
     if config.kind == "sgd":
         return torch.optim.SGD(groups, lr=values.lr, momentum=values.beta1, fused=fused)
@@ -64,7 +78,7 @@ def set_values(
         decay: weight decay by role.
     """
     for group in optimizer.param_groups:
-        group["lr"] = width_lr(values.lr, group["role"], width_ratio) * share
+        group["lr"] = width_lr(values.lr, group["role"], width_ratio) * share * group["times"]
         group["weight_decay"] = decay[group["role"]]
         if values.muon is not None and group["muon"]:
             group["lr"], group["momentum"] = values.muon.lr * share, values.muon.momentum
@@ -77,12 +91,14 @@ def set_values(
             group["eps"] = values.eps
 
 
-def set_steps(optimizer: torch.optim.Optimizer, steps: float) -> None:
+def set_steps(optimizer: torch.optim.Optimizer, steps: float, thawed: float | None = None) -> None:
     """Let Adam's correction of its moments' bias take `steps` steps of the present κ for those before.
 
-    A moment that decays by β^κ a step lacks β^τ of its weight after τ base steps, whatever κ was at each of them.
+    A moment that decays by β^κ a step lacks β^τ of its weight after τ base steps, whatever κ was at each of them. Where
+    all but the head was frozen at first, its moments have been gathered over `thawed` steps.
     """
-    counts = [state["step"] for state in optimizer.state.values() if "step" in state]
-    if counts:
-        torch._foreach_zero_(counts)
-        torch._foreach_add_(counts, steps)
+    for group in optimizer.param_groups:
+        counts = [optimizer.state[p]["step"] for p in group["params"] if "step" in optimizer.state.get(p, {})]
+        if counts:
+            torch._foreach_zero_(counts)
+            torch._foreach_add_(counts, steps if group["head"] or thawed is None else thawed)

@@ -32,8 +32,12 @@ def describe(line: Mapping[str, Any]) -> str:
             f"{subset}: student {line['student'][subset][rate]:.1%}, teacher {scores[rate]:.1%}"
             for subset, scores in line["teacher"].items()
         ]
-        return f"{head}{rate.upper()} {'; '.join(rates)}"
+        return f"{head}{rate.upper()} {'; '.join(rates)}" if rates else f"{head}nothing to measure by"
     parts = (
+        _write("loss", line.get("loss"), ".3f"),
+        _write("variance of targets", line.get("target_variance"), ".2f"),
+        _write("of predictions", line.get("prediction_variance"), ".2f"),
+        _write("rank", line.get("rank"), ".1f"),
         _write("loss", line["loss_labeled"], ".2f"),
         _write("loss on pseudo-labels", line["loss_unlabeled"], ".2f"),
         *(_write(f"label {rate.upper()}", line.get(f"label_{rate}"), ".1%") for rate in UNITS),
@@ -109,7 +113,7 @@ class Progress:
         if line["kind"] == "train":
             text += f"  {self._seconds / (now - self._since):.0f} × real time"
             self._seconds = 0.0
-            self._shown["loss"] = f"{line['loss_labeled'] or 0:.2f}"
+            self._shown["loss"] = f"{line.get('loss') or line['loss_labeled'] or 0:.2f}"
         else:
             for model in ("student", "teacher"):
                 rates = [s[_rate(line)] for s in line[model].values()]

@@ -16,6 +16,8 @@ from torch import Tensor
 from asr.config import Config
 from asr.config_file import dump_config
 from asr.data.audio import AudioReader
+from asr.decode.decoder import Decoder
+from asr.decode.measure import Measure
 from asr.errors import UserError
 from asr.lock import hold
 from asr.pseudo.pseudo_labels import PseudoLabels
@@ -23,10 +25,12 @@ from asr.scaling.plan import Plan
 from asr.scaling.table import format_table, write_table
 from asr.train.allocator import keep_memory
 from asr.train.corpus import Data, read_data
+from asr.train.dev import DevDecoding, Evaluation
 from asr.train.feeder import Feeder
 from asr.train.learner import Learner
 from asr.train.loop import Loop, Machinery
 from asr.train.planner import Planner
+from asr.train.probe import Probe
 from asr.train.ranks import Ranks, join_ranks
 from asr.train.stop import stop_requests
 
@@ -52,9 +56,9 @@ def _alone_in(run_dir: Path) -> Iterator[None]:
 
 
 def _record_inputs(data: Data, labels: str, tokens: Path, run_dir: Path) -> None:
-    """Keep in the run's folder what a trained model is used with: its tokens, the lengths it is used to; and who wrote
-    its pseudo-labels, where they were there before."""
-    used = [data.labeled] if labels == "none" else [data.labeled, data.unlabeled]
+    """Keep in the run's folder what a trained model is used with: its tokens, if it writes any, the lengths it is used
+    to; and who wrote its pseudo-labels, where they were there before."""
+    used = data.streams[:1] if labels == "none" else data.streams
     durations = np.concatenate([manifest.durations for manifest in used])
     # With the maximum: what is no longer than it has been heard whole, and need not be cut.
     seconds = [math.ceil(100 * s) / 100 for s in np.percentile(durations, (1, 99, 100)).tolist()]
@@ -64,7 +68,7 @@ def _record_inputs(data: Data, labels: str, tokens: Path, run_dir: Path) -> None
         (run_dir / "labels.json").write_text(json.dumps({"makers": makers}, indent=1) + "\n", encoding="utf-8")
     kept, aside = run_dir / "tokens", run_dir / ".tokens.partial"
     # A run's tokens do not change: its folder is named by theirs.
-    if not kept.exists():
+    if data.text and not kept.exists():
         shutil.rmtree(aside, ignore_errors=True)
         shutil.copytree(tokens, aside, ignore=shutil.ignore_patterns("done.json"))
         aside.rename(kept)
@@ -72,11 +76,17 @@ def _record_inputs(data: Data, labels: str, tokens: Path, run_dir: Path) -> None
 
 def build(plan: Plan, data: Data, reader: AudioReader, ranks: Ranks) -> Machinery:
     """What a step goes through, in its first state."""
-    config = plan.config
-    pseudo = PseudoLabels(config.pseudo, data.tokenizer, data.unlabeled.durations, data.labeled_rate, data.stored)
-    learner = Learner(config, plan, data.tokenizer.size, data.texts, pseudo, ranks)
-    planner = Planner(config, plan, (data.labeled, data.unlabeled))
-    return Machinery(reader, Feeder(planner, reader, ranks.rank, ranks.world_size), learner, ranks)
+    config, tokenizer = plan.config, data.tokenizer
+    pseudo = PseudoLabels(config.pseudo, tokenizer, data.streams[1].durations, data.labeled_rate, data.stored)
+    learner = Learner(config, plan, tokenizer.size if data.text else 0, data.texts, pseudo, ranks)
+    feeder = Feeder(Planner(config, plan, data.streams), reader, ranks.rank, ranks.world_size)
+    decoder = Decoder(config, tokenizer, learner.features, ranks.device, learner.autocast)
+    evaluation: Evaluation
+    if data.text:
+        evaluation = DevDecoding(data.dev, decoder, Measure(tokenizer), reader, ranks, learner.sharded)
+    else:
+        evaluation = Probe(data.labeled, data.dev, tokenizer, decoder, reader)
+    return Machinery(reader, feeder, learner, evaluation, ranks)
 
 
 def train(
@@ -94,11 +104,11 @@ def train(
     Args:
         config: all settings, κ among them.
         manifests: folder that the manifest stage wrote.
-        tokens: folder that the token stage wrote.
+        tokens: folder that the token stage wrote; none is needed where there is no labeled audio.
         run_dir: where everything about this run goes; `complete.json` is written last.
         stop_after: leave at this step instead of at the end, without `complete.json`.
         stop_hours: likewise, with a checkpoint, at the first step that begins at so many hours of audio.
-        initial: weights that student and teacher start from, where there is no checkpoint yet.
+        initial: weights that student and teacher start from, where there is no checkpoint yet; a head may be missing.
         dev: folder of the dev subsets' manifests; None: `dev` in `manifests`.
 
     Raises:

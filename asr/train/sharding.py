@@ -14,19 +14,21 @@ from typing import Any
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from asr.model.encoder import Encoder
+from asr.model.headed import Headed
 from asr.train.ranks import Ranks
 
 # Sharded tensors are told by what they can do: importing their class takes longer than most commands.
 
 
-def shard(model: Encoder, ranks: Ranks) -> None:
-    """Cut each block's parameters, and those around the blocks, between ranks. They are put together when used."""
+def shard(model: Headed, ranks: Ranks) -> None:
+    """Cut each block's parameters, those around the blocks, and each head's, between ranks. They are put together when
+    used."""
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
     mesh = init_device_mesh(ranks.device.type, (ranks.world_size,))
-    for module in (*model.blocks, model):
+    heads = () if model.heads is None else model.heads.children()
+    for module in (*model.encoder.blocks, model.encoder, *heads):
         # The teacher has no backward pass after which its parameters would be cut again.
         fully_shard(module, mesh=mesh, reshard_after_forward=True)
 
@@ -74,7 +76,7 @@ def write_sharded(folder: Path, tensors: Mapping[str, Mapping[str, Tensor]], ran
 
 def cut_like(tensor: Tensor, other: Any) -> Tensor:
     """This rank's part of a whole tensor where `other`, of its shape, is sharded; else the tensor."""
-    if not hasattr(other, "placements") or tensor.shape != other.shape:
+    if hasattr(tensor, "placements") or not hasattr(other, "placements") or tensor.shape != other.shape:
         return tensor
     from torch.distributed.tensor import distribute_tensor
 

@@ -30,8 +30,8 @@ def test_an_utterance_alone_and_in_a_padded_batch_has_the_same_log_probabilities
     features = torch.randn(1, 39, 8)
     padded = torch.zeros(2, 96, 8)
     padded[0, :39], padded[1] = features[0], torch.randn(96, 8)
-    alone, length, _ = model(features, torch.tensor([39]))
-    together, lengths, _ = model(padded, torch.tensor([39, 96]))
+    alone, length, *_ = model(features, torch.tensor([39]))
+    together, lengths, *_ = model(padded, torch.tensor([39, 96]))
     count = int(length[0])
     assert lengths.tolist() == [count, 32] == [13, 32]
     torch.testing.assert_close(together[0, :count], alone[0, :count], rtol=1e-4, atol=1e-5)
@@ -47,7 +47,7 @@ def test_log_probabilities_are_fp32_and_sum_to_one_under_bf16() -> None:
 
 def test_an_utterance_without_frames_gives_finite_numbers_and_gradients() -> None:
     model = Encoder(8, 5, ModelConfig(**SMALL))
-    log_probs, lengths, _ = model(torch.zeros(2, 48, 8), torch.tensor([0, 48]))
+    log_probs, lengths, *_ = model(torch.zeros(2, 48, 8), torch.tensor([0, 48]))
     log_probs.sum().backward()
     assert lengths.tolist() == [0, 16]
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)

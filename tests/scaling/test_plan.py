@@ -67,7 +67,9 @@ def test_every_event_lies_at_its_hour_of_audio_at_every_kappa(kappa: float) -> N
     config = dataclasses.replace(
         BASE,
         batch_scale=kappa,
-        schedule=dataclasses.replace(BASE.schedule, total_hours=12.0, warmup_hours=0.7, decay_start_hours=6.3),
+        schedule=dataclasses.replace(
+            BASE.schedule, total_hours=12.0, warmup_hours=0.7, decay_start_hours=6.3, frozen_hours=0.4
+        ),
         pseudo=dataclasses.replace(BASE.pseudo, start_hours=2.9),
         specaugment=dataclasses.replace(BASE.specaugment, start_hours=1.1),
         train=dataclasses.replace(BASE.train, log_hours=0.5, evaluate_hours=1.5, checkpoint_hours=2.0),
@@ -78,7 +80,7 @@ def test_every_event_lies_at_its_hour_of_audio_at_every_kappa(kappa: float) -> N
     # A cache's size is no event.
     fields = [f.name for s in sections for f in dataclasses.fields(getattr(config, s))]
     counted = [name for name in fields if name.endswith("_hours") and name != "cache_hours"]
-    assert len(named) == len(counted) == 8
+    assert len(named) == len(counted) == 9
     assert not [n for s in sections for n in vars(getattr(config, s)) if n.endswith("_steps") and "skipped" not in n]
     plan = Plan(config)
     clocks = walk(plan, config.schedule.total_hours)
