@@ -87,7 +87,8 @@ class Runner:
         if trunks:
             self.train(trunks, f" until {hours:g} h", "--stop-hours", f"{hours:.15g}")
         for first, *others in groups:
-            begun = fork(runs[first], cell_config(self.study, cells[first]), hours, [runs[n] for n in others])
+            own = {runs[n]: cell_config(self.study, cells[n]) for n in others}
+            begun = fork(runs[first], cell_config(self.study, cells[first]), hours, own)
             self.say(f"{cells[first].name}: {len(begun)} of {len(others)} others go on from it at {hours:g} h")
 
 

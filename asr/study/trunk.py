@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from asr.config import Config
 from asr.config_file import to_dict
 from asr.recipe.experiment import digest
 from asr.scaling.plan import Plan
-from asr.train.checkpoint import DamagedCheckpoint, list_checkpoints, load_checkpoint
+from asr.science import scientific
+from asr.train.checkpoint import Checkpoint, DamagedCheckpoint, list_checkpoints, load_checkpoint, save_checkpoint
 from asr.train.clock import Clock, reached
 
 APART = ("name", "decode", "batch_scale", "scaling")
 """Settings that say nothing of training, and those of which the plan tells what they do."""
-LABELED_ONLY = ("precision", "engine", "max_skipped_steps", "max_bad_audio")
 
 
 def beginning(config: Config, hours: float) -> str:
@@ -24,11 +23,10 @@ def beginning(config: Config, hours: float) -> str:
 
     What is not sure to come later counts: a digest may differ where training does not.
     """
-    settings = to_dict(config)
+    settings = scientific(to_dict(config))
     plan = Plan(config)
     for name in APART:
         del settings[name]
-    settings["train"] = {name: settings["train"][name] for name in LABELED_ONLY}
     scales = [[since, scale] for since, scale in plan.points if since < hours]
     later = config.pseudo.labels == "none" or config.pseudo.start_hours >= hours
     cut = plan.at(0.0)
@@ -56,15 +54,15 @@ def has_begun(run: Path) -> bool:
     return bool(list_checkpoints(run / "checkpoints"))
 
 
-def newest_until(run: Path, config: Config, hours: float) -> Path | None:
+def newest_until(run: Path, config: Config, hours: float) -> Checkpoint | None:
     """The newest whole checkpoint of a run that is not past an hour of audio; None where there is none."""
     for path in reversed(list_checkpoints(run / "checkpoints")):
         try:
-            at = _hours(load_checkpoint(path).state, config)
+            found = load_checkpoint(path)
         except DamagedCheckpoint:
             continue
-        if reached(hours, at):
-            return path
+        if reached(hours, _hours(found.state, config)):
+            return found
     return None
 
 
@@ -78,8 +76,14 @@ def grown(run: Path, config: Config, hours: float) -> bool:
     return False
 
 
-def fork(trunk: Path, config: Config, hours: float, runs: Sequence[Path]) -> list[Path]:
+def fork(trunk: Path, config: Config, hours: float, cells: Mapping[Path, Config]) -> list[Path]:
     """Let runs that have no checkpoint go on from the trunk's newest one that is not past an hour of audio.
+
+    Args:
+        trunk: the run that was trained.
+        config: its settings.
+        hours: of audio, until which all are alike.
+        cells: settings of the others by their runs' folders.
 
     Returns:
         Those that do. None do where the trunk has kept no such checkpoint: they then train all of it themselves.
@@ -87,27 +91,11 @@ def fork(trunk: Path, config: Config, hours: float, runs: Sequence[Path]) -> lis
     source = newest_until(trunk, config, hours)
     if source is None:
         return []
-    begun: list[Path] = []
-    for run in runs:
-        final = run / "checkpoints" / source.name
-        if has_begun(run):
-            continue
-        aside = run / f".fork-of-{trunk.name}"
-        shutil.rmtree(aside, ignore_errors=True)
+    begun = [run for run in cells if not has_begun(run)]
+    for run in begun:
         run.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(source, aside, copy_function=_link)
         # First the lines up to there, of which training leaves out what lies beyond its checkpoint.
         shutil.copyfile(trunk / "metrics.jsonl", run / "metrics.jsonl")
-        final.parent.mkdir(exist_ok=True)
-        aside.rename(final)
-        begun.append(run)
+        state = source.state | {"settings": to_dict(cells[run])}
+        save_checkpoint(run / "checkpoints", Checkpoint(source.step, source.tensors, state))
     return begun
-
-
-def _link(source: str, target: str) -> str:
-    """Checkpoints are written once: a second name serves as well as a copy, where the disk has such."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
-    return target

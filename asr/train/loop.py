@@ -147,11 +147,9 @@ class Loop:
             self._evaluate()
         if last or passed(before, after, settings.checkpoint_hours):
             self._save()
-        config = self.config
-        section, bound = (
-            ("pseudo", config.pseudo.collapse) if self.data.text else ("objective", config.objective.collapse)
-        )
-        if collapsed and bound == "stop":
+        section = "pseudo" if self.data.text else "objective"
+        bounds = {"pseudo": self.config.pseudo.collapse, "objective": self.config.objective.collapse}
+        if collapsed and bounds[section] == "stop":
             raise UserError(f"{collapsed}{self._save_to_stop()}; {section}.collapse: warn goes on in spite of it")
 
     def _take_up_labels(self, batch: StepBatch, result: StepResult, before: float, after: float) -> None:

@@ -76,8 +76,8 @@ def test_cells_that_share_a_beginning_end_with_the_bits_of_cells_that_do_not(
         last = list_checkpoints(run / "checkpoints")[-1]
         alone = tmp_path / "alone" / run.relative_to(together)
         config = run / "config.yaml"
-        manifests, tokens = (next(together.glob(f"tiny/{kind}/*")) for kind in ("manifests", "tokens"))
-        where = ["--manifests", str(manifests), "--tokens", str(tokens), "--run-dir", str(alone)]
+        manifests, dev, tokens = (next(together.glob(f"tiny/{kind}/*")) for kind in ("manifests", "dev", "tokens"))
+        where = ["--manifests", str(manifests), "--dev", str(dev), "--tokens", str(tokens), "--run-dir", str(alone)]
         assert main(["train", str(config), *where]) == 0
         for name in ("student", "teacher", "optimizer"):
             shared = load_file(last / f"{name}.safetensors")
@@ -92,7 +92,9 @@ def test_a_trunk_without_a_checkpoint_early_enough_is_not_gone_on_from(recipe: l
     (run,) = tmp_path.glob("exp/tiny/runs/*")
     assert not (run / "complete.json").exists()
     config = find_config(corpus, [], None)
-    assert newest_until(run, config, 0.02) == list_checkpoints(run / "checkpoints")[-1]
+    found = newest_until(run, config, 0.02)
+    assert found is not None
+    assert f"step-{found.step:08d}" == list_checkpoints(run / "checkpoints")[-1].name
     assert newest_until(run, config, 0.001) is None
 
 
