@@ -107,8 +107,8 @@ class Loop:
         if checkpoint is None:
             return 0
         where = f"{self.folder}, step {checkpoint.step}"
-        self.changes = check_same_run(checkpoint.state.get("settings", {}), to_dict(self.config), where)
         try:
+            self.changes = check_same_run(checkpoint.state.get("settings", {}), to_dict(self.config), where)
             self._take_up(checkpoint)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
             raise UserError(

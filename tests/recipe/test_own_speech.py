@@ -39,7 +39,7 @@ def test_the_readme_s_folder_of_podcasts_goes_from_nothing_to_a_report(
     resampled = soxr.resample(joined[1], 16_000, 44_100)
     soundfile.write(corpus / "podcasts" / "two.wav", np.stack([resampled, resampled], 1), 44_100)
     settings = to_dict(tiny_corpus.config)
-    settings["corpus"] |= {"labeled": ["train"], "unlabeled": ["podcasts"], "dev": ["dev"], "labeled_hours": 0.02}
+    settings["corpus"] |= {"labeled": ["train"], "unlabeled": ["podcasts"], "dev": ["dev"], "labeled_hours": 0.01}
     settings["batch"] |= {"unit_seconds": 40.0}
     (tmp_path / "my.yaml").write_text(yaml.safe_dump(settings))
     places = ["--data-dir", str(tmp_path / "data"), "--exp-dir", str(tmp_path / "exp")]
