@@ -55,6 +55,9 @@ def build_scored_manifests(
         read_subset(root, name, corpus, cache_dir, progress=progress).without(needs_text)
         for name in dict.fromkeys(_subsets(corpus, role))
     ]
+    for subset in subsets:
+        long = sum(u.duration > corpus.max_seconds for u in subset.utterances)
+        subset.notes[f"longer than corpus.max_seconds = {corpus.max_seconds:g}, and scored in one piece"] += long
     summaries = [summarize(subset, role) for subset in subsets]
     write_summary(out_dir, summaries)
     for subset in subsets:

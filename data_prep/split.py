@@ -58,7 +58,7 @@ def split_labeled(
         found = sum(u.duration for u in kept) / 3600
         # A corpus "of 5 hours" may hold a little less.
         if hours > 1.01 * found:
-            raise UserError(f"corpus.labeled_hours is {hours:g}, but only {found:.2f} h with transcripts are there")
+            raise UserError(f"corpus.labeled_hours is {hours:g}, but only {found:.4g} h with transcripts are there")
         drawn = _draw_hours(kept, hours, seed)
         kept = [u for u in kept if u.id in drawn]
     ids = {u.id for u in kept}

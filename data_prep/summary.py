@@ -32,7 +32,7 @@ def summarize(subset: Subset, role: str) -> SubsetSummary:
     """`role` is the part that the subset plays."""
     hours = sum(u.duration for u in subset.utterances) / 3600
     speakers = len({u.speaker for u in subset.utterances})
-    notes = dict(subset.notes)
+    notes = dict(+subset.notes)
     return SubsetSummary(subset.name, role, len(subset.utterances), hours, speakers, tuple(subset.rejections), notes)
 
 

@@ -128,7 +128,8 @@ def _check_alike(said: Sequence[str | WordGraph], system: System, warn: Callable
     heard = " ".join(text.hypothesis for text in system.texts[:200])
     if unicodedata.is_normalized("NFC", references) != unicodedata.is_normalized("NFC", heard):
         warn(
-            f"{system.name}: has another Unicode form than the references (é is one sign or two); choose a --normaliser"
+            f"{system.name}: is in another Unicode form than the references, as é is one sign or two; choose a "
+            "--normaliser"
         )
     if (references.isupper() and heard.islower()) or (references.islower() and heard.isupper()):
         warn(f"{system.name}: is in another case than the references; choose a --normaliser")

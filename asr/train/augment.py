@@ -18,7 +18,7 @@ from asr.train.clock import reached
 def _factor(
     largest: float, frames: Sequence[int], targets: Sequence[Sequence[int]], stride: int, rng: np.random.Generator
 ) -> float:
-    """A speed for all of a micro-batch; none so fast that a target has too few frames."""
+    """A speed for all of a micro-batch; none so fast that a target, of the part that is here, has too few frames."""
     factor = float(rng.uniform(1 - largest, 1 + largest))
     needed = [
         stride * (needed_frames(ids) + 1) / count for ids, count in zip(targets, frames, strict=True) if ids and count

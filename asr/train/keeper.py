@@ -72,8 +72,8 @@ class Keeper:
         if checkpoint is None:
             return None
         where = f"{self._folder}, step {checkpoint.step}"
-        self.changes = check_same_run(checkpoint.state.get("settings", {}), to_dict(self._config), where)
         try:
+            self.changes = check_same_run(checkpoint.state.get("settings", {}), to_dict(self._config), where)
             return self._take_up(checkpoint)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
             raise UserError(

@@ -22,6 +22,8 @@ RANGE = re.compile(r"_OP_(\d+)\.\.(\d+)_CL_")
 """NeMo's way to write `{0..7}` where a shell would take that for its own."""
 AGAIN = re.compile(r"-sub\d+$")
 """Behind the name of a file that is in the archive once, and has several utterances."""
+CHANNELS = ("channel", "channel_selector")
+"""Fields that other programs write, some of which count from 0. The manifest itself has none."""
 TARRED = "tarred_audio_manifest.json"
 
 
@@ -95,6 +97,9 @@ def _source(row: dict[str, Any], folder: Path, archives: _Archives, where: str) 
     key = "audio_filepath" if "audio_filepath" in row else "audio_file"
     if isinstance(row.get(key), list):
         return Rejection(where, "several files of one utterance", f"{len(row[key])} files in field {key!r}")
+    if (channel := next((field for field in CHANNELS if row.get(field) is not None), None)) is not None:
+        detail = f"{channel} = {row[channel]!r:.20}; leave it out, or write CSV, whose column counts channels from 1"
+        return Rejection(where, "names a channel", detail)
     name = text_of(row, key, where)
     if not name or "\0" in name:
         raise UserError(f"{where}: field 'audio_filepath' must be the path of a file; found {row.get(key)!r:.50}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,8 +59,12 @@ def _rows(path: Path) -> Iterator[tuple[str, list[str]]]:
     if ".tsv" in path.suffixes:
         yield from ((where, _split_tabs(line)) for where, line in read_lines(path))
         return
+    lines = (line + "\n" for _, line in read_lines(path, blank=True))
+    header = next(lines, "")
+    # Where a comma is the decimal point, spreadsheet programs write semicolons.
+    delimiter = ";" if ";" in header and "," not in header else ","
     # A field in quotes may hold line feeds.
-    reader = csv.reader((line + "\n" for _, line in read_lines(path, blank=True)), strict=True)
+    reader = csv.reader(itertools.chain([header], lines), strict=True, delimiter=delimiter)
     try:
         for row in reader:
             if row:
@@ -89,8 +94,10 @@ def read_table(path: Path) -> Listing:
         fields = {role: row[number].strip() for role, number in columns.items()}
         if not fields["path"]:
             raise UserError(f"{where}: the column {header[columns['path']]!r} is empty")
-        offset, end = seconds_of(fields, "offset", where), seconds_of(fields, "end", where)
-        duration = seconds_of(fields, "duration", where)
+        offset, end, duration = (
+            seconds_of({role: fields.get(role, "").replace(",", ".")}, role, where)
+            for role in ("offset", "end", "duration")
+        )
         if end is not None:
             offset = offset or 0.0
             if end <= offset:

@@ -199,6 +199,7 @@ def test_length_limits_hold_for_training_only_and_recordings_without_text_are_cu
     corpus = dataclasses.replace(CORPUS, max_seconds=1.2, min_seconds=0.5, labeled=("train", "train2", "long"))
     write(root / "long" / "7" / "1" / "7-1-0001.flac", 1.25)
     (root / "long" / "7" / "1" / "7-1.trans.txt").write_text("7-1-0001 A\n")
+    write(root / "dev" / "3" / "1" / "3-1-0001.flac", 1.3)
     out, table = build(corpus, prepared(root))
     assert len(read_manifest(out / "labeled.jsonl")) == 7
     rows = read_manifest(out / "unlabeled.jsonl")
@@ -208,6 +209,7 @@ def test_length_limits_hold_for_training_only_and_recordings_without_text_are_cu
     assert len(read_manifest(out / "dev" / "dev.jsonl")) == 2
     assert "left out, longer than corpus.max_seconds = 1.2: 1" in table
     assert "1.2 s; say when each of its utterances is said" in table
+    assert "note, longer than corpus.max_seconds = 1.2, and scored in one piece: 1" in table
 
 
 def prepared(root: Path) -> Path:

@@ -203,7 +203,7 @@ def test_a_checkpoint_of_another_model_is_refused(tiny_corpus: TinyCorpus, tmp_p
     train(tiny_corpus.config, tiny_corpus.manifests, tiny_corpus.tokens, tmp_path, stop_after=3)
     model = dataclasses.replace(tiny_corpus.config.model, width=64)
     other = dataclasses.replace(tiny_corpus.config, model=model)
-    with pytest.raises(UserError, match="step 3: the checkpoint is not of this model"):
+    with pytest.raises(UserError, match=r"step 3: was trained with other settings \(model.width 32 → 64\)"):
         train(other, tiny_corpus.manifests, tiny_corpus.tokens, tmp_path)
 
 

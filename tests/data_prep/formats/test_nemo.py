@@ -113,6 +113,19 @@ def test_ids_that_differ_in_case_are_two_and_in_unicode_form_are_one(folder: Pat
         listed(*forms)
 
 
+@pytest.mark.parametrize("field", ["channel", "channel_selector"])
+def test_a_row_that_names_a_channel_is_refused_by_name(folder: Path, field: str) -> None:
+    """Some programs count from 0 and some from 1: mixing channels down without a word would be wrong for all."""
+    rows = [{"audio_filepath": "talk.flac", "text": "A", field: 1}, {"audio_filepath": "deep/call.mp3", "text": "B"}]
+    write_nemo_rows(folder / "in.json", rows)
+    listing = list_manifest(folder / "in.json")
+    assert [str(r) for r in listing.rejections] == [
+        f"{folder / 'in.json'}, line 1: names a channel ({field} = 1; leave it out, or write CSV, whose column counts "
+        "channels from 1)"
+    ]
+    assert [source.text for source in listing.sources] == ["B"]
+
+
 def test_several_files_of_one_row_are_refused_by_name(folder: Path) -> None:
     write_nemo_rows(folder / "in.json", [{"audio_filepath": ["a.wav", "b.wav"]}])
     (rejection,) = list_manifest(folder / "in.json").rejections

@@ -27,6 +27,13 @@ def test_csv_and_tsv_with_named_columns_give_the_same_rows(folder: Path) -> None
     assert told(folder, build(folder, "ends.csv")[0]) == expected()
 
 
+def test_semicolons_part_columns_where_the_comma_is_a_decimal_point(folder: Path) -> None:
+    lines = ["id;speaker;path;offset;duration;text"]
+    lines += [";".join(str(v).replace(".", ",") if isinstance(v, float) else str(v) for v in row) for row in ROWS]
+    (folder / "in.csv").write_text("\n".join(lines) + "\n")
+    assert told(folder, build(folder, "in.csv")[0]) == expected()
+
+
 def test_quotes_commas_and_line_feeds_are_read_as_spreadsheets_and_pandas_write_them(folder: Path) -> None:
     (folder / "in.csv").write_text('Text,File\n"WELL, SAID ""ONE""\nTWO",talk.flac\n\nTHREE,deep/call.mp3\n')
     assert [u.text for u in build(folder, "in.csv")[0]] == ["THREE", "WELL SAID ONE TWO"]
