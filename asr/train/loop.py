@@ -244,8 +244,9 @@ class Loop:
             self._evaluate()
         if last or passed(before, after, settings.checkpoint_hours):
             self.save()
-        section, settings = ("pseudo", self.config.pseudo) if self.data.text else ("objective", self.config.objective)
-        if collapsed and settings.collapse == "stop":
+        stops = (self.config.pseudo if self.data.text else self.config.objective).collapse == "stop"
+        if collapsed and stops:
+            section = "pseudo" if self.data.text else "objective"
             raise UserError(f"{collapsed}{self._save_to_stop()}; {section}.collapse: warn goes on in spite of it")
 
     def _take_up_labels(self, batch: StepBatch, result: StepResult, before: float, after: float) -> None:
