@@ -127,12 +127,8 @@ class Masked:
         if lesson.target.teacher is None or inputs.hidden is None:
             raise ValueError("masked prediction without a teacher or a mask")
         hidden = inputs.hidden & real_frames(heard.lengths, heard.predicted.shape[1])
-        predicted = heard.predicted[hidden].float()
-        wanted = lesson.target.teacher.repeat(self.copies, 1, 1)[hidden]
-        if not len(wanted):
-            # A rank without an utterance has gradients, of 0, to give.
-            return Cost(heard.predicted.sum() * 0.0, measure(predicted.sum(), wanted, predicted))
+        predicted, wanted = heard.predicted.float(), lesson.target.teacher.repeat(self.copies, 1, 1)
         errors = (predicted - wanted).square().mean(-1)
-        stands_for = (heard.lengths / hidden.sum(1).clamp(min=1))[:, None].expand_as(hidden)[hidden]
-        total = (errors * stands_for).sum() * self._frame_seconds / self.copies
-        return Cost(total, measure(errors.mean(), wanted, predicted))
+        means = (errors * hidden).sum(1) / hidden.sum(1).clamp(min=1)
+        total = (means * heard.lengths).sum() * self._frame_seconds / self.copies
+        return Cost(total, measure(errors, wanted, predicted, hidden))

@@ -75,12 +75,10 @@ class Views:
             raise ValueError("views without a teacher")
         real = real_frames(heard.lengths, heard.predicted.shape[1])
         one, two = lesson.target.teacher.float().chunk(2)
-        wanted = F.normalize(torch.cat((two, one))[real], dim=-1)
-        predicted = F.normalize(heard.predicted[real].float(), dim=-1)
-        # Of channels of about variance 1 where directions are spread out evenly.
-        signs = (self._width**0.5 * wanted, self._width**0.5 * predicted)
-        if not len(wanted):
-            # A rank without an utterance has gradients, of 0, to give.
-            return Cost(heard.predicted.sum() * 0.0, measure(predicted.sum(), *signs))
+        wanted = F.normalize(torch.cat((two, one)), dim=-1)
+        predicted = F.normalize(heard.predicted.float(), dim=-1)
         errors = 2 - 2 * (predicted * wanted).sum(-1)
-        return Cost(errors.sum() * self._frame_seconds / 2, measure(errors.mean(), *signs))
+        # Of channels of about variance 1 where directions are spread out evenly.
+        scale = self._width**0.5
+        signs = measure(errors, scale * wanted, scale * predicted, real)
+        return Cost((errors * real).sum() * self._frame_seconds / 2, signs)

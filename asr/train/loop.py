@@ -147,9 +147,9 @@ class Loop:
             self._evaluate()
         if last or passed(before, after, settings.checkpoint_hours):
             self._save()
-        section = "pseudo" if self.data.text else "objective"
-        bounds = {"pseudo": self.config.pseudo.collapse, "objective": self.config.objective.collapse}
-        if collapsed and bounds[section] == "stop":
+        stops = (self.config.pseudo if self.data.text else self.config.objective).collapse == "stop"
+        if collapsed and stops:
+            section = "pseudo" if self.data.text else "objective"
             raise UserError(f"{collapsed}{self._save_to_stop()}; {section}.collapse: warn goes on in spite of it")
 
     def _take_up_labels(self, batch: StepBatch, result: StepResult, before: float, after: float) -> None:
