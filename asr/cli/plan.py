@@ -29,7 +29,8 @@ def _per_device(plan: Plan, world_size: int) -> dict[str, object]:
     cut = plan.at(plan.config.schedule.total_hours)
     memory = estimate_memory(plan)
     hours = plan.config.schedule.total_hours
-    counts = [sum(micro.count for micro in cut.micros(started)) for started in (False, True)]
+    both = plan.config.pseudo.mixing == "batch"
+    counts = [sum(micro.count for micro in cut.micros(started and both)) for started in (False, True)]
     rounds = [math.ceil(count / world_size) for count in counts]
     busy = [used_time(plan.config, plan, world_size, started) for started in (False, True)]
     return {
