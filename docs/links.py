@@ -1,4 +1,4 @@
-"""Dead links of a built site, without a network: pages, anchors and files that are not there, and whatever is loaded from elsewhere.
+"""Dead links of a built site, without a network; and whatever its pages would load from elsewhere.
 
     python docs/links.py site
 

@@ -3,8 +3,8 @@
     python docs/walk.py trace [FOLDER]            arrows between rooms, as JSON; FOLDER: another checkout
     python docs/walk.py draw OUT.svg NAME=TRACE.json …
 
-The step has labeled and pseudo-labeled audio, and neither evaluates nor saves. An arrow goes from the room of the function
-that calls to the room of the one that is called.
+The step has labeled and pseudo-labeled audio, and neither evaluates nor saves. An arrow goes from the room of a
+function that calls another to the room of that one.
 """
 
 from __future__ import annotations
