@@ -44,6 +44,16 @@ def blocks(page: Path, *kinds: str) -> Iterator[Block]:
             opened = None
 
 
+def write_settings(page: Path, folder: Path) -> list[Path]:
+    """The settings of a page as files, of the name in their first line, such as `# my.yaml`; in their order."""
+    found: list[Path] = []
+    for number, block in enumerate(blocks(page, "yaml")):
+        named = re.match(r"# ([\w-]+\.yaml)", block.text)
+        found.append(folder / (named[1] if named else f"settings-{number}.yaml"))
+        found[-1].write_text(block.text, encoding="utf-8")
+    return found
+
+
 def inline(page: Path) -> Iterator[str]:
     """Inline code, that of fenced blocks left out."""
     text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pages import COMMANDS, PAGES, ROOT, blocks, inline
+from pages import COMMANDS, PAGES, ROOT, blocks, inline, write_settings
 
 from asr.cli.main import main, make_parser
 from asr.config_file import load_config
@@ -75,6 +75,7 @@ def test_the_commands_of_a_page_run(
     here = tmp_path / "desk"
     shutil.copytree(desk, here, symlinks=True)
     monkeypatch.chdir(here)
+    write_settings(page, here)
     for where, (program, *rest) in commands(page):
         line = shlex.join([program, *rest])
         alone = page.name == "results.md" or any(line.startswith(known) for known in ONLY_PARSED)

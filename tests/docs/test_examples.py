@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
-from pages import PAGES, ROOT, blocks
+from pages import PAGES, blocks, write_settings
 from torch import nn
 
 from asr.config_file import load_config
@@ -32,10 +33,11 @@ def test_the_python_of_a_page_runs(page: Path, capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_settings_of_a_page_are_settings(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in ("conf", "recipes"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    for block in blocks(page, "yaml"):
-        (tmp_path / "settings.yaml").write_text(block.text, encoding="utf-8")
-        load_config(tmp_path / "settings.yaml")
+def test_the_settings_of_a_page_are_settings(
+    page: Path, desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "desk"
+    shutil.copytree(desk, here, symlinks=True)
+    monkeypatch.chdir(here)
+    for path in write_settings(page, here):
+        load_config(path)
