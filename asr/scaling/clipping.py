@@ -17,12 +17,13 @@ from asr.scaling.rules import corrected_rate
 class RunningClip:
     """A bound of `ratio` times the average norm of recent steps. All of it is plain numbers, to be saved as they are.
 
-    >>> clip = RunningClip(ratio=2.0, half_life=32.0)
-    >>> clip.bound
-    inf
-    >>> clip.add(norm=3.0, kappa=4)
-    >>> clip.bound
-    6.0
+    Examples:
+        >>> clip = RunningClip(ratio=2.0, half_life=32.0)
+        >>> clip.bound
+        inf
+        >>> clip.add(norm=3.0, kappa=4)
+        >>> clip.bound
+        6.0
 
     With torch, once per step: `norm = clip_grad_norm_(parameters, clip.bound)`, then `clip.add(float(norm), kappa)`.
     """

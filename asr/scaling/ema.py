@@ -56,17 +56,18 @@ def _shadow(tensor: Tensor) -> Tensor:
 class ScaledEMA:
     """An average of parameters and buffers, moved once per optimizer step by what the step held.
 
-    >>> model = nn.Linear(2, 1)
-    >>> ema = ScaledEMA(model, momentum=0.999, base_batch=256)
-    >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    >>> for batch in torch.ones(8, 64, 2):              # 8 micro-batches of 64 samples
-    ...     model(batch).mean().backward()
-    ...     ema.count(samples=64)
-    ...     if ema.counted == 512:                      # a step of two base batches
-    ...         optimizer.step()
-    ...         ema.update()
-    >>> with ema.swapped():                             # evaluate the average
-    ...     output = model(batch)
+    Examples:
+        >>> model = nn.Linear(2, 1)
+        >>> ema = ScaledEMA(model, momentum=0.999, base_batch=256)
+        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        >>> for batch in torch.ones(8, 64, 2):              # 8 micro-batches of 64 samples
+        ...     model(batch).mean().backward()
+        ...     ema.count(samples=64)
+        ...     if ema.counted == 512:                      # a step of two base batches
+        ...         optimizer.step()
+        ...         ema.update()
+        >>> with ema.swapped():                             # evaluate the average
+        ...     output = model(batch)
 
     At every batch size the average is one over the same data. Weights are averaged in fp32 at least. Parameters may be
     sharded (FSDP2): make the average after sharding. On several processes all must call `update` at every step.

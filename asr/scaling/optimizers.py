@@ -41,11 +41,12 @@ def scale_optimizer(
 
     Where κ changes on the way Adam's count of steps follows, so that its correction of bias goes by data.
 
-    >>> optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.ones(2))], lr=1e-3, betas=(0.9, 0.98))
-    >>> for kappa in (4, 4, 16):
-    ...     scale_optimizer(optimizer, kappa)
-    >>> optimizer.param_groups[0]["lr"]
-    0.004
+    Examples:
+        >>> optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.ones(2))], lr=1e-3, betas=(0.9, 0.98))
+        >>> for kappa in (4, 4, 16):
+        ...     scale_optimizer(optimizer, kappa)
+        >>> optimizer.param_groups[0]["lr"]
+        0.004
 
     Args:
         optimizer: of one of the classes above, or derived from one.

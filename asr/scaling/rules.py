@@ -78,8 +78,9 @@ def corrected_rate(rate: float, weight: float) -> tuple[float, float]:
         rate: 1 − ρ^κ of this move.
         weight: what this function gave last; 0 before the first move.
 
-    >>> corrected_rate(0.001, 0.0)
-    (1.0, 0.001)
+    Examples:
+        >>> corrected_rate(0.001, 0.0)
+        (1.0, 0.001)
     """
     if rate == 0:
         return 0.0, weight

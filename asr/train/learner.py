@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -78,7 +79,7 @@ class Learner:
                 shard(model, ranks)
         cut = plan.at(0.0)
         self.optimizer = make_optimizer(self.model, config.optimizer, plan.values(cut.scale).optimizer, fused=True)
-        self.precision = kind = autocast_type(config.train.precision, ranks.device)
+        kind = autocast_type(config.train.precision, ranks.device)
         self.scaler = torch.amp.GradScaler(ranks.device.type, enabled=kind is torch.float16)
         self.meter: GainMeter | None = None
         # A step of a single group shows no noise and is worth its audio.
@@ -93,10 +94,8 @@ class Learner:
             ids = [ranks.device.index] if ranks.device.type == "cuda" else None
             self.parallel = DistributedDataParallel(self.model, device_ids=ids, gradient_as_bucket_view=True)
         labeler = self.student if config.pseudo.labels == "student" else self.teacher
+        self.autocast = partial(autocast, kind, ranks.device)
         self._asking = Asking(labeler, config.pseudo, self.objective.wants_teacher, self.autocast)
-
-    def autocast(self) -> AbstractContextManager[object]:
-        return autocast(self.precision, self.ranks.device)
 
     @property
     def student(self) -> Encoder:
