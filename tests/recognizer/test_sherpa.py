@@ -1,0 +1,128 @@
+"""The exported model in sherpa-onnx, the package itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from small_model import CHARACTERS, SMALL, make_run
+
+from asr.config import ModelConfig, TokenConfig
+from asr.data.audio import Samples
+from asr.errors import UserError
+from asr.recognizer import sherpa
+from asr.recognizer.folder import write_folder
+from asr.recognizer.onnx_model import TOLERANCE
+from asr.recognizer.recognizer import Recognizer, WindowSettings
+from asr.recognizer.trained import TrainedModel, find_trained
+
+SAY = """
+import sys, tempfile
+from pathlib import Path
+import soundfile
+from data_prep.espeak import Synthesizer, make_data_folder
+from data_prep.resample import resample
+
+with tempfile.TemporaryDirectory() as folder:
+    make_data_folder(Path(folder), {})
+    synthesizer = Synthesizer(Path(folder))
+    synthesizer.set_voice("en-us", 170, 50, 50)
+    for number, text in enumerate(sys.argv[2:]):
+        soundfile.write(f"{sys.argv[1]}/{number}.wav", resample(synthesizer.speak(text)), 16_000, subtype="PCM_16")
+"""
+SENTENCES = ("She sells sea shells by the sea shore.", "Yes.", "The shells she sells are sea shells, surely.")
+
+
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory: pytest.TempPathFactory) -> list[Samples]:
+    """Sentences that eSpeak says, in a process of its own: it can be started but once in each."""
+    pytest.importorskip("espeakng_loader", reason='eSpeak NG is absent: pip install "kappa-asr[mini]"')
+    folder = tmp_path_factory.mktemp("speech")
+    subprocess.run([sys.executable, "-c", SAY, str(folder), *SENTENCES], check=True, cwd=Path(__file__).parents[2])
+    return [soundfile.read(folder / f"{number}.wav", dtype="int16")[0] for number in range(len(SENTENCES))]
+
+
+def export(folder: Path, tokens: TokenConfig, model: ModelConfig = SMALL) -> tuple[TrainedModel, dict[str, float], Any]:
+    """A model of random weights; how far the export is from it; and sherpa-onnx with it."""
+    for package in ("sherpa_onnx", "onnxruntime", "onnxscript"):
+        pytest.importorskip(package)
+    import sherpa_onnx
+
+    trained = find_trained(make_run(folder / "run", model, tokens))
+    differences = write_folder(trained, folder / "out", sherpa=True)
+    files = {name: str(folder / "out" / "sherpa-onnx" / f"{name}.{end}") for name, end in FILES.items()}
+    return trained, differences, sherpa_onnx.OfflineRecognizer.from_omnilingual_asr_ctc(**files)
+
+
+FILES = {"model": "onnx", "tokens": "txt"}
+
+
+def hear(recognizer: Any, samples: Samples) -> Any:
+    stream = recognizer.create_stream()
+    stream.accept_waveform(16_000, samples.astype(np.float32) / 32768)
+    recognizer.decode_stream(stream)
+    return stream.result
+
+
+def texts(trained: TrainedModel, recordings: list[Samples]) -> list[str]:
+    ours = Recognizer(trained, WindowSettings(whole_seconds=60), torch.device("cpu"))
+    return [" ".join(word.text for word in words) for words in ours.words(recordings)]
+
+
+@pytest.mark.parametrize("kind", ["char", "bpe", "phones"])
+def test_sherpa_onnx_writes_the_same_text_with_every_kind_of_tokens(
+    kind: str, speech: list[Samples], tmp_path: Path
+) -> None:
+    (tmp_path / "lexicon").write_text("SHE SH IY1\nSELLS S EH1 L Z\nSEA S IY1\nSHELLS SH EH1 L Z\nSHORE SH AO1 R\n")
+    tokens = {
+        "char": CHARACTERS,
+        "bpe": TokenConfig(kind="bpe", size=24),
+        "phones": TokenConfig(kind="phones", lexicon=str(tmp_path / "lexicon"), boundary=True),
+    }
+    model = dataclasses.replace(
+        SMALL, layers=1 if kind == "phones" else 2, positions="cape" if kind == "bpe" else "rotary"
+    )
+    trained, differences, recognizer = export(tmp_path, tokens[kind], model)
+    assert differences["sherpa-onnx"] <= TOLERANCE
+    expected = texts(trained, speech)
+    assert len(set(expected)) == len(speech)
+    results = [hear(recognizer, samples) for samples in speech]
+    # It writes a blank where two word boundaries, or one and a phone's, follow on each other.
+    assert [" ".join(result.text.split()) for result in results] == expected
+
+
+def test_sherpa_onnx_gives_tokens_the_times_that_we_do_and_hears_nothing_in_nothing(
+    speech: list[Samples], tmp_path: Path, speech_data: Path
+) -> None:
+    model = dataclasses.replace(SMALL, convolution=3, half_rate=1, stride=4)
+    trained, _, recognizer = export(tmp_path, CHARACTERS, model)
+    (log_probs,) = Recognizer(trained, WindowSettings(), torch.device("cpu"))._log_probs([speech[0]])
+    best = log_probs.argmax(-1)
+    starts = [i for i in range(len(best)) if best[i] and (i == 0 or best[i] != best[i - 1])]
+    times = hear(recognizer, speech[0]).timestamps
+    np.testing.assert_allclose(times, 0.04 * np.array(starts), atol=0.0101)
+    for samples in (np.zeros(100, np.int16), np.full(500, 300, np.int16)):
+        assert hear(recognizer, samples).text == ""
+    real = [
+        soundfile.read(path, dtype="int16")[0]
+        for path in sorted(speech_data.glob("LibriSpeech/dev-*/*/*/*.flac"))[::60]
+    ]
+    assert len(real) == 8
+    assert [" ".join(hear(recognizer, samples).text.split()) for samples in real] == texts(trained, real)
+
+
+def test_what_sherpa_onnx_would_not_write_is_refused(tmp_path: Path) -> None:
+    trained = find_trained(make_run(tmp_path / "run"))
+    for symbol in ("SIL", "<eps>"):
+        with pytest.raises(UserError, match=f"token {symbol}, which sherpa-onnx would leave out"):
+            sherpa._frame_us(trained, ["<blank>", "▁SIL", symbol])
+    fast = dataclasses.replace(trained, model=dataclasses.replace(trained.model, stride=1))
+    with pytest.raises(UserError, match="frames of 20 ms, and the model's are 10 ms apart"):
+        sherpa._frame_us(fast, ["<blank>", "A"])
