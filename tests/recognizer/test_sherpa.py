@@ -65,12 +65,31 @@ def export(folder: Path, tokens: TokenConfig, model: ModelConfig = SMALL) -> tup
     import sherpa_onnx
 
     trained = find_trained(make_run(folder / "run", model, tokens))
-    differences = write_folder(trained, folder / "out", sherpa=True)
-    files = {name: str(folder / "out" / "sherpa-onnx" / f"{name}.{end}") for name, end in FILES.items()}
-    return trained, differences, sherpa_onnx.OfflineRecognizer.from_omnilingual_asr_ctc(**files)
+    assert write_folder(trained, folder / "out", sherpa=True)["sherpa-onnx"] <= TOLERANCE
+    files = folder / "out" / "sherpa-onnx"
+    return trained, sherpa_onnx.OfflineRecognizer.from_omnilingual_asr_ctc(
+        model=str(files / "model.onnx"), tokens=str(files / "tokens.txt")
+    )
 
 
-FILES = {"model": "onnx", "tokens": "txt"}
+@pytest.fixture(scope="module")
+def characters(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainedModel, Any]:
+    model = dataclasses.replace(SMALL, layers=1, stride=4)
+    return export(tmp_path_factory.mktemp("characters"), CHARACTERS, model)
+
+
+@pytest.fixture(scope="module")
+def pieces(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainedModel, Any]:
+    model = dataclasses.replace(SMALL, layers=1, norm="post", positions="cape")
+    return export(tmp_path_factory.mktemp("pieces"), TokenConfig(kind="bpe", size=24), model)
+
+
+@pytest.fixture(scope="module")
+def phones(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainedModel, Any]:
+    folder = tmp_path_factory.mktemp("phones")
+    (folder / "lexicon").write_text("SHE SH IY1\nSELLS S EH1 L Z\nSEA S IY1\nSHELLS SH EH1 L Z\nSHORE SH AO1 R\n")
+    tokens = TokenConfig(kind="phones", lexicon=str(folder / "lexicon"), boundary=True)
+    return export(folder, tokens, dataclasses.replace(SMALL, layers=1, convolution=3, half_rate=1))
 
 
 def hear(recognizer: Any, samples: Samples) -> Any:
@@ -92,36 +111,31 @@ def texts(trained: TrainedModel, recordings: list[Samples]) -> list[str]:
     return [" ".join(word.text for word in words) for words in ours.words(recordings)]
 
 
-@pytest.mark.parametrize("kind", ["char", "bpe", "phones"])
+@pytest.mark.parametrize("exported", ["characters", "pieces", "phones"])
 def test_sherpa_onnx_writes_the_same_text_with_every_kind_of_tokens(
-    kind: str, speech: list[Samples], tmp_path: Path
+    exported: str, speech: list[Samples], request: pytest.FixtureRequest
 ) -> None:
-    (tmp_path / "lexicon").write_text("SHE SH IY1\nSELLS S EH1 L Z\nSEA S IY1\nSHELLS SH EH1 L Z\nSHORE SH AO1 R\n")
-    tokens, model = {
-        "char": (CHARACTERS, dataclasses.replace(SMALL, layers=1, stride=4)),
-        "bpe": (TokenConfig(kind="bpe", size=24), dataclasses.replace(SMALL, layers=1, norm="post", positions="cape")),
-        "phones": (
-            TokenConfig(kind="phones", lexicon=str(tmp_path / "lexicon"), boundary=True),
-            dataclasses.replace(SMALL, layers=1, convolution=3, half_rate=1),
-        ),
-    }[kind]
-    trained, differences, recognizer = export(tmp_path, tokens, model)
-    assert differences["sherpa-onnx"] <= TOLERANCE
+    trained, recognizer = request.getfixturevalue(exported)
     expected = texts(trained, speech)
     assert len(set(expected)) == len(speech)
     results = [hear(recognizer, samples) for samples in speech]
     # A word boundary and a phone's blank are two blanks there.
     assert [" ".join(result.text.split()) for result in results] == expected
-    assert hear(recognizer, np.full(500, 300, np.int16)).text == ""
-    times = [peak * 0.01 * model.stride for peak in peaks(trained, speech[0])]
+    times = [peak * 0.01 * trained.model.stride for peak in peaks(trained, speech[0])]
     np.testing.assert_allclose(results[0].timestamps, times, atol=0.0101)
 
 
-def test_sherpa_onnx_writes_the_same_text_of_real_speech(speech_data: Path, tmp_path: Path) -> None:
+def test_sherpa_onnx_writes_nothing_of_what_has_no_frame(characters: tuple[TrainedModel, Any]) -> None:
+    assert hear(characters[1], np.full(500, 300, np.int16)).text == ""
+
+
+def test_sherpa_onnx_writes_the_same_text_of_real_speech(
+    characters: tuple[TrainedModel, Any], speech_data: Path
+) -> None:
     files = sorted(speech_data.glob("LibriSpeech/dev-*/*/*/*.flac"))[::60]
     real = [centre(soundfile.read(file, dtype="int16")[0]) for file in files]
     assert len(real) == 8
-    trained, _, recognizer = export(tmp_path, CHARACTERS, dataclasses.replace(SMALL, layers=1))
+    trained, recognizer = characters
     assert [" ".join(hear(recognizer, samples).text.split()) for samples in real] == texts(trained, real)
 
 
