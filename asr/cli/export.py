@@ -12,6 +12,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     parser.add_argument("out", type=Path, metavar="OUT", help="folder to be made")
     parser.add_argument("--onnx", action="store_true", help="also model.onnx, checked against PyTorch")
+    parser.add_argument(
+        "--sherpa",
+        action="store_true",
+        help="also a folder that sherpa-onnx runs (kind: omnilingual), checked likewise",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -19,8 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     from asr.recognizer.trained import find_trained
 
     trained = find_trained(arguments.trained, arguments.model, arguments.tokens)
-    difference = write_folder(trained, arguments.out, arguments.onnx)
-    if difference is not None:
-        print(f"ONNX Runtime and PyTorch differ by {difference:.1e} in log-probability at most")
+    for name, difference in write_folder(trained, arguments.out, arguments.onnx, arguments.sherpa).items():
+        print(f"{name}: ONNX Runtime and PyTorch differ by {difference:.1e} in log-probability at most")
     print(arguments.out)
     return 0

@@ -6,6 +6,7 @@
     tokens.txt, tokens/    what each token writes; the token inventory as trained
     load.py                loads all this with torch and safetensors alone
     model.onnx             waveforms to log-probabilities, by option
+    sherpa-onnx/           model.onnx and tokens.txt as sherpa-onnx has them, by option
 
 The weights bear the encoder's own names.
 """
@@ -28,6 +29,7 @@ from asr.data.tokens import FILES, load_tokenizer, read_normaliser
 from asr.errors import UserError
 from asr.recognizer import standalone
 from asr.recognizer.onnx_model import write_onnx
+from asr.recognizer.sherpa import write_sherpa
 from asr.recognizer.trained import FORMAT, SETTINGS_FILE, WEIGHTS_FILE, TrainedModel
 
 
@@ -69,24 +71,35 @@ def _fill(folder: Path, trained: TrainedModel) -> None:
     shutil.copyfile(standalone.__file__, folder / "load.py")
 
 
-def write_folder(trained: TrainedModel, out: Path, onnx: bool = False) -> float | None:
+def write_folder(trained: TrainedModel, out: Path, onnx: bool = False, sherpa: bool = False) -> dict[str, float]:
     """Export a model to a new folder. Until all of it is written and checked, nothing bears its name.
 
+    Args:
+        trained: the model.
+        out: the folder.
+        onnx: whether `model.onnx` is wanted.
+        sherpa: whether the folder `sherpa-onnx` is wanted.
+
     Returns:
-        With `onnx`, the largest difference between ONNX Runtime's log-probabilities and PyTorch's.
+        For each of the two, the largest difference between ONNX Runtime's log-probabilities and PyTorch's.
 
     Raises:
-        UserError: the folder is there already, or ONNX is asked for and the extra is missing or the results differ.
+        UserError: the folder is there already; or ONNX is asked for and the extra is missing, the results differ, or
+            sherpa-onnx would write other texts.
     """
     if out.exists():
         raise UserError(f"{out}: is there already; name a new folder, or delete this one")
     aside = out.with_name(f".{out.name}.partial")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
+    differences = {}
     try:
         _fill(aside, trained)
-        difference = write_onnx(trained, aside) if onnx else None
+        if onnx:
+            differences["model.onnx"] = write_onnx(trained, aside)
+        if sherpa:
+            differences["sherpa-onnx"] = write_sherpa(trained, aside)
         aside.rename(out)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    return difference
+    return differences

@@ -6,12 +6,13 @@ import contextlib
 import io
 import logging
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from asr.data.audio import SAMPLE_RATE
 from asr.data.features import LogMel
@@ -27,7 +28,7 @@ TOLERANCE = 2e-3
 EXTRA = "writing ONNX needs the extra `onnx`: pip install kappa-asr[onnx]"
 
 
-def _probe(batch: int, seconds: float) -> tuple[Tensor, Tensor]:
+def probe(batch: int, seconds: float) -> tuple[Tensor, Tensor]:
     """Noise of unequal lengths and loudness that changes, as int16 `(batch, samples)`, and its lengths."""
     rng = np.random.default_rng(0)
     lengths = (SAMPLE_RATE * seconds * np.linspace(1.0, 0.4, batch)).astype(np.int64)
@@ -55,24 +56,63 @@ def largest_difference(one: Tensor, two: Tensor, frames: Tensor) -> float:
     return float((one - two).abs().amax(-1)[real].max())
 
 
-def _export(folder: Path, target: Path) -> None:
-    waveforms, lengths = _probe(2, 1.5)
-    batch, samples = torch.export.Dim("batch"), torch.export.Dim("samples", min=SAMPLE_RATE // 10)
+def refuse_difference(worst: float, option: str) -> None:
+    """Raises UserError where log-probabilities differ by more than `TOLERANCE`, or are no numbers."""
+    if not worst <= TOLERANCE:
+        raise UserError(
+            f"the ONNX model's log-probabilities differ from PyTorch's by up to {worst:.2g}, where {TOLERANCE:g} is "
+            f"allowed; export without {option}, or try another torch or onnxruntime"
+        )
+
+
+def import_runtime() -> Any:
+    """The module onnxruntime. Raises UserError where what writing ONNX needs is missing."""
+    try:
+        import onnxruntime
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise UserError(f"{EXTRA} ({error})") from None
+    return onnxruntime
+
+
+def export_graph(
+    model: nn.Module,
+    inputs: Mapping[str, Tensor],
+    outputs: list[str],
+    dynamic: tuple[dict[int, Any], ...],
+    target: Path,
+) -> None:
+    """Write a model as one ONNX file.
+
+    Args:
+        model: in evaluation.
+        inputs: by name, in order; of any size along what is dynamic.
+        outputs: their names.
+        dynamic: for each input the `torch.export.Dim` of every axis that may change.
+        target: the file.
+    """
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         # The exporter tells of its own deprecations, and of its progress.
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         torch.onnx.export(
-            load(folder),
-            (waveforms.float() / 32768, lengths),
+            model,
+            tuple(inputs.values()),
             str(target),
-            input_names=["waveforms", "lengths"],
-            output_names=["log_probs", "frames"],
-            dynamic_shapes=({0: batch, 1: samples}, {0: batch}),
+            input_names=list(inputs),
+            output_names=outputs,
+            dynamic_shapes=dynamic,
             external_data=False,
             dynamo=True,
             verbose=False,
         )
+
+
+def _export(folder: Path, target: Path) -> None:
+    waveforms, lengths = probe(2, 1.5)
+    batch, samples = torch.export.Dim("batch"), torch.export.Dim("samples", min=SAMPLE_RATE // 10)
+    inputs = {"waveforms": waveforms.float() / 32768, "lengths": lengths}
+    export_graph(load(folder), inputs, ["log_probs", "frames"], ({0: batch, 1: samples}, {0: batch}), target)
 
 
 def write_onnx(trained: TrainedModel, folder: Path) -> float:
@@ -81,18 +121,14 @@ def write_onnx(trained: TrainedModel, folder: Path) -> float:
     Raises:
         UserError: the extra is missing, or ONNX Runtime's results differ by more than `TOLERANCE`.
     """
-    try:
-        import onnxruntime
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise UserError(f"{EXTRA} ({error})") from None
+    runtime = import_runtime()
     target = folder / "model.onnx"
     _export(folder, target)
-    session: Any = onnxruntime.InferenceSession(str(target), providers=["CPUExecutionProvider"])
+    session: Any = runtime.InferenceSession(str(target), providers=["CPUExecutionProvider"])
     worst = 0.0
     # Other sizes than it was traced with.
     for batch, seconds in ((1, 0.5), (3, 4.0), (2, 12.3)):
-        waveforms, lengths = _probe(batch, seconds)
+        waveforms, lengths = probe(batch, seconds)
         expected, frames = reference(trained, waveforms, lengths)
         inputs = {"waveforms": (waveforms.float() / 32768).numpy(), "lengths": lengths.numpy()}
         log_probs, found = session.run(["log_probs", "frames"], inputs)
@@ -101,9 +137,5 @@ def write_onnx(trained: TrainedModel, folder: Path) -> float:
                 f"the ONNX model counts {found.tolist()} frames, PyTorch {frames.tolist()}; export without it"
             )
         worst = max(worst, largest_difference(torch.from_numpy(log_probs), expected, frames))
-    if not worst <= TOLERANCE:
-        raise UserError(
-            f"the ONNX model's log-probabilities differ from PyTorch's by up to {worst:.2g}, where {TOLERANCE:g} is "
-            "allowed; export without it, or try another torch or onnxruntime"
-        )
+    refuse_difference(worst, "--onnx")
     return worst

@@ -9,6 +9,9 @@ or `python load.py AUDIO.flac` (16 kHz mono; needs soundfile). For one utterance
 With `model.onnx`, where there is one: inputs `waveforms` (batch, samples), fp32 in [-1, 1], zero beyond each end,
 and `lengths` (batch,), int64; outputs `log_probs` (batch, frames, tokens) and `frames` (batch,). `tokens.txt` has
 one token a line, the blank first; "▁" stands where a word begins.
+
+`sherpa-onnx`, where there is one, holds what sherpa-onnx asks for, and runs in it as a model of the kind omnilingual:
+`OfflineRecognizer.from_omnilingual_asr_ctc(model="sherpa-onnx/model.onnx", tokens="sherpa-onnx/tokens.txt")`.
 """
 
 from __future__ import annotations

@@ -3,6 +3,10 @@
 Source: [Width] "Robust Layerwise Scaling Rules by Proper Weight Decay Tuning", 2025, abstract: with AdamW, lr ∝ 1/d and
 λ ∝ √d for matrices, lr as it is and no decay for vectors. Which matrices grow with the width d is [μP]: Yang et al.,
 "Tensor Programs V", 2022, table 3, for Adam.
+
+Of [μP] this is the learning rates. Initial weights are as at any width, so that a wide model's head begins less quiet
+than its table has it; attention divides by √ of a head's width, where [μP] divides by the width itself: with more
+heads, not wider ones, there is no difference.
 """
 
 from __future__ import annotations
