@@ -3,6 +3,7 @@
 An epoch's utterances are sorted by length (plus a little noise) and cut into micro-batches of one length
 each, which are then shuffled. Lengths are rounded up to a grid and the number of utterances follows from the
 length but for one more or less, so few tensor shapes occur. The plan is made for the global batch; ranks share it out.
+Of many utterances an epoch is planned part by part, so that time and memory of a plan do not grow with the corpus.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from asr.errors import UserError
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
+
+MOST_ROWS = 1 << 19
+"""Of a plan: half a second's work, and about 2,000 h of audio."""
 
 
 class Indexed(Protocol):
@@ -128,11 +132,43 @@ def plan_epoch(seconds: FloatArray, grid: Grid, jitter: float, seed: int, epoch:
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
+def shuffled(places: IntArray, count: int, key: tuple[int, int]) -> IntArray:
+    """Where each of some `places` comes to lie when 0 … `count` - 1 are shuffled; the others are not looked at.
+
+    A Feistel network (Luby and Rackoff, SIAM J. Comput. 1988) permutes the smallest square that holds them all; what
+    falls outside goes through it again (Black and Rogaway, CT-RSA 2002, §4).
+
+    Args:
+        places: of 0 … `count` - 1.
+        count: how many there are.
+        key: of the order.
+    """
+    bits = max(1, (int(count - 1).bit_length() + 1) // 2)
+    mask = np.uint64((1 << bits) - 1)
+    rounds = np.random.Generator(np.random.Philox(key=list(key))).integers(1 << 63, size=6, dtype=np.uint64)
+    found = places.astype(np.uint64)
+    outside = np.arange(len(found))
+    while len(outside):
+        left, right = found[outside] >> np.uint64(bits), found[outside] & mask
+        for key_of_round in rounds:
+            mixed = (right + key_of_round) * np.uint64(0x9E3779B97F4A7C15)
+            mixed = (mixed ^ (mixed >> np.uint64(32))) * np.uint64(0xD6E8FEB86659FD93)
+            left, right = right, left ^ ((mixed >> np.uint64(32)) & mask)
+        found[outside] = left << np.uint64(bits) | right
+        outside = outside[found[outside] >= count]
+    return found.astype(np.int64)
+
+
 class Stream:
-    """Endless micro-batches of one manifest, epoch after epoch. Its state is two integers."""
+    """Endless micro-batches of one manifest, epoch after epoch. Its state is two integers.
+
+    Where there are more than `MOST_ROWS` utterances an `epoch` is a part of them, drawn at random; as many as hold them
+    all are one pass.
+    """
 
     def __init__(self, seconds: FloatArray, grid: Grid, jitter: float, seed: int) -> None:
         self._seconds, self._grid, self._jitter, self._seed = seconds, grid, jitter, seed
+        self._parts = max(1, -(-len(seconds) // MOST_ROWS))
         self.epoch = 0
         self.offset = 0
         self._plans: dict[int, list[MicroBatch]] = {}
@@ -143,8 +179,21 @@ class Stream:
 
     def _plan(self, epoch: int) -> list[MicroBatch]:
         if epoch not in self._plans:
-            self._plans[epoch] = plan_epoch(self._seconds, self._grid, self._jitter, self._seed, epoch)
+            rows = self._rows(epoch)
+            seconds = self._seconds if rows is None else self._seconds[rows]
+            plan = plan_epoch(seconds, self._grid, self._jitter, self._seed, epoch)
+            self._plans[epoch] = plan if rows is None else [MicroBatch(rows[b.rows], b.frames) for b in plan]
         return self._plans[epoch]
+
+    def _rows(self, epoch: int) -> IntArray | None:
+        """The utterances of an epoch; None for all."""
+        if self._parts == 1:
+            return None
+        turn, part = divmod(epoch, self._parts)
+        count = len(self._seconds)
+        places = np.arange(part * count // self._parts, (part + 1) * count // self._parts)
+        # Keys of plans are smaller. In order of the file, for mapped columns.
+        return np.sort(shuffled(places, count, (self._seed, (1 << 62) + turn)))
 
     def at(self, position: tuple[int, int]) -> MicroBatch:
         """The micro-batch at an epoch and offset. Raises IndexError where the epoch has fewer."""

@@ -1,4 +1,4 @@
-"""Manifests: one JSON object per line and utterance, held in memory as columns.
+"""Manifests: one JSON object per line and utterance, held as columns, in memory or, where there are many, mapped.
 
 Field names are NeMo's (`audio_filepath`, `offset`, `duration`, `text`) plus `id` and `speaker`. A row
 without `text` is untranscribed audio.
@@ -10,13 +10,17 @@ import json
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from asr.data.columns import STRINGS, Arrays, MappedStrings, StringColumn, Strings, map_columns, write_columns
 from asr.errors import UserError
 
+MANY = 10_000
+"""Rows from which on a manifest is also written as columns; fewer are read in a tenth of a second."""
 MOST_SECONDS = 1e9
 """No recording lasts 30 years, and what is less can be counted in samples."""
 
@@ -45,30 +49,6 @@ class Utterance:
         return json.dumps(row, ensure_ascii=False)
 
 
-class StringColumn:
-    """Many strings as one byte buffer and an offset array: no Python object per row, flat under fork."""
-
-    def __init__(self, strings: Iterable[str] = ()) -> None:
-        self._bytes, self._ends = bytearray(), array("q")
-        for string in strings:
-            self.append(string)
-
-    def append(self, string: str) -> None:
-        self._bytes += string.encode()
-        self._ends.append(len(self._bytes))
-
-    def __len__(self) -> int:
-        return len(self._ends)
-
-    def __getitem__(self, row: int) -> str:
-        start = self._ends[row - 1] if row else 0
-        return self._bytes[start : self._ends[row]].decode()
-
-    @property
-    def nbytes(self) -> int:
-        return len(self._bytes) + len(self._ends) * self._ends.itemsize
-
-
 class Manifest:
     """The utterances of one subset, in file order, as columns.
 
@@ -78,18 +58,41 @@ class Manifest:
 
     def __init__(self, utterances: Iterable[Utterance]) -> None:
         """One pass: the rows may come from a file, and are nowhere all at once."""
-        self.ids, self.paths, self.speakers, self.texts = (StringColumn() for _ in range(4))
+        ids, paths, speakers, texts = (StringColumn() for _ in STRINGS)
         has_text, offsets, durations = array("b"), array("d"), array("d")
         for u in utterances:
-            self.ids.append(u.id)
-            self.paths.append(u.audio_filepath)
-            self.speakers.append(u.speaker)
-            self.texts.append(u.text or "")
+            ids.append(u.id)
+            paths.append(u.audio_filepath)
+            speakers.append(u.speaker)
+            texts.append(u.text or "")
             has_text.append(u.text is not None)
             offsets.append(u.offset)
             durations.append(u.duration)
+        self.ids: Strings = ids
+        self.paths: Strings = paths
+        self.speakers: Strings = speakers
+        self.texts: Strings = texts
         self.has_text = np.array(has_text, dtype=bool)
         self.offsets, self.durations = np.array(offsets, dtype=np.float64), np.array(durations, dtype=np.float64)
+
+    @classmethod
+    def of_columns(cls, arrays: Arrays) -> Manifest:
+        """Of the arrays that `arrays` gives."""
+        manifest = cls(())
+        manifest.ids, manifest.paths, manifest.speakers, manifest.texts = (
+            MappedStrings(arrays[f"{name}.bytes"], arrays[f"{name}.ends"]) for name in STRINGS
+        )
+        manifest.has_text, manifest.offsets, manifest.durations = (
+            arrays[name] for name in ("has_text", "offsets", "durations")
+        )
+        return manifest
+
+    def arrays(self) -> Arrays:
+        """All columns, as they lie on disk."""
+        found: Arrays = {"has_text": self.has_text, "offsets": self.offsets, "durations": self.durations}
+        for name, column in zip(STRINGS, (self.ids, self.paths, self.speakers, self.texts), strict=True):
+            found |= zip((f"{name}.bytes", f"{name}.ends"), column.arrays(), strict=True)
+        return found
 
     def __len__(self) -> int:
         return len(self.durations)
@@ -172,20 +175,31 @@ def _parse(line: str, folder: str, where: str) -> Utterance:
 
 
 def _rows(path: Path) -> Iterator[Utterance]:
-    folder = str(path.parent.absolute())
+    # Of each id a number: sets of strings would take most of the memory.
+    marks = array("q")
+    for where, utterance in _parsed(path):
+        if utterance.duration == 0:
+            raise UserError(f"{where}: utterance {utterance.id!r} has duration 0")
+        marks.append(hash(utterance.id))
+        yield utterance
+    ordered = np.sort(np.frombuffer(marks, dtype=np.int64))
+    twins = set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
     seen: set[str] = set()
+    for where, utterance in _parsed(path) if twins else ():
+        if utterance.id in seen:
+            raise UserError(f"{where}: utterance id {utterance.id!r} occurs twice")
+        if hash(utterance.id) in twins:
+            seen.add(utterance.id)
+
+
+def _parsed(path: Path) -> Iterator[tuple[str, Utterance]]:
+    """Each row, after where it stands."""
+    folder = str(path.parent.absolute())
     with path.open(encoding="utf-8", newline="\n") as file:
         for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            where = f"{path}, line {number}"
-            utterance = _parse(line, folder, where)
-            if utterance.id in seen:
-                raise UserError(f"{where}: utterance id {utterance.id!r} occurs twice")
-            if utterance.duration == 0:
-                raise UserError(f"{where}: utterance {utterance.id!r} has duration 0")
-            seen.add(utterance.id)
-            yield utterance
+            if line.strip():
+                where = f"{path}, line {number}"
+                yield where, _parse(line, folder, where)
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -196,16 +210,27 @@ def read_manifest(path: Path) -> Manifest:
             that leads out of the manifest's folder.
     """
     try:
-        return Manifest(_rows(path))
+        columns = map_columns(path)
+        return Manifest(_rows(path)) if columns is None else Manifest.of_columns(columns)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot read manifest ({error})") from None
 
 
 def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
-    """Write a manifest aside and rename it, so that a reader never sees half of one."""
+    """Write a manifest aside and rename it, so that a reader never sees half of one; `MANY` rows also as columns.
+
+    Raises:
+        UserError: as `read_manifest`, of a row that goes into columns.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.partial")
+    aside, rows = path.with_name(f".{path.name}.partial"), 0
     with aside.open("w", encoding="utf-8") as file:
         for utterance in utterances:
             file.write(utterance.to_json() + "\n")
+            rows += 1
     aside.replace(path)
+    if rows >= MANY:
+        # From what was written, through the same checks: columns hold what reading would find.
+        checked = _rows(path)
+        parts = iter(lambda: list(islice(checked, MANY)), [])
+        write_columns(path, (Manifest(part).arrays() for part in parts))

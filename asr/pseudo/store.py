@@ -9,7 +9,7 @@ from dataclasses import fields
 import numpy as np
 import numpy.typing as npt
 
-from asr.data.manifest import StringColumn
+from asr.data.columns import StringColumn
 from asr.pseudo.label import Label
 
 Columns = dict[str, npt.NDArray[np.generic]]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.config import Config
-from asr.data.batching import Grid, MicroBatch, Stream, check_lengths, plan_epoch, share_out
+from asr.data.batching import Grid, MicroBatch, Stream, check_lengths, plan_epoch, share_out, shuffled
 from asr.errors import UserError
 from asr.scaling.plan import Plan
 
@@ -67,6 +67,31 @@ def test_the_plan_is_a_pure_function_of_seed_and_epoch() -> None:
     assert rows(1, 0) == rows(1, 0)
     assert rows(1, 0) != rows(1, 1)
     assert rows(1, 0) != rows(2, 0)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 5, 64, 65, 1000])
+def test_places_are_shuffled_one_by_one_as_all_at_once(rows: int) -> None:
+    whole = shuffled(np.arange(rows), rows, (1, 2))
+    assert sorted(whole.tolist()) == list(range(rows))
+    assert [int(shuffled(np.array([place]), rows, (1, 2))[0]) for place in range(rows)] == whole.tolist()
+
+
+def test_an_epoch_of_many_utterances_is_planned_in_parts_that_differ_from_pass_to_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("asr.data.batching.MOST_ROWS", 1500)
+    stream = Stream(LENGTHS, Grid(60.0, 90.0), 0.02, seed=1)
+    parts: list[list[int]] = [[] for _ in range(7)]
+    while stream.epoch < 6:
+        position = stream.next()
+        parts[position[0]] += stream.at(position).rows.tolist()
+    for turn in (parts[:3], parts[3:6]):
+        assert sorted(row for part in turn for row in part) == list(range(len(LENGTHS)))
+        assert max(map(len, turn)) - min(map(len, turn)) <= 1
+    # A third of them would come together again by chance.
+    assert len(set(parts[0]) & set(parts[3])) == pytest.approx(len(parts[0]) / 3, rel=0.15)
+    # Whatever is alike because it stands together in the file is spread over all parts.
+    assert sum(row < 400 for row in parts[0]) == pytest.approx(400 / 3, rel=0.25)
 
 
 @settings(max_examples=30, deadline=None)

@@ -1,0 +1,192 @@
+"""Training against SpeechBrain: audio seconds per CPU second of a supervised step, from audio files on disk.
+
+    python -m venv peer && peer/bin/pip install speechbrain==1.1.2 torch==VERSION_OF_HERE soundfile requests
+    python benchmarks/train.py exp/mini-librispeech/manifests/DIGEST/labeled.jsonl --peer peer/bin/python
+
+The manifest is one that stage 1 has written. Both train a model of the same layers on the same utterances, in fp32, on
+one thread, in batches of as much audio, with as many and as wide masks, the same dropout and AdamW; each with its own
+features, batches, loader, encoder, loss and loop. Each warms up; then they take turns. CPU seconds are those of the
+whole process, loading included; audio is counted without padding. On our side the step moves the EMA teacher, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack, closing
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+PEER = Path(__file__).with_name("speechbrain_training.py")
+MASKS = {"frequency_masks": 2, "frequency_width": 30, "time_masks": 10, "time_width": 50}
+MODEL = {"layers": 4, "width": 192, "heads": 4, "feedforward": 768, "kernel": 7, "stride": 3, "dropout": 0.1}
+MELS = 80
+SEED = 1
+
+
+def make_task(manifest: Path, folder: Path, seconds: float) -> dict[str, Any]:
+    """What both sides are given. Our own manifest and tokens are left in `folder`."""
+    from asr.config import TokenConfig
+    from asr.data.manifest import read_manifest, write_manifest
+    from asr.data.tokens import build_tokens, load_tokenizer
+
+    rows = [u for u in read_manifest(manifest) if u.text]
+    write_manifest(folder / "labeled.jsonl", rows)
+    write_manifest(folder / "unlabeled.jsonl", [])
+    build_tokens(TokenConfig(), folder / "labeled.jsonl", folder / "tokens")
+    tokenizer = load_tokenizer(folder / "tokens")
+    listed = [
+        {
+            "id": u.id,
+            "path": u.audio_filepath,
+            "offset": u.offset,
+            "seconds": u.duration,
+            "tokens": tokenizer.encode(u.text or ""),
+        }
+        for u in rows
+    ]
+    sizes = {"tokens": tokenizer.size, "mels": MELS, "seconds": seconds, "seed": SEED}
+    return {"folder": str(folder), "rows": listed, "model": MODEL, "specaugment": MASKS, **sizes}
+
+
+def run_own_side() -> None:
+    """What speechbrain_training.py is on the other side."""
+    import torch
+
+    from asr.config import Config, SpecAugmentConfig
+    from asr.data.audio import AudioReader
+    from asr.model.encoder import count_parameters
+    from asr.scaling.plan import Plan
+    from asr.train.allocator import keep_memory
+    from asr.train.clock import Clock
+    from asr.train.corpus import read_data
+    from asr.train.planner import Positions
+    from asr.train.ranks import join_ranks
+    from asr.train.run import build
+
+    task = json.loads(sys.stdin.readline())
+    torch.set_num_threads(1)
+    keep_memory()
+    base, seconds, folder = Config(), task["seconds"], Path(task["folder"])
+    longest = max(row["seconds"] for row in task["rows"])
+    config = dataclasses.replace(
+        base,
+        seed=task["seed"],
+        corpus=dataclasses.replace(base.corpus, dev=()),
+        features=dataclasses.replace(base.features, mels=task["mels"]),
+        specaugment=SpecAugmentConfig(**task["specaugment"]),
+        model=dataclasses.replace(base.model, **task["model"]),
+        batch=dataclasses.replace(
+            base.batch, base_seconds=seconds, max_device_seconds=max(1.25 * seconds, longest + 1), frame_multiple=12
+        ),
+        optimizer=dataclasses.replace(base.optimizer, lr=1e-4),
+        pseudo=dataclasses.replace(base.pseudo, labels="none"),
+        train=dataclasses.replace(base.train, precision="fp32"),
+    )
+    with join_ranks() as ranks:
+        reader = AudioReader(1, 0)
+        machinery = build(Plan(config), read_data(config, folder, folder / "tokens"), reader, ranks)
+        learner, clock = machinery.learner, Clock(seconds)
+        batches = machinery.feeder.feed(clock, Positions())
+        print(json.dumps({"parameters": count_parameters(learner.student)}), flush=True)
+        for line in sys.stdin:
+            begun, audio = time.process_time(), 0.0
+            for _ in range(int(line)):
+                batch = next(batches)
+                result = learner.step(batch, clock)
+                clock.tick(batch.cut.scale)
+                audio += batch.seconds
+            cpu = time.process_time() - begun
+            loss = result.loss_labeled / result.utterances_labeled
+            print(json.dumps({"audio": audio, "cpu": cpu, "loss": loss}), flush=True)
+        reader.close()
+
+
+class Side:
+    """A process that trains so many steps when told to."""
+
+    def __init__(self, command: list[str], task: dict[str, Any]) -> None:
+        alone = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        root = str(Path(__file__).parents[1])
+        path = {"PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | alone | path
+        )
+        self.parameters = int(self._ask(json.dumps(task))["parameters"])
+
+    def _ask(self, line: str) -> dict[str, float]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(line, file=self._process.stdin, flush=True)
+        for answer in self._process.stdout:
+            if answer.startswith("{"):
+                found: dict[str, float] = json.loads(answer)
+                return found
+        raise SystemExit(f"{' '.join(map(str, self._process.args))}: ended; what it said stands above")  # type: ignore[arg-type]
+
+    def train(self, steps: int) -> dict[str, float]:
+        """Audio and CPU seconds of so many steps, and the last loss, per utterance."""
+        return self._ask(str(steps))
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def spread(values: list[float], digits: int = 1) -> str:
+    return f"{median(values):.{digits}f} ({min(values):.{digits}f} – {max(values):.{digits}f})"
+
+
+def compare(manifest: Path, peer: str, seconds: float, rounds: int, audio: float) -> str:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        task = make_task(manifest, Path(folder), seconds)
+        steps = max(1, round(audio / seconds))
+        commands = [sys.executable, __file__, "--own-side"], [peer, str(PEER)]
+        sides = [stack.enter_context(closing(Side(command, task))) for command in commands]
+        speeds: list[list[float]] = [[], []]
+        means: list[float] = []
+        for _ in range(rounds + 1):
+            done = [side.train(steps) for side in sides]
+            means = [one["audio"] / steps for one in done]
+            for kept, one in zip(speeds, done, strict=True):
+                kept.append(one["audio"] / one["cpu"])
+    own, others = (kept[1:] for kept in speeds)  # The first round is for warming up.
+    ratios = [one / other for one, other in zip(own, others, strict=True)]
+    sizes = " and ".join(f"{side.parameters / 1e6:.2f}" for side in sides)
+    return (
+        f"batches of {seconds:g} s ({means[0]:.1f} and {means[1]:.1f} in the mean), {sizes} M parameters, "
+        f"{rounds} rounds of {steps} steps: audio seconds per CPU second, median (least – most)\n"
+        f"kappa-asr {spread(own)}   SpeechBrain {spread(others)}   ratio {spread(ratios, 2)}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("manifest", type=Path, nargs="?", help="labeled.jsonl of stage 1")
+    parser.add_argument("--peer", default=sys.executable, help="a Python that has speechbrain (default: this one)")
+    parser.add_argument("--seconds", type=float, nargs="+", default=[15.0, 60.0], help="of a batch (default: 15 60)")
+    parser.add_argument("--rounds", type=int, default=7, help="that are counted (default: 7)")
+    parser.add_argument("--audio", type=float, default=300.0, help="seconds of audio a round (default: 300)")
+    parser.add_argument("--own-side", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.own_side:
+        return run_own_side()
+    if arguments.manifest is None:
+        parser.error("which manifest? One that stage 1 has written, such as exp/NAME/manifests/DIGEST/labeled.jsonl")
+    if subprocess.run([arguments.peer, "-c", "import speechbrain"], capture_output=True).returncode:
+        parser.error(f"{arguments.peer} has no speechbrain: make an environment with it, see the top of this file")
+    for seconds in arguments.seconds:
+        print(compare(arguments.manifest, arguments.peer, seconds, arguments.rounds, arguments.audio), flush=True)
+    return None
+
+
+if __name__ == "__main__":
+    main()
