@@ -42,11 +42,16 @@ def say(word: str, rng: np.random.Generator) -> Sound:
     return np.concatenate([*parts, np.zeros(round(rng.uniform(0.05, 0.09) * RATE))]) * LEVEL
 
 
-def sentence(rng: np.random.Generator, words: int, edge: float = 0.2) -> tuple[Sound, str]:
-    """Words without a pause, `edge` seconds of background before and after them, and the text."""
-    text = [str(word) for word in rng.choice(WORDS, words)]
+def speak(text: str, rng: np.random.Generator, edge: float = 0.2) -> Sound:
+    """Words without a pause, `edge` seconds of background before and after them."""
     quiet = np.zeros(round(edge * RATE))
-    return np.concatenate([quiet, *(say(word, rng) for word in text), quiet]), " ".join(text)
+    return np.concatenate([quiet, *(say(word, rng) for word in text.split()), quiet])
+
+
+def sentence(rng: np.random.Generator, words: int, edge: float = 0.2) -> tuple[Sound, str]:
+    """So many words as `speak` says them, and the text."""
+    text = " ".join(rng.choice(WORDS, words))
+    return speak(text, rng, edge), text
 
 
 def record(sound: Sound, rng: np.random.Generator, background: float = 20.0) -> npt.NDArray[np.int16]:

@@ -9,9 +9,12 @@ from torch import Tensor
 
 from asr.data.tokens import Tokenizer
 from asr.objective.ctc import needed_frames
-from asr.recognizer.paths import Path
+from asr.recognizer.paths import Path, join
 
 Normalise = Callable[[str], str]
+
+ROUNDS = 3
+"""How often words are said anew, at most, as their neighbours move."""
 
 
 @dataclass(frozen=True)
@@ -45,16 +48,21 @@ def ways_to_say(words: Sequence[str], tokenizer: Tokenizer) -> list[list[list[in
 def choose_ways(
     log_probs: Tensor, ways: Sequence[Sequence[list[int]]], boundary: int | None, path: Path
 ) -> list[list[int]]:
-    """How each word is said: as is likeliest between its neighbours, as they lie where all words are said first."""
+    """How each word is said: as is likeliest between its neighbours, first as all of them are usually said."""
     chosen = [own[0] for own in ways]
     if all(len(own) == 1 for own in ways):
         return chosen
-    words, _ = path(log_probs, chosen, boundary)
-    for number, own in enumerate(ways):
-        if len(own) > 1:
-            start = words[number - 1][-1].stop if number else 0
-            part = log_probs[start : words[number + 1][0].first if number + 1 < len(words) else len(log_probs)]
-            fitting = [ids for ids in own if needed_frames(ids) <= len(part)]
-            scores = [path(part, [ids], boundary)[1] for ids in fitting]
-            chosen[number] = fitting[scores.index(max(scores))]
+    for _ in range(ROUNDS):
+        before, (words, _) = [*chosen], path(log_probs, chosen, boundary)
+        for number, own in enumerate(ways):
+            if len(own) > 1:
+                start = words[number - 1][-1].stop if number else 0
+                part = log_probs[start : words[number + 1][0].first if number + 1 < len(words) else len(log_probs)]
+                fitting = [ids for ids in own if needed_frames(ids) <= len(part)]
+                scores = [path(part, [ids], boundary)[1] for ids in fitting]
+                chosen[number] = fitting[scores.index(max(scores))]
+        if needed_frames(join(chosen, boundary)) > len(log_probs):
+            return before
+        if chosen == before:
+            break
     return chosen
