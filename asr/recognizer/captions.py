@@ -1,7 +1,12 @@
-"""Subtitles: SubRip (SRT) and WebVTT."""
+"""Subtitles: SubRip (SRT) and WebVTT.
+
+WebVTT writes `&`, `<` and `>` as HTML does. SubRip knows no such thing: its readers differ in what they take for a tag,
+and texts stand in it as they are.
+"""
 
 from __future__ import annotations
 
+import html
 import textwrap
 from collections.abc import Sequence
 from itertools import pairwise
@@ -17,8 +22,17 @@ MIN_SECONDS = 1.0
 """Shorter captions stay on, until the next one begins at the latest."""
 
 
+def _lines(words: Sequence[Word]) -> list[str]:
+    lines = textwrap.wrap(" ".join(w.text for w in words), LINE_LENGTH, break_on_hyphens=False)
+    if len(lines) > 1 and lines[-1].isdecimal():
+        # Readers take a last line of digits for the next caption's number.
+        before, _, last = lines[-2].rpartition(" ")
+        lines[-2:] = [before, f"{last} {lines[-1]}"] if before else [f"{last} {lines[-1]}"]
+    return lines
+
+
 def _fits(words: Sequence[Word]) -> bool:
-    lines = textwrap.wrap(" ".join(w.text for w in words), LINE_LENGTH)
+    lines = _lines(words)
     return len(lines) <= LINES and words[-1].end - words[0].start <= MAX_SECONDS
 
 
@@ -40,23 +54,24 @@ def _clock(seconds: float, point: str) -> str:
     return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest // 1000:02d}{point}{rest % 1000:03d}"
 
 
-def _cues(words: Sequence[Word], seconds: float, point: str) -> list[str]:
+def _cues(words: Sequence[Word], seconds: float, point: str) -> list[tuple[str, str]]:
+    """Of each caption its times and its lines."""
     captions = split_captions(words)
     starts = [caption[0].start for caption in captions]
-    cues: list[str] = []
+    cues: list[tuple[str, str]] = []
     for caption, (start, following) in zip(captions, pairwise([*starts, max(seconds, 0.0)]), strict=True):
         end = max(caption[-1].end, min(start + MIN_SECONDS, following))
-        lines = textwrap.wrap(" ".join(w.text for w in caption), LINE_LENGTH)
-        cues.append("\n".join([f"{_clock(start, point)} --> {_clock(end, point)}", *lines]))
+        cues.append((f"{_clock(start, point)} --> {_clock(end, point)}", "\n".join(_lines(caption))))
     return cues
 
 
 def format_srt(words: Sequence[Word], seconds: float) -> str:
     """SubRip text. `seconds` is the length of the audio."""
     cues = _cues(words, seconds, ",")
-    return "\n\n".join(f"{number}\n{cue}" for number, cue in enumerate(cues, 1)) + "\n" if cues else ""
+    return "\n".join(f"{number}\n{times}\n{text}\n" for number, (times, text) in enumerate(cues, 1))
 
 
 def format_vtt(words: Sequence[Word], seconds: float) -> str:
     """WebVTT text. `seconds` is the length of the audio."""
-    return "\n\n".join(["WEBVTT", *_cues(words, seconds, ".")]) + "\n"
+    cues = (f"{times}\n{html.escape(text, quote=False)}" for times, text in _cues(words, seconds, "."))
+    return "\n\n".join(["WEBVTT", *cues]) + "\n"

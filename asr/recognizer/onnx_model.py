@@ -29,7 +29,10 @@ EXTRA = "writing ONNX needs the extra `onnx`: pip install kappa-asr[onnx]"
 
 
 def probe(batch: int, seconds: float) -> tuple[Tensor, Tensor]:
-    """Noise of unequal lengths and loudness that changes, as int16 `(batch, samples)`, and its lengths."""
+    """Noise of unequal lengths and loudness that changes, after some digital zeros, and its lengths.
+
+    As int16 `(batch, samples)`.
+    """
     rng = np.random.default_rng(0)
     lengths = (SAMPLE_RATE * seconds * np.linspace(1.0, 0.4, batch)).astype(np.int64)
     samples = np.zeros((batch, lengths[0]), dtype=np.int16)
@@ -37,6 +40,7 @@ def probe(batch: int, seconds: float) -> tuple[Tensor, Tensor]:
         turns = np.arange(0, length + 4000, 4000)
         loudness = np.exp(np.interp(np.arange(length), turns, rng.uniform(2, 9, len(turns))))
         samples[row, :length] = (rng.standard_normal(length) * loudness).clip(-32768, 32767)
+    samples[:, : lengths[0] // 4] = 0
     return torch.from_numpy(samples), torch.from_numpy(lengths)
 
 

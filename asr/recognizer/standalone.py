@@ -28,10 +28,12 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 SAMPLE_RATE = 16_000
+DEAD_LEVEL = -18.0
+"""Mean log-mel power of digital zeros and the like, which hold no recording, is below it."""
 
 
 class Features(nn.Module):
-    """Log-mel features with mean 0 and variance 1 per utterance and band, over real frames."""
+    """Log-mel features with mean 0 and variance 1 per utterance and band, over frames that hold a recording."""
 
     window: Tensor
     mel: Tensor
@@ -54,11 +56,13 @@ class Features(nn.Module):
         half = self.mel.shape[0]
         features = ((parts[..., :half] + parts[..., half:]) @ self.mel).clamp(min=1e-10).log()
         real = (torch.arange(features.shape[1], device=features.device) < frames[:, None])[:, :, None]
-        count = frames.clamp(min=1)[:, None, None]
-        features = features * real
-        features = (features - features.sum(1, keepdim=True) / count) * real
+        live = real & (features.mean(2, keepdim=True) > DEAD_LEVEL)
+        count = live.sum(1, keepdim=True).clamp(min=1)
+        features = features * live
+        features = (features - features.sum(1, keepdim=True) / count) * live
         deviation = (features.square().sum(1, keepdim=True) / count).sqrt()
-        return features / (deviation + 1e-3), frames
+        features = features / (deviation + 1e-3)
+        return torch.where(real & ~live, features.amin(1, keepdim=True), features), frames
 
 
 class Frontend(nn.Module):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from asr.data.audio import Samples
 from asr.errors import UserError
@@ -21,6 +21,8 @@ class Transcript:
     seconds: float
     """Length of the audio."""
     words: list[Word]
+    outside: list[Word] = field(default_factory=list)
+    """Of an alignment: speech that is not in its text."""
 
     @property
     def text(self) -> str:

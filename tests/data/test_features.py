@@ -23,6 +23,38 @@ def test_the_same_utterance_alone_and_in_a_padded_batch_has_the_same_features() 
     assert together[1, count:].abs().max() == 0
 
 
+@torch.no_grad()
+def over_all_frames(fbank: LogMel, waveforms: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """Features as models were trained on before dead frames were left out."""
+    frames = fbank.frames(lengths)
+    features = fbank.log_mel(waveforms.float() / 32768)
+    real = (torch.arange(features.shape[1]) < frames[:, None])[:, :, None]
+    count = frames.clamp(min=1)[:, None, None]
+    features = features * real
+    features = (features - features.sum(1, keepdim=True) / count) * real
+    return features / ((features.square().sum(1, keepdim=True) / count).sqrt() + 1e-3)
+
+
+def test_a_recording_without_digital_zeros_has_the_features_it_always_had_to_the_bit() -> None:
+    fbank = LogMel(FeatureConfig())
+    faint = np.random.default_rng(2).integers(0, 2, 20_000).astype(np.int16)
+    batch = pad_waveforms([noise(1.0), noise(2.5, 1), faint, np.concatenate([faint, noise(1.0)])], fbank.samples(260))
+    assert torch.equal(fbank(*batch)[0], over_all_frames(fbank, *batch))
+
+
+def test_digital_zeros_hardly_change_other_frames_and_are_as_quiet_as_the_quietest() -> None:
+    fbank = LogMel(FeatureConfig())
+    samples, zeros = noise(2.0), np.zeros(16_000, np.int16)
+    alone = fbank(*pad_waveforms([samples], len(samples)))[0][0]
+    padded, frames = fbank(*pad_waveforms([np.concatenate([zeros, samples]), samples], 48_000))
+    # Frames that hold a little of both count.
+    torch.testing.assert_close(padded[0, 100:], alone, atol=0.6, rtol=0)
+    torch.testing.assert_close(padded[0, :90], padded[0].amin(0).expand(90, -1))
+    assert padded[0].abs().max() < 30
+    assert frames.tolist() == [297, 197]
+    torch.testing.assert_close(padded[1, :197], alone)
+
+
 def test_every_band_has_mean_zero_and_variance_one() -> None:
     fbank = LogMel(FeatureConfig())
     features, frames = fbank(*pad_waveforms([noise(3.0)], fbank.samples(320)))

@@ -1,8 +1,16 @@
 from __future__ import annotations
 
+import html
+import json
 import re
+from pathlib import Path
 
+import pytest
+
+from asr.recognizer.audio import AudioFile
 from asr.recognizer.captions import format_srt, format_vtt, split_captions
+from asr.recognizer.output import format_json
+from asr.recognizer.transcribe import Transcript
 from asr.recognizer.words import Word
 
 
@@ -42,3 +50,41 @@ def test_captions_do_not_overlap() -> None:
     text = format_vtt([Word("ONE", 0.0, 0.1, 1.0), Word("TWO", 0.95, 1.0, 1.0)], 1.0)
     times = re.findall(r"(\S+) --> (\S+)", text)
     assert times == [("00:00:00.000", "00:00:00.950"), ("00:00:00.950", "00:00:01.000")]
+
+
+ODD = "R&D <NOISE> A<B <i>C</i> &lt; D-->E WELL-KNOWN SEMI-DETACHED HEARD IN 19 84 NAÏVE हिन्दी".split()
+
+
+def spoken_text(texts: list[str]) -> tuple[list[Word], str]:
+    """Words half a second apart, and what JSON has for their text."""
+    spoken = [Word(text, i / 2, i / 2 + 0.4, 1.0) for i, text in enumerate(texts)]
+    return spoken, json.loads(format_json(Transcript(AudioFile(Path("a.wav"), "a"), 99.0, spoken)))["text"]
+
+
+@pytest.mark.parametrize("texts", [ODD, [*ODD, "7"], "ONE TWO".split(), [*"AB" * 18, "1000000000"], ["X" * 42, "1984"]])
+def test_readers_of_captions_find_the_text_of_the_json_in_them(texts: list[str]) -> None:
+    import pysubs2
+    import srt
+    import webvtt
+
+    spoken, text = spoken_text(texts)
+    subrip, web = format_srt(spoken, 99.0), format_vtt(spoken, 99.0)
+
+    def joined(captions: list[str]) -> str:
+        return " ".join(" ".join(captions).split())
+
+    assert joined([cue.content for cue in srt.parse(subrip)]) == text
+    read = pysubs2.SSAFile.from_string(subrip, "srt", keep_html_tags=True)
+    assert joined([event.text.replace("\\N", " ") for event in read]) == text
+    assert joined([html.unescape(caption.text) for caption in webvtt.from_string(web)]) == text
+    # It leaves escapes as they are.
+    read = pysubs2.SSAFile.from_string(web, "vtt")
+    assert joined([html.unescape(event.text).replace("\\N", " ") for event in read]) == text
+    assert [event.start for event in read] == [round(cue.start.total_seconds() * 1000) for cue in srt.parse(subrip)]
+
+
+def test_nothing_in_web_captions_is_taken_for_a_tag() -> None:
+    spoken, _ = spoken_text(ODD)
+    lines = [line for line in format_vtt(spoken, 99.0).splitlines() if not re.fullmatch(r"\S+ --> \S+", line)]
+    assert "R&amp;D &lt;NOISE&gt; A&lt;B &lt;i&gt;C&lt;/i&gt;" in " ".join(lines)
+    assert not any("<" in line or ">" in line for line in lines)
