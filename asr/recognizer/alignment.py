@@ -26,8 +26,8 @@ MOST_CELLS = 2_000_000_000
 OUTSIDE_TOKENS = 3
 """Fewer tokens in a row that the model hears outside the text may be what it hears wrongly."""
 UNLIKE = 0.25
-"""Confidence of a text's words, in the mean, under which it may be another recording's. A model with 27 % of phones wrong
-had 0.50 to 0.78 for the texts of 14 utterances, and up to 0.24 for those of others."""
+"""Confidence of a text's words, in the mean, under which it may be another recording's. A model with 27 % of phones
+wrong had 0.50 to 0.78 for the texts of 14 utterances, and up to 0.24 for those of others."""
 
 
 @dataclass(frozen=True)
