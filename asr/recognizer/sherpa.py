@@ -105,7 +105,7 @@ def _difference(session: Any, trained: TrainedModel, frame_us: int, seconds: flo
     found = torch.from_numpy(log_probs)
     nearest = torch.div(torch.arange(found.shape[1]) * FRAME_US + FRAME_US // 2, frame_us, rounding_mode="floor")
     heard = nearest < frames
-    if nearest[heard].unique().tolist() != list(range(frames)) or found[0, ~heard].argmax(-1).any():
+    if sorted(set(nearest[heard].tolist())) != list(range(frames)) or found[0, ~heard].argmax(-1).any():
         raise UserError(f"the ONNX model does not hear {seconds:g} s as PyTorch does; export without --sherpa")
     return largest_difference(found[:, heard], expected[:, nearest[heard]], heard.sum()[None]) if frames else 0.0
 
