@@ -8,7 +8,6 @@ from pathlib import Path
 
 from asr.cli.transcribe import (
     add_audio_arguments,
-    add_model_arguments,
     add_window_arguments,
     find_files,
     open_bar,
@@ -22,7 +21,6 @@ FORMATS = ("TextGrid", "ctm", "json")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_model_arguments(parser)
     add_audio_arguments(parser)
     text = parser.add_mutually_exclusive_group(required=True)
     text.add_argument("--text", help="what is said in the one file")

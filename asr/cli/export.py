@@ -17,14 +17,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also a folder that sherpa-onnx runs (kind: omnilingual), checked likewise",
     )
+    parser.add_argument("--half", action="store_true", help="weights in fp16: half the size")
+    lm = "put this language model into the folder, as tuned for the run; transcribe then uses it unless told otherwise"
+    parser.add_argument("--lm", type=Path, metavar="FILE", help=lm)
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from asr.recognizer.decoding import run_folder
     from asr.recognizer.folder import write_folder
+    from asr.recognizer.shipped import tuned_for
     from asr.recognizer.trained import find_trained
 
     trained = find_trained(arguments.trained, arguments.model, arguments.tokens)
-    for name, difference in write_folder(trained, arguments.out, arguments.onnx, arguments.sherpa).items():
+    lm = None if arguments.lm is None else (arguments.lm, tuned_for(run_folder(arguments.trained), arguments.lm))
+    found = write_folder(trained, arguments.out, arguments.onnx, arguments.sherpa, arguments.half, lm)
+    for name, difference in found.items():
         print(f"{name}: ONNX Runtime and PyTorch differ by {difference:.1e} in log-probability at most")
     print(arguments.out)
     return 0

@@ -32,6 +32,10 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "trained", type=Path, metavar="MODEL", help="a run's folder, a checkpoint or an exported folder"
     )
+    add_model_options(parser)
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", choices=("teacher", "student"), help="of a run's two models; default: teacher")
     parser.add_argument("--tokens", type=Path, metavar="DIR", help="token inventory, where the run's folder has none")
 
@@ -46,16 +50,33 @@ def _channel(text: str) -> int | str | None:
 
 
 def add_audio_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verbs that read audio."""
-    parser.add_argument("audio", nargs="+", metavar="AUDIO", help="files, folders, or - for paths on standard input")
+    """Arguments of the verbs that hear audio files."""
+    audio = (
+        "files, folders, or - for paths on standard input; first, if any, the folder of a model: a run's, a checkpoint "
+    )
+    parser.add_argument(
+        "audio",
+        nargs="+",
+        metavar="[MODEL] AUDIO",
+        help=audio + "or an exported one (default: the one that comes along)",
+    )
+    add_model_options(parser)
     channels = "of several: mix (default); a number from 1; each: every one as a file of its own, named NAME-1, NAME-2"
     parser.add_argument("--channel", type=_channel, metavar="mix|each|N", help=channels)
 
 
 def find_files(arguments: argparse.Namespace) -> list[AudioFile]:
-    """The audio that `add_audio_arguments` ask for."""
+    """The audio that `add_audio_arguments` ask for; `trained` is the model then."""
     from asr.recognizer.audio import choose_channels, find_audio
+    from asr.recognizer.shipped import holds_model, shipped_model
 
+    first, *others = arguments.audio
+    if holds_model(Path(first)):
+        arguments.trained, arguments.audio = Path(first), others
+        if not others:
+            raise UserError(f"{first}: is a model, and no audio is named")
+    else:
+        arguments.trained = shipped_model()
     return choose_channels(find_audio(arguments.audio, sys.stdin, say), arguments.channel)
 
 
@@ -74,7 +95,9 @@ def add_decoder_arguments(parser: argparse.ArgumentParser) -> None:
     """Settings of `decode`, as options."""
     usual = DecodeConfig()
     group = parser.add_argument_group("decoding", "other than greedy takes longer and makes fewer errors")
-    group.add_argument("--decoder", choices=("greedy", "beam", "lm"), default=usual.decoder, help="default: greedy")
+    group.add_argument(
+        "--decoder", choices=("greedy", "beam", "lm"), help="default: greedy, or lm of a folder that has one"
+    )
     group.add_argument("--beam", type=int, metavar="N", help=f"default: {usual.beam} hypotheses, at most {MOST_BEAM}")
     group.add_argument("--lm", default="", metavar="FILE", help="ARPA or KenLM binary; default: as tuned")
     group.add_argument("--lexicon", default="", metavar="FILE|none", help="words to write; default: those of the LM")
@@ -86,8 +109,13 @@ def add_decoder_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def decode_settings(arguments: argparse.Namespace) -> DecodeConfig:
-    """What `add_decoder_arguments` ask for."""
-    decoder, usual = arguments.decoder, DecodeConfig()
+    """What `add_decoder_arguments` ask for of the model `trained`."""
+    from asr.recognizer.shipped import own_language_model
+
+    usual = DecodeConfig()
+    decoder = arguments.decoder
+    if decoder is None:
+        decoder = usual.decoder if own_language_model(arguments.trained) is None else "lm"
     idle = [(name, "lm") for name in FOR_LANGUAGE_MODELS if decoder != "lm"]
     idle += [(name, "beam or lm") for name in FOR_BEAMS if decoder == "greedy"]
     for name, needed in idle:
@@ -150,7 +178,6 @@ def open_bar(files: Sequence[AudioFile], name: str) -> tqdm[Any]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_model_arguments(parser)
     add_audio_arguments(parser)
     formats = "txt: a line for each file; json: also times of words; srt, vtt: subtitles (default: txt)"
     parser.add_argument("--format", choices=FORMATS, default="txt", help=formats)
@@ -169,8 +196,8 @@ def run(arguments: argparse.Namespace) -> int:
     from asr.recognizer.output import TRANSCRIPT_FORMATS, format_named_text, write_result
     from asr.recognizer.transcribe import transcribe
 
-    decode = decode_settings(arguments)
     files = find_files(arguments)
+    decode = decode_settings(arguments)
     if arguments.out is not None:
         check_names(files)
     elif len(files) > 1 and arguments.format in ("srt", "vtt"):

@@ -15,7 +15,7 @@ from asr.decode.tuning import Tuned, choose_weights, find_tuned, fingerprint, re
 from asr.errors import UserError
 
 
-def _run_folder(trained: Path) -> Path:
+def run_folder(trained: Path) -> Path:
     """The run that a checkpoint is of; anything else is taken as it is."""
     return trained.resolve().parent.parent if (trained / "state.json").is_file() else trained
 
@@ -39,7 +39,7 @@ def open_search(config: DecodeConfig, trained: Path, tokens: Path, tell: Callabl
     if config.decoder == "beam":
         return search_prefixes(config, tokens)
     check_package()
-    run = _run_folder(trained)
+    run = run_folder(trained)
     tuned: Tuned | None = None
     if config.lm:
         path = Path(config.lm)
@@ -49,7 +49,8 @@ def open_search(config: DecodeConfig, trained: Path, tokens: Path, tell: Callabl
         if not entries:
             raise UserError("--decoder lm: name a language model with --lm, or tune one: kappa-asr tune")
         tuned = entries[-1]
-        path, config = Path(tuned.lm), replace(config, lexicon=tuned.lexicon)
+        # An exported folder has its own.
+        path, config = run / tuned.lm, replace(config, lexicon=tuned.lexicon)
     weight, score, note = choose_weights(config, tuned)
     tell(f"{path.name}, weight {weight:g}, word score {score:g}: {note}")
     return fuse(config, path, tokens, "--lexicon", tell).weighted(weight, score)

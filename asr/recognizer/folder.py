@@ -7,6 +7,7 @@
     load.py                loads all this with torch and safetensors alone
     model.onnx             waveforms to log-probabilities, by option
     sherpa-onnx/           model.onnx and tokens.txt as sherpa-onnx has them, by option
+    lm.arpa.gz, tuned.json a language model, and how much it counts, by option
 
 The weights bear the encoder's own names.
 """
@@ -19,6 +20,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import save
 from torch import Tensor
 
@@ -26,10 +28,12 @@ from asr.config import FeatureConfig
 from asr.data.audio import SAMPLE_RATE
 from asr.data.features import LogMel
 from asr.data.tokens import FILES, load_tokenizer, read_normaliser
+from asr.decode.tuning import Tuned
 from asr.errors import UserError
 from asr.recognizer import standalone
 from asr.recognizer.onnx_model import write_onnx
 from asr.recognizer.sherpa import write_sherpa
+from asr.recognizer.shipped import put_language_model
 from asr.recognizer.trained import FORMAT, SETTINGS_FILE, WEIGHTS_FILE, TrainedModel
 
 
@@ -56,10 +60,11 @@ def settings_of(trained: TrainedModel) -> dict[str, Any]:
     }
 
 
-def _fill(folder: Path, trained: TrainedModel) -> None:
+def _fill(folder: Path, trained: TrainedModel, half: bool) -> None:
+    kind = torch.float16 if half else torch.float32
     (folder / SETTINGS_FILE).write_text(json.dumps(settings_of(trained), indent=1) + "\n", encoding="utf-8")
     (folder / WEIGHTS_FILE).write_bytes(
-        save({k: t.detach().float().contiguous().cpu() for k, t in trained.weights.items()})
+        save({k: t.detach().to(kind).contiguous().cpu() for k, t in trained.weights.items()})
     )
     (folder / "features.safetensors").write_bytes(save(feature_tensors(trained.features)))
     (folder / "tokens").mkdir()
@@ -71,7 +76,14 @@ def _fill(folder: Path, trained: TrainedModel) -> None:
     shutil.copyfile(standalone.__file__, folder / "load.py")
 
 
-def write_folder(trained: TrainedModel, out: Path, onnx: bool = False, sherpa: bool = False) -> dict[str, float]:
+def write_folder(
+    trained: TrainedModel,
+    out: Path,
+    onnx: bool = False,
+    sherpa: bool = False,
+    half: bool = False,
+    language_model: tuple[Path, Tuned] | None = None,
+) -> dict[str, float]:
     """Export a model to a new folder. Until all of it is written and checked, nothing bears its name.
 
     Args:
@@ -79,6 +91,8 @@ def write_folder(trained: TrainedModel, out: Path, onnx: bool = False, sherpa: b
         out: the folder.
         onnx: whether `model.onnx` is wanted.
         sherpa: whether the folder `sherpa-onnx` is wanted.
+        half: whether weights are kept in fp16, which is half as much; they are computed with in fp32.
+        language_model: one that the folder is to have, and its weights.
 
     Returns:
         For each of the two, the largest difference between ONNX Runtime's log-probabilities and PyTorch's.
@@ -94,7 +108,9 @@ def write_folder(trained: TrainedModel, out: Path, onnx: bool = False, sherpa: b
     aside.mkdir(parents=True)
     differences = {}
     try:
-        _fill(aside, trained)
+        _fill(aside, trained, half)
+        if language_model is not None:
+            put_language_model(aside, *language_model)
         if onnx:
             differences["model.onnx"] = write_onnx(trained, aside)
         if sherpa:

@@ -179,7 +179,7 @@ def _read_exported(path: Path, tokens: Path | None) -> TrainedModel:
         lengths = None if seconds is None else _seconds(seconds)
         if type(version) is not int:
             raise ValueError(f"format {version!r}")
-        weights = load_file(path / WEIGHTS_FILE)
+        weights = {name: tensor.float() for name, tensor in load_file(path / WEIGHTS_FILE).items()}
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError, SafetensorError) as error:
         raise UserError(f"{path}: not a whole exported folder ({error}); export the model again") from None
     if version > FORMAT:
