@@ -19,7 +19,9 @@ from data_prep.subset import Cutting, Progress, Subset, needs_text, read_subset
 from data_prep.summary import SubsetSummary, format_summary, summarize, write_summary
 
 
-def _length_check(corpus: CorpusConfig) -> Callable[[Utterance], Rejection | None]:
+def check_lengths(corpus: CorpusConfig) -> Callable[[Utterance], Rejection | None]:
+    """For `Subset.without`: what is too short, or too long."""
+
     def check(utterance: Utterance) -> Rejection | None:
         if utterance.duration < corpus.min_seconds:
             return Rejection(utterance.id, f"shorter than corpus.min_seconds = {corpus.min_seconds:g}")
@@ -73,7 +75,7 @@ def build_manifests(
     Raises:
         UserError: a subset is missing, or nothing labeled is left.
     """
-    fits = _length_check(corpus)
+    fits = check_lengths(corpus)
 
     def read(names: Sequence[str], cutting: Cutting) -> list[Subset]:
         return [read_subset(root, name, corpus, cache_dir, cutting, progress) for name in dict.fromkeys(names)]

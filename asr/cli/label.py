@@ -17,10 +17,14 @@ if TYPE_CHECKING:
     from asr.pseudo.offline import Labeling
     from asr.pseudo.shards import Shard
 
+LONGEST = 36.0
+"""Seconds of an utterance at most, for a model that does not say what it was trained on."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
-    parser.add_argument("manifest", type=Path, metavar="MANIFEST", help="JSON lines, as stage 1 writes them")
+    listed = "JSON lines as stage 1 writes them; or a folder of audio, or what NeMo, Kaldi, Lhotse or a table lists"
+    parser.add_argument("corpus", type=Path, metavar="CORPUS|MANIFEST", help=listed)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where labels go; finished shards stay")
     parser.add_argument("--shards", type=int, metavar="N", help="parts of the work; default: about ten hours each")
     parser.add_argument("--shard", metavar="I/N", help="do one part only, such as 0/100; default: all that is left")
@@ -28,6 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-bad-audio", type=int, default=0, metavar="N", help="unreadable utterances of a shard to go on without"
     )
+    longest = (
+        "seconds of an utterance at most, into which a corpus's recordings are cut (default: the longest trained on)"
+    )
+    parser.add_argument("--longest", type=float, metavar="S", help=longest)
     parser.add_argument("--batch-seconds", type=float, default=120.0, metavar="S", help="audio a forward pass takes")
     parser.add_argument("--write", choices=("nemo", "kaldi", "lhotse"), help="write finished labels in this form, too")
     add_decoder_arguments(parser)
@@ -83,6 +91,19 @@ def _open(arguments: argparse.Namespace) -> Labeling:
     return Labeling(model, decoder, tokenizer, maker, search, words=decode.decoder == "lm")
 
 
+def _find_manifest(arguments: argparse.Namespace) -> Path:
+    from asr.recognizer.trained import find_trained
+    from data_prep.untold import is_own_manifest, list_audio
+
+    if is_own_manifest(arguments.corpus):
+        if arguments.longest is not None:
+            raise UserError(f"--longest: {arguments.corpus} says itself where utterances begin and end")
+        return arguments.corpus
+    seconds = find_trained(arguments.trained, arguments.model, arguments.tokens).utterance_seconds
+    longest = arguments.longest or (LONGEST if seconds is None else seconds[-1])
+    return list_audio(arguments.corpus, arguments.out / "corpus", longest, lambda line: print(line, file=sys.stderr))
+
+
 def _status(folder: Path) -> int:
     from asr.pseudo.shards import read_task, shards_of
 
@@ -122,7 +143,7 @@ def run(arguments: argparse.Namespace) -> int:
     chosen = None if arguments.shard is None else _chosen(arguments.shard)
     if chosen and arguments.shards not in (None, chosen[1]):
         raise UserError(f"--shard {arguments.shard} and --shards {arguments.shards} name two numbers of shards")
-    manifest = read_manifest(arguments.manifest)
+    manifest = read_manifest(_find_manifest(arguments))
     labeling = _open(arguments)
     shards = open_task(arguments.out, task_of(manifest, labeling, chosen[1] if chosen else arguments.shards))
     if chosen and chosen[1] != len(shards):

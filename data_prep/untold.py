@@ -1,0 +1,65 @@
+"""Any corpus as one manifest of audio alone, kept beside the labels that are made of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+from asr.config import CorpusConfig
+from asr.data.manifest import write_manifest
+from asr.errors import UserError
+from asr.lock import hold
+from asr.recipe.experiment import digest
+from data_prep.fingerprint import fingerprint_files
+from data_prep.manifests import check_lengths
+from data_prep.subset import Cutting, Progress, read_subset
+from data_prep.summary import format_summary, summarize, write_summary
+
+
+def is_own_manifest(path: Path) -> bool:
+    """Whether a file has rows as stage 1 writes them, which name their utterance."""
+    if path.suffix != ".jsonl" or not path.is_file():
+        return False
+    try:
+        with path.open(encoding="utf-8") as file:
+            first = json.loads(file.readline() or "null")
+    except (OSError, ValueError):
+        return False
+    return isinstance(first, dict) and {"id", "audio_filepath", "duration", "speaker"} <= first.keys()
+
+
+def list_audio(corpus: Path, folder: Path, max_seconds: float, progress: Progress) -> Path:
+    """A manifest of all audio of a corpus, with long recordings cut at pauses; the same at every call.
+
+    Args:
+        corpus: a folder of audio, or what `corpus.source: manifest` reads.
+        folder: where the manifest goes, what was left out, and audio that must be decoded first.
+        max_seconds: of an utterance.
+        progress: told how far it is.
+
+    Raises:
+        UserError: there is no such corpus, it has changed since the manifest was made, or nothing of it can be used.
+    """
+    source = "local" if corpus.is_dir() and not (corpus / "wav.scp").is_file() else "manifest"
+    settings = CorpusConfig(source=source, max_seconds=max_seconds)
+    root, name = corpus.absolute().parent, corpus.name
+    made_of = digest([max_seconds, fingerprint_files({}, (name,), root, source)])
+    manifest, marker = folder / "manifest.jsonl", folder / "manifest.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    # Processes that begin together make it once.
+    with hold(folder / ".manifest.lock", wait=True):
+        if marker.is_file():
+            if json.loads(marker.read_text(encoding="utf-8"))["corpus"] != made_of:
+                raise UserError(f"{corpus}: has changed since {manifest} was made of it; name another folder")
+            return manifest
+        subset = read_subset(root, name, settings, folder / "audio", Cutting(), progress)
+        subset = subset.without(check_lengths(settings))
+        summaries = [summarize(subset, "unlabeled")]
+        write_summary(folder, summaries)
+        progress(format_summary(summaries))
+        if not subset.utterances:
+            raise UserError(f"{corpus}: no audio that can be labeled; {folder / 'rejected.jsonl'} says why")
+        write_manifest(manifest, (dataclasses.replace(u, text=None) for u in subset.utterances))
+        marker.write_text(json.dumps({"corpus": made_of}) + "\n", encoding="utf-8")
+    return manifest
