@@ -189,6 +189,8 @@ def test_no_file_outside_a_checkpoint_is_read_whatever_its_state_names(tmp_path:
         {"shapes": ["wide", 1.0]},
         {"totals": [1.0]},
         {"unreadable": 3},
+        {"settings": 3},
+        {"dev_rates": {"dev": "low"}},
     ],
     ids=lambda change: next(iter(change)),
 )

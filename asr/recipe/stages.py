@@ -286,18 +286,19 @@ def _describe_run(experiment: Experiment, paths: Paths | None) -> None:
 
 def describe_stages(experiment: Experiment, first: int, last: int, processes: int) -> None:
     """Say what `run_stages` would do, and do none of it."""
+    paths: Paths | None = None
+    lacking = ""
+    try:
+        paths = find_paths(experiment)
+    except UserError as error:
+        lacking = f"stages 1 to {last}: run, once the corpus is there ({error})"
     if last >= 3:
-        try:
-            _describe_run(experiment, find_paths(experiment))
-        except UserError:
-            _describe_run(experiment, None)
+        _describe_run(experiment, paths)
     say(f"stage 0 data: {experiment.config.corpus.source} corpus at {experiment.root}")
     if last == 0:
         return
-    try:
-        paths = find_paths(experiment)
-    except UserError:
-        say(f"stages 1 to {last}: run, once the corpus is there")
+    if paths is None:
+        say(lacking)
         return
     for stage in range(1, last + 1):
         done = marker(stage, experiment, paths)

@@ -73,5 +73,5 @@ def test_a_speaker_who_does_not_occur_is_an_error() -> None:
 
 
 def test_more_hours_than_there_are_is_an_error() -> None:
-    with pytest.raises(UserError, match=r"labeled_hours is 10, but only 1\.\d\d h"):
+    with pytest.raises(UserError, match=r"labeled_hours is 10, but only 1\.\d+ h"):
         split_labeled(utterances(), (), 10.0, 0)

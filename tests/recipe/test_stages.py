@@ -276,4 +276,5 @@ def test_a_dry_run_names_kappa_what_it_changes_and_the_run(
     assert main([*recipe, "--dry-run"]) == 0
     shown = capsys.readouterr().out
     assert "κ = 1: every value is as it was configured" in shown
+    assert "stages 1 to 5: run, once the corpus is there (subset 'train' is not in " in shown
     assert f"run folder: {tmp_path / 'exp' / 'tiny' / 'runs' / 'k1-s1'}-…" in shown
