@@ -271,7 +271,7 @@ class ObjectiveConfig:
     has no head that writes tokens: what is set for that means nothing to it."""
     mask_share: Schedule = 0.5
     """masked, as all up to `top_blocks`: share of each utterance that is hidden."""
-    mask_seconds: float = 0.3
+    mask_seconds: float = 0.45
     """Length of what is hidden in one piece."""
     masks: int = 2
     """How many times the student hears each utterance, with other masks, for one pass of the teacher."""

@@ -27,7 +27,7 @@ def shard(model: Headed, ranks: Ranks) -> None:
     from torch.distributed.fsdp import fully_shard
 
     mesh = init_device_mesh(ranks.device.type, (ranks.world_size,))
-    heads = () if model.heads is None else model.heads.children()
+    heads = [] if model.heads is None else list(model.heads.children())
     for module in (*model.encoder.blocks, model.encoder, *heads):
         # The teacher has no backward pass after which its parameters would be cut again.
         fully_shard(module, mesh=mesh, reshard_after_forward=True)
