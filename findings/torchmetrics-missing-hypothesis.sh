@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # torchmetrics 1.9.0 (torch 2.14.1, Python 3.11), torchmetrics.text.WordErrorRate with fewer hypotheses than references.
 #
-# One would expect an error, as jiwer 4.0.0 and werpy 3.5.0 give one. It pairs what there is and leaves the rest out:
+# One would expect an error, as jiwer 4.0.0 gives one. It pairs what there is and leaves the rest out:
 # two references of two words, the first one's hypothesis alone, is 0 % and no word is said. So a decoder that lost its
 # last batch scores better. The other way round likewise.
 #

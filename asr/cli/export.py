@@ -11,7 +11,11 @@ from asr.cli.transcribe import add_model_arguments
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     parser.add_argument("out", type=Path, metavar="OUT", help="folder to be made")
-    parser.add_argument("--onnx", action="store_true", help="also model.onnx, checked against PyTorch")
+    parser.add_argument(
+        "--onnx",
+        action="store_true",
+        help="also model.onnx in fp32, checked against PyTorch (int8 makes texts depend on the batch: docs/export.md)",
+    )
     parser.add_argument(
         "--sherpa",
         action="store_true",
