@@ -6,7 +6,6 @@ like those that it was trained on.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +22,11 @@ from asr.train.checkpoint import Checkpoint, save_checkpoint
 
 RATE = 16_000
 WORDS = "ABE CAB DEAF FACE BEAD FED ACE EBB DAB BAD CAFE ADA".split()
-CHORDS = dict(zip("ABCDEF", ((300, 900), (450, 2600), (650, 1500), (300, 3400), (1100, 4200), (800, 5200)), strict=True))
+HERTZ = (300, 900), (450, 2600), (650, 1500), (300, 3400), (1100, 4200), (800, 5200)
+CHORDS = dict(zip("ABCDEF", HERTZ, strict=True))
 LEVEL = 3000.0
-TONES = ModelConfig(layers=2, width=48, heads=2, feedforward=96, kernel=9, stride=4, convolution=7, dropout=0.0)
-STEPS, BATCH = 240, 10
+TONES = ModelConfig(layers=2, width=32, heads=2, feedforward=64, kernel=7, stride=4, convolution=5, dropout=0.0)
+STEPS, BATCH = 160, 6
 
 Sound = npt.NDArray[np.float64]
 
@@ -42,11 +42,16 @@ def say(word: str, rng: np.random.Generator) -> Sound:
     return np.concatenate([*parts, np.zeros(round(rng.uniform(0.05, 0.09) * RATE))]) * LEVEL
 
 
-def sentence(rng: np.random.Generator, words: int, edge: float = 0.2) -> tuple[Sound, str]:
-    """Words without a pause, `edge` seconds of background before and after them, and the text."""
-    text = [str(word) for word in rng.choice(WORDS, words)]
+def speak(text: str, rng: np.random.Generator, edge: float = 0.2) -> Sound:
+    """Words without a pause, `edge` seconds of background before and after them."""
     quiet = np.zeros(round(edge * RATE))
-    return np.concatenate([quiet, *(say(word, rng) for word in text), quiet]), " ".join(text)
+    return np.concatenate([quiet, *(say(word, rng) for word in text.split()), quiet])
+
+
+def sentence(rng: np.random.Generator, words: int, edge: float = 0.2) -> tuple[Sound, str]:
+    """So many words as `speak` says them, and the text."""
+    text = " ".join(rng.choice(WORDS, words))
+    return speak(text, rng, edge), text
 
 
 def record(sound: Sound, rng: np.random.Generator, background: float = 20.0) -> npt.NDArray[np.int16]:
@@ -62,8 +67,8 @@ def train_on_tones(folder: Path) -> Path:
     run = make_run(folder, TONES)
     tokenizer, features = CharTokenizer(), LogMel(Config().features)
     model = Encoder(Config().features.mels, tokenizer.size, TONES)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3, betas=(0.9, 0.98), weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=STEPS, pct_start=0.15)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=6e-3, betas=(0.9, 0.98), weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 6e-3, total_steps=STEPS, pct_start=0.15)
     for _ in range(STEPS):
         said = [sentence(rng, int(rng.integers(3, 7)), rng.uniform(0.05, 0.3)) for _ in range(BATCH)]
         heard = [record(sound * rng.uniform(0.2, 3), rng, 20 * rng.uniform(0.2, 3)) for sound, _ in said]

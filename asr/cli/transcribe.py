@@ -63,9 +63,9 @@ def add_window_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verbs that cut long files."""
     group = parser.add_argument_group(
         "long files",
-        "are cut at pauses, into windows of the lengths that the model was trained on; overlapping elsewhere",
+        "are cut around pauses, into windows as long as what the model was trained on, which overlap",
     )
-    group.add_argument("--shortest", type=float, metavar="S", help="seconds of a window at least")
+    group.add_argument("--shortest", type=float, metavar="S", help="seconds of a window at least; default: longest / 2")
     group.add_argument("--longest", type=float, metavar="S", help="seconds of a window at most")
     group.add_argument("--overlap", type=float, metavar="S", help="seconds that windows share; default: longest / 4")
 

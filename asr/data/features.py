@@ -16,8 +16,8 @@ from asr.errors import UserError
 LOG_FLOOR = 1e-10
 """Power under which a band counts as silent: just under 16-bit rounding noise."""
 DEAD_LEVEL = -18.0
-"""Mean log-mel power under which a frame holds nothing that was recorded, such as digital zeros: the rounding to 16 bits
-alone has -17.5, and samples of 0 and 1 drawn at random have -16.5."""
+"""Mean log-mel power under which a frame holds nothing that was recorded, such as digital zeros: the rounding to 16
+bits alone has -17.5, and samples of 0 and 1 drawn at random have -16.5."""
 
 
 @contextmanager

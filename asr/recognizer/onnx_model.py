@@ -28,7 +28,10 @@ EXTRA = "writing ONNX needs the extra `onnx`: pip install kappa-asr[onnx]"
 
 
 def _probe(batch: int, seconds: float) -> tuple[Tensor, Tensor]:
-    """Noise of unequal lengths and loudness that changes, a quarter of it digital zeros, as int16 `(batch, samples)`, and its lengths."""
+    """Noise of unequal lengths and loudness that changes, after some digital zeros, and its lengths.
+
+    As int16 `(batch, samples)`.
+    """
     rng = np.random.default_rng(0)
     lengths = (SAMPLE_RATE * seconds * np.linspace(1.0, 0.4, batch)).astype(np.int64)
     samples = np.zeros((batch, lengths[0]), dtype=np.int16)

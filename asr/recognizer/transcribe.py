@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from asr.data.audio import Samples
 from asr.errors import UserError
@@ -21,6 +21,8 @@ class Transcript:
     seconds: float
     """Length of the audio."""
     words: list[Word]
+    outside: list[Word] = field(default_factory=list)
+    """Of an alignment: speech that is not in its text."""
 
     @property
     def text(self) -> str:
@@ -52,7 +54,7 @@ def transcribe(
     Args:
         recognizer: the model.
         files: what is transcribed.
-        tell: gets a line about each file that had to be changed to be read.
+        tell: gets a line about each file that had to be changed to be read, or in which nothing is heard.
         progress: gets the seconds of audio that are done.
 
     Raises:
@@ -74,5 +76,7 @@ def transcribe(
     for group in _in_groups(read()):
         samples: list[Samples] = [audio.samples for _, audio in group]
         for (file, audio), words in zip(group, recognizer.words(samples, progress), strict=True):
+            if not words:
+                tell(f"{file.path}: no word is heard in {audio.seconds:.1f} s")
             yield Transcript(file, audio.seconds, words)
     tell_left_out(broken, len(files))

@@ -1,7 +1,9 @@
 """Long audio in windows, joined between words.
 
-Windows meet at pauses. Where there is none they overlap, and both have heard the same words: the second takes
-over from the first in the longest stretch that neither has a word in, so that every word is wholly one window's.
+Windows overlap, and both have heard the same words: the second takes over from the first in the longest stretch that
+neither has a word in, so that every word is wholly one window's. They do so at pauses too, for what is quiet may be a
+stop within a word: where windows only met there, 25 minutes of LibriSpeech's sentences strung together without their
+pauses had 1.0 % more phones wrong than the sentences have alone, and 0.3 % where all windows overlapped.
 """
 
 from __future__ import annotations
@@ -29,12 +31,12 @@ class Segment:
 
 
 def place_windows(length: int, cuts: Sequence[Cut], overlap: int, grid: int, tail: int) -> list[tuple[int, int]]:
-    """Windows `[start, stop)`, in samples, that meet at the pauses and overlap at other cuts.
+    """Windows `[start, stop)`, in samples, that overlap around the cuts.
 
     Args:
         length: samples of the file.
         cuts: in their order.
-        overlap: frames that windows have in common where they overlap, at most.
+        overlap: frames that windows have in common, at most.
         grid: samples per encoder frame; starts lie on it, so that frames of all windows coincide.
         tail: samples that a window's last frame needs beyond the next one's start.
     """
@@ -43,7 +45,7 @@ def place_windows(length: int, cuts: Sequence[Cut], overlap: int, grid: int, tai
     room = [
         min(cut - before, after - cut) // 2 for before, cut, after in zip(edges, edges[1:], edges[2:], strict=False)
     ]
-    reach = [0 if cut.pause else min(overlap // 2, r) for cut, r in zip(cuts, room, strict=True)]
+    reach = [min(overlap // 2, r) for r in room]
     starts = [0, *((cut.frame - r) * grid for cut, r in zip(cuts, reach, strict=True))]
     stops = [*(min((cut.frame + r) * grid + tail, length) for cut, r in zip(cuts, reach, strict=True)), length]
     return list(zip(starts, stops, strict=True))

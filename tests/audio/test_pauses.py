@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from asr.audio.pauses import PAUSE_LOUDNESS, choose_cuts, frame_power, relative_loudness
+from asr.audio.pauses import PAUSE_LOUDNESS, choose_cuts, find_speech, frame_power, relative_loudness
 
 
 def cost(loudness: np.ndarray[tuple[int], np.dtype[np.float64]], frames: tuple[int, ...]) -> tuple[int, float]:
@@ -65,3 +65,31 @@ def test_audio_without_a_pause_has_cuts_that_say_so() -> None:
     assert any(cut.pause for cut in cuts)
     assert not all(cut.pause for cut in cuts)
     assert not np.isnan(relative_loudness(frame_power(np.zeros(16_000, np.int16), 480), 480)).any()
+
+
+def syllables(seconds: float, rng: np.random.Generator, level: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    time = np.arange(round(seconds * 16_000)) / 16_000
+    return level * rng.standard_normal(len(time)) * (0.1 + np.abs(np.sin(4 * np.pi * time)))
+
+
+@pytest.mark.parametrize("loud", [100.0, 3000.0])
+def test_speech_is_found_between_silence_of_any_kind_and_short_pauses_are_part_of_it(loud: float) -> None:
+    rng = np.random.default_rng(0)
+    parts = [syllables(3.0, rng, loud), np.zeros(12_000), syllables(2.0, rng, loud / 8)]
+    room, bits = loud / 50 * rng.standard_normal(80_000), rng.integers(0, 2, 80_000)
+    samples = np.concatenate([room, *parts, bits, *parts, 0 * room]).astype(np.int16)
+    found = [(first * 0.03, stop * 0.03) for first, stop in find_speech(samples, 480)]
+    assert np.array(found) == pytest.approx(np.array([(4.75, 10.75), (15.75, 21.5)]), abs=0.35)
+
+
+def test_noise_of_any_level_is_no_speech_and_speech_over_loud_noise_is() -> None:
+    rng = np.random.default_rng(0)
+    for level in (0.3, 3.0, 300.0, 9000.0):
+        assert find_speech((level * rng.standard_normal(80_000)).astype(np.int16), 640) == []
+    heard = syllables(5.0, rng, 1000.0) + 700 * rng.standard_normal(80_000)
+    assert find_speech(heard.astype(np.int16), 640) == [(0, 125)]
+
+
+def test_a_file_shorter_than_a_frame_is_heard() -> None:
+    assert find_speech(np.zeros(0, np.int16), 480) == [(0, 0)]
+    assert find_speech(np.ones(479, np.int16), 480) == [(0, 0)]

@@ -5,11 +5,18 @@ from pathlib import Path
 import pytest
 import soundfile
 from small_model import make_run, noise
+from tone_model import train_on_tones
 
 
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_run(tmp_path_factory.mktemp("run"), steps=3)
+
+
+@pytest.fixture(scope="session")
+def tone_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that hears what is said in `tone_model`'s language."""
+    return train_on_tones(tmp_path_factory.mktemp("tones"))
 
 
 @pytest.fixture(scope="session")

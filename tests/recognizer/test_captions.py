@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from asr.recognizer.captions import format_srt, format_vtt, split_captions
 from asr.recognizer.audio import AudioFile
+from asr.recognizer.captions import format_srt, format_vtt, split_captions
 from asr.recognizer.output import format_json
 from asr.recognizer.transcribe import Transcript
 from asr.recognizer.words import Word

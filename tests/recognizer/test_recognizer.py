@@ -79,18 +79,18 @@ def test_tokens_of_another_model_are_a_user_error(small_run: Path, tmp_path: Pat
 
 def test_windows_are_those_that_training_recorded_unless_told(small_run: Path, tmp_path: Path) -> None:
     usual = find_trained(small_run)
-    assert choose_windows(usual, None, None, None) == WindowSettings(4, 15, 3.75)
+    assert choose_windows(usual, None, None, None) == WindowSettings(7.5, 15, 3.75)
     for name in ("checkpoints", "config.yaml", "tokens"):
         (tmp_path / name).symlink_to(small_run / name)
     (tmp_path / "lengths.json").write_text('{"utterance_seconds": [1.5, 4.0, 6.2]}\n')
     recorded = find_trained(tmp_path)
-    assert choose_windows(recorded, None, None, None) == WindowSettings(1.5, 4.0, 1.0, 6.2)
+    assert choose_windows(recorded, None, None, None) == WindowSettings(2.0, 4.0, 1.0, 6.2)
     assert choose_windows(recorded, None, 2.0, None) == WindowSettings(1.0, 2.0, 0.5)
     with pytest.raises(UserError, match="the longest twice the shortest"):
         choose_windows(recorded, 3.0, 4.0, None)
     # Runs of before the longest was recorded.
     (tmp_path / "lengths.json").write_text('{"utterance_seconds": [1.5, 4.0]}\n')
-    assert choose_windows(find_trained(tmp_path), None, None, None) == WindowSettings(1.5, 4.0, 1.0, 4.0)
+    assert choose_windows(find_trained(tmp_path), None, None, None) == WindowSettings(2.0, 4.0, 1.0, 4.0)
 
 
 @pytest.mark.parametrize(

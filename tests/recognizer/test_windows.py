@@ -65,9 +65,9 @@ def test_no_word_is_lost_or_doubled_where_windows_overlap(seed: int) -> None:
     assert ends == [*(s.first_frame for s in segments[1:]), 2000]
 
 
-def test_windows_meet_at_pauses_and_overlap_elsewhere() -> None:
+def test_windows_overlap_at_pauses_too_which_may_be_stops_within_words() -> None:
     places = place_windows(1000 * GRID, [Cut(300, True), Cut(600, False)], 40, GRID, TAIL)
-    assert places == [(0, 300 * GRID + TAIL), (300 * GRID, 620 * GRID + TAIL), (580 * GRID, 1000 * GRID)]
+    assert places == [(0, 320 * GRID + TAIL), (280 * GRID, 620 * GRID + TAIL), (580 * GRID, 1000 * GRID)]
 
 
 def test_short_parts_overlap_less_so_that_windows_change_over_in_order() -> None:
