@@ -29,6 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text.add_argument(
         "--transcripts", type=Path, metavar="FILE", help=".trans.txt: a file's name without suffix, its words"
     )
+    star = "the text is only a part of what is said: anything may be said before, between and after its words"
+    parser.add_argument("--star", action="store_true", help=star)
     formats = "TextGrid: Praat's; ctm: NIST's, a word a line; json: a line for each file (default: TextGrid)"
     parser.add_argument("--format", choices=FORMATS, default="TextGrid", help=formats)
     parser.add_argument("--out", type=Path, metavar="DIR", help="write a file for each; default: standard output")
@@ -50,7 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
     recognizer = open_model(arguments)
     form = ALIGNMENT_FORMATS[arguments.format]
     with open_bar(files, "aligning") as bar:
-        for alignment in align_files(recognizer, files, texts, say, lambda done: advance(bar, done)):
+        aligned = align_files(recognizer, files, texts, say, lambda done: advance(bar, done), arguments.star)
+        for alignment in aligned:
             if arguments.out is None:
                 write(form(alignment), sys.stdout)
             else:

@@ -1,96 +1,147 @@
-"""Forced alignment: when the words of a known text are said."""
+"""Forced alignment: when the words of a known text are said, and what is said that is not in it."""
 
 from __future__ import annotations
 
-import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from torch import Tensor
 
-from asr.data.tokens import Tokenizer
+from asr.data.tokens import BLANK, Tokenizer
 from asr.errors import UserError
+from asr.objective.ctc import needed_frames
 from asr.recognizer.audio import AudioFile, read_audio
+from asr.recognizer.paths import join, through_stars, through_words
 from asr.recognizer.recognizer import Progress, Recognizer, untold
+from asr.recognizer.spelling import Normalise, choose_ways, say_words, ways_to_say
 from asr.recognizer.transcribe import Transcript, tell_left_out
-from asr.recognizer.words import Word, force_path, force_peaks, time_word
+from asr.recognizer.words import Peak, Word, best_peaks, time_word, write_words
 from asr.score.transcripts import read_transcripts
 
+MOST_CELLS = 2_000_000_000
+"""Frames times states of a path: bytes that its traces take."""
+OUTSIDE_TOKENS = 3
+"""Fewer tokens in a row that the model hears outside the text may be what it hears wrongly."""
+UNLIKE = 0.25
+"""Confidence of a text's words, in the mean, under which it may be another recording's. A model with 27 % of phones
+wrong had 0.50 to 0.78 for the texts of 14 utterances, and up to 0.24 for those of others."""
 
-def _spell_words(text: str, tokenizer: Tokenizer) -> tuple[list[str], list[list[list[int]]], list[str]]:
-    """Words that have tokens, all ways to spell or say each, and words that have none.
 
-    Characters that no token writes are passed over where the rest of their word has some.
-    """
-    words = text.split()
-    ways = [
-        known or [ids for ids in [tokenizer.encode(word)] if ids]
-        for word, known in zip(words, tokenizer.spell(words), strict=True)
+@dataclass(frozen=True)
+class Alignment:
+    words: list[Word]
+    """Written as they are in the text. A confidence is the mean probability of the word's tokens, and less where the
+    model hears something else between them; none where the word is likelier somewhere else, for speech outside the text
+    has taken its place."""
+    left_out: list[str] = field(default_factory=list)
+    """Words of the text that have no token."""
+    outside: list[Word] = field(default_factory=list)
+    """Speech that is not in the text, as the model hears it."""
+
+    @property
+    def confidence(self) -> float:
+        """The mean over all words."""
+        return sum(word.confidence for word in self.words) / max(1, len(self.words))
+
+    def notes(self, starred: bool) -> list[str]:
+        """What should be known of it."""
+        notes = [f"left out, for want of a token: {' '.join(self.left_out)}"] if self.left_out else []
+        if self.outside:
+            shown = ", ".join(f"{w.text!r} ({w.start:.1f} to {w.end:.1f} s)" for w in self.outside[:3])
+            rest = " and more" * (len(self.outside) > 3)
+            remedy = "" if starred else "; times may be wrong: --star allows for it"
+            notes.append(f"speech that is not in the text: {shown}{rest}{remedy}")
+        if self.words and self.confidence < UNLIKE:
+            notes.append(f"mean confidence {self.confidence:.2f}: hardly the text of this audio")
+        return notes
+
+
+def _certainty(log_probs: Tensor, peaks: Sequence[Peak]) -> float:
+    """What a word's confidence is multiplied by: what blanks between its tokens cost, shared out among its tokens."""
+    part = log_probs[peaks[0].first : peaks[-1].stop]
+    lost = (part[:, BLANK] - part.max(-1).values).numpy()
+    for peak in peaks:
+        lost[peak.first - peaks[0].first : peak.stop - peaks[0].first] = 0
+    return math.exp(float(lost.sum()) / len(peaks))
+
+
+def _heard_outside(
+    log_probs: Tensor, spans: Sequence[Sequence[Peak]], tokenizer: Tokenizer, frame_seconds: float
+) -> list[Word]:
+    """What the best path has between the words, where it is more than a slip."""
+    edges = np.array([[own[0].first, own[-1].stop] for own in spans])
+    gaps: dict[int, list[Peak]] = {}
+    for peak in best_peaks(log_probs):
+        middle = (peak.first + peak.stop - 1) / 2
+        before = int(np.searchsorted(edges[:, 0], middle, "right"))
+        if before == 0 or middle >= edges[before - 1, 1]:
+            gaps.setdefault(before, []).append(peak)
+    return [
+        time_word(" ".join(text for text, _ in write_words(own, tokenizer.symbols)), own, 0, frame_seconds)
+        for own in gaps.values()
+        if sum(peak.token != tokenizer.boundary for peak in own) >= OUTSIDE_TOKENS
     ]
-    kept = [(word, own) for word, own in zip(words, ways, strict=True) if own]
-    return (
-        [word for word, _ in kept],
-        [own for _, own in kept],
-        [w for w, own in zip(words, ways, strict=True) if not own],
-    )
-
-
-def _join(spelled: Sequence[Sequence[int]], boundary: int | None) -> list[int]:
-    between = [] if boundary is None else [boundary]
-    return [i for ids in spelled for i in (*between, *ids)][len(between) :]
-
-
-def _frames(ids: Sequence[int]) -> int:
-    """How many frames a path through these tokens has at least: equal neighbours have a blank between them."""
-    return len(ids) + sum(a == b for a, b in itertools.pairwise(ids))
-
-
-def _choose_ways(log_probs: Tensor, ways: Sequence[Sequence[list[int]]], boundary: int | None) -> list[list[int]]:
-    """How each word is said: as is likeliest between its neighbours, as they lie where all words are said first."""
-    chosen = [own[0] for own in ways]
-    if all(len(own) == 1 for own in ways):
-        return chosen
-    peaks = force_peaks(log_probs, _join(chosen, boundary))
-    before = 0
-    for number, own in enumerate(ways):
-        after = before + len(chosen[number])
-        if len(own) > 1:
-            start = peaks[before - 1].stop if before else 0
-            part = log_probs[start : peaks[after].first if after < len(peaks) else len(log_probs)]
-            fitting = [ids for ids in own if _frames(ids) <= len(part)]
-            scores = [float(force_path(part, ids)[1].sum()) for ids in fitting]
-            chosen[number] = fitting[scores.index(max(scores))]
-        before = after + (boundary is not None)
-    return chosen
 
 
 def align_words(
-    log_probs: Tensor, text: str, tokenizer: Tokenizer, frame_seconds: float
-) -> tuple[list[Word], list[str]]:
-    """The text's words, written as they are in it, with times; and words left out for want of a token.
+    log_probs: Tensor,
+    text: str,
+    tokenizer: Tokenizer,
+    frame_seconds: float,
+    normalise: Normalise = str,
+    starred: bool = False,
+    listen: bool = True,
+) -> Alignment:
+    """When the words of a text are said.
 
     Args:
         log_probs: of the whole file, `(frames, tokens)`.
         text: what is said, all of it.
         tokenizer: the model's.
         frame_seconds: of an encoder frame.
+        normalise: what the model's own texts went through.
+        starred: the text is only a part of what is said: anything may be said between its words.
+        listen: look for speech outside the text, where there is memory for it.
 
     Raises:
-        UserError: the audio is too short for the text.
+        UserError: the audio is too short for the text, or too long to look for a part.
     """
-    words, ways, left_out = _spell_words(text, tokenizer)
-    if not words:
-        return [], left_out
-    needed = _frames(_join([own[0] for own in ways], tokenizer.boundary))
+    written = say_words(text, normalise)
+    found = iter(ways_to_say([said for word in written for said in word.said], tokenizer))
+    by_word = [(word, [own for _ in word.said if (own := next(found))]) for word in written]
+    left_out = [word.text for word, ways in by_word if len(ways) < len(word.said)]
+    ways = [own for _, all_ways in by_word for own in all_ways]
+    if not ways:
+        return Alignment([], left_out)
+    needed = needed_frames(join([own[0] for own in ways], tokenizer.boundary))
     if needed > len(log_probs):
         raise UserError(
             f"the text needs {needed * frame_seconds:.1f} s at least, the audio has "
             f"{len(log_probs) * frame_seconds:.1f} s; is it the text of this file?"
         )
-    spelled = _choose_ways(log_probs, ways, tokenizer.boundary)
-    peaks = (p for p in force_peaks(log_probs, _join(spelled, tokenizer.boundary)) if p.token != tokenizer.boundary)
-    spans = [[*itertools.islice(peaks, len(ids))] for ids in spelled]
-    return [time_word(word, own, 0, frame_seconds) for word, own in zip(words, spans, strict=True)], left_out
+    fits = len(log_probs) * 2 * (needed + 1) <= MOST_CELLS
+    if starred and not fits:
+        raise UserError("too long to look for a part of it at once; part recording and text, into some 20 minutes each")
+    path = through_stars if starred else through_words
+    spelled = choose_ways(log_probs, ways, tokenizer.boundary, path)
+    spans, _ = path(log_probs, spelled, tokenizer.boundary)
+    likelier, outside = spans, list[Word]()
+    if listen and fits:
+        likelier = spans if starred else through_stars(log_probs, spelled, tokenizer.boundary)[0]
+        outside = _heard_outside(log_probs, likelier, tokenizer, frame_seconds)
+    words: list[Word] = []
+    rest = zip(spans, likelier, strict=True)
+    for word, all_ways in by_word:
+        pairs = [next(rest) for _ in all_ways]
+        peaks, others = [p for own, _ in pairs for p in own], [p for _, own in pairs for p in own]
+        if peaks:
+            moved = outside and (others[-1].stop <= peaks[0].first or others[0].first >= peaks[-1].stop)
+            certainty = 0.0 if moved else _certainty(log_probs, peaks)
+            words.append(time_word(word.text, peaks, 0, frame_seconds, certainty))
+    return Alignment(words, left_out, outside)
 
 
 def texts_of(files: Sequence[AudioFile], text: str | Path) -> list[str]:
@@ -116,6 +167,7 @@ def align_files(
     texts: Sequence[str],
     tell: Callable[[str], None],
     progress: Progress = untold,
+    starred: bool = False,
 ) -> Iterator[Transcript]:
     """The given texts with times, in the order of the files.
 
@@ -125,6 +177,7 @@ def align_files(
         texts: of each file.
         tell: gets a line about whatever could not be taken as it is.
         progress: gets the seconds of audio that are done.
+        starred: the texts are only parts of what is said.
 
     Raises:
         UserError: at the end, where files could not be read or are too short for their texts.
@@ -138,14 +191,13 @@ def align_files(
             continue
         log_probs = recognizer.log_probs(audio.samples, progress)
         try:
-            words, left_out = align_words(log_probs, text, recognizer.tokenizer, recognizer.frame_seconds)
+            found = align_words(
+                log_probs, text, recognizer.tokenizer, recognizer.frame_seconds, recognizer.normalise, starred
+            )
         except UserError as error:
             broken.append(f"{file.path}: {error}")
             continue
-        notes = list(audio.notes)
-        if left_out:
-            notes.append(f"left out, for want of a token: {' '.join(left_out)}")
-        if notes:
+        if notes := [*audio.notes, *found.notes(starred)]:
             tell(f"{file.path}: {'; '.join(notes)}")
-        yield Transcript(file, audio.seconds, words)
+        yield Transcript(file, audio.seconds, found.words, found.outside)
     tell_left_out(broken, len(files))

@@ -6,13 +6,10 @@ from pathlib import Path
 
 from asr.data.audio import Samples
 from asr.errors import UserError
-from asr.recognizer.alignment import align_words
+from asr.recognizer.alignment import MOST_CELLS, align_words
 from asr.recognizer.recognizer import Recognizer, choose_windows, open_recognizer
 from asr.recognizer.trained import find_trained
 from asr.recognizer.words import Word
-
-MOST_CELLS = 2_000_000_000
-"""Frames times twice the characters of a text: bytes that the alignment of all at once takes."""
 
 
 class Hearing:
@@ -35,10 +32,11 @@ class Hearing:
         log_probs = recognizer.log_probs(samples)
         if len(log_probs) * 2 * len(text) > MOST_CELLS:
             raise UserError("too long to be aligned at once; part recording and text, into some 20 minutes each")
-        words, left_out = align_words(log_probs, text, recognizer.tokenizer, recognizer.frame_seconds)
-        if left_out:
-            raise UserError(f"the model has no tokens for {' '.join(left_out[:5])}")
-        return words
+        # The text is a manifest's, which was normalised already.
+        found = align_words(log_probs, text, recognizer.tokenizer, recognizer.frame_seconds, listen=False)
+        if found.left_out:
+            raise UserError(f"the model has no tokens for {' '.join(found.left_out[:5])}")
+        return found.words
 
 
 def open_hearing(model: Path) -> Hearing:

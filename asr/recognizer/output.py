@@ -24,7 +24,10 @@ def format_named_text(transcript: Transcript) -> str:
 
 
 def format_json(transcript: Transcript) -> str:
-    """One line: audio, seconds, text, and words with start, end (seconds) and confidence."""
+    """One line: audio, seconds, text, and words with start, end (seconds) and confidence.
+
+    `outside`, where there is any, is the speech that an aligned text lacks.
+    """
     content = {
         "audio": str(transcript.file.path),
         "id": transcript.file.name,
@@ -32,6 +35,8 @@ def format_json(transcript: Transcript) -> str:
         "text": transcript.text,
         "words": [dataclasses.asdict(word) for word in transcript.words],
     }
+    if transcript.outside:
+        content["outside"] = [dataclasses.asdict(word) for word in transcript.outside]
     return json.dumps(content, ensure_ascii=False) + "\n"
 
 

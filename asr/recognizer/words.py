@@ -116,8 +116,8 @@ def name_words(
     return [(word.text, list(itertools.islice(own, len(word.ids)))) for word in words]
 
 
-def time_word(text: str, peaks: Sequence[Peak], first_frame: int, frame_seconds: float) -> Word:
-    """One word; `first_frame` is the file's frame at which the peaks' numbers begin."""
+def time_word(text: str, peaks: Sequence[Peak], first_frame: int, frame_seconds: float, certainty: float = 1.0) -> Word:
+    """One word; `first_frame` is the file's frame at which the peaks' numbers begin, `certainty` a factor."""
     start, end = peaks[0].first + first_frame, peaks[-1].stop + first_frame
-    confidence = sum(np.exp(p.log_prob) for p in peaks) / len(peaks)
+    confidence = certainty * sum(np.exp(p.log_prob) for p in peaks) / len(peaks)
     return Word(text, round(start * frame_seconds, 3), round(end * frame_seconds, 3), round(float(confidence), 4))

@@ -12,8 +12,10 @@ from asr.data.lexicon import Lexicon
 from asr.data.phones import PhoneTokenizer
 from asr.data.tokens import load_tokenizer
 from asr.errors import UserError
-from asr.recognizer.alignment import align_words, texts_of
+from asr.recognizer.alignment import Alignment, align_words, texts_of
 from asr.recognizer.audio import AudioFile
+from asr.recognizer.spelling import say_words
+from asr.text.normaliser import find_normaliser
 
 
 def heard(path: list[int], tokens: int) -> torch.Tensor:
@@ -26,7 +28,8 @@ def test_words_get_the_times_at_which_their_tokens_are_heard() -> None:
     tokenizer, symbols = CharTokenizer(), CharTokenizer().symbols
     s, e, b, a, y = (symbols.index(c) for c in "SEBAY")
     path = [0, 0, s, 0, e, e, 0, 1, 0, s, s, e, 0, e, 1, 0, b, a, 0, y, 0]
-    words, left_out = align_words(heard(path, len(symbols)), "se «1» See, bay", tokenizer, 0.03)
+    found = align_words(heard(path, len(symbols)), "se «1» See, bay", tokenizer, 0.03, find_normaliser("upper"))
+    words, left_out = found.words, found.left_out
     assert [w.text for w in words] == ["se", "See,", "bay"]
     assert [(w.start, w.end) for w in words] == [(0.06, 0.18), (0.27, 0.42), (0.48, 0.6)]
     assert all(w.confidence > 0.8 for w in words)
@@ -36,7 +39,7 @@ def test_words_get_the_times_at_which_their_tokens_are_heard() -> None:
 def test_a_text_that_is_not_what_is_heard_is_aligned_with_low_confidence() -> None:
     symbols = CharTokenizer().symbols
     path = [0, symbols.index("A"), 0, 0, symbols.index("B"), 0]
-    words, _ = align_words(heard(path, len(symbols)), "OX", CharTokenizer(), 0.03)
+    words = align_words(heard(path, len(symbols)), "OX", CharTokenizer(), 0.03).words
     assert [w.text for w in words] == ["OX"]
     assert words[0].confidence < 0.1
 
@@ -50,7 +53,7 @@ def test_word_pieces_are_aligned_too(tmp_path: Path) -> None:
         starts.append(round(len(path) * 0.03, 3))
         for one in tokenizer.encode(word):
             path += [one, one, 0]
-    words, _ = align_words(heard(path, len(symbols)), "SHE SELLS SHELLS", tokenizer, 0.03)
+    words = align_words(heard(path, len(symbols)), "SHE SELLS SHELLS", tokenizer, 0.03).words
     assert [w.text for w in words] == ["SHE", "SELLS", "SHELLS"]
     assert [w.start for w in words] == starts
 
@@ -66,10 +69,13 @@ def test_a_word_is_aligned_in_the_way_in_which_it_was_said(said: str, boundary: 
         for phone in word.split():
             token = tokenizer.symbols.index(f"▁{phone}")
             path += [token, token, 0]
-    words, left_out = align_words(heard(path, tokenizer.size), "the cat, THE 7 a", tokenizer, 0.03)
-    assert [word.text for word in words] == ["the", "cat,", "THE", "a"]
-    assert all(word.confidence > 0.9 for word in words)
-    assert left_out == ["7"]
+    for starred in (False, True):
+        found = align_words(
+            heard(path, tokenizer.size), "the cat, THE 7 a", tokenizer, 0.03, find_normaliser("upper"), starred
+        )
+        assert [word.text for word in found.words] == ["the", "cat,", "THE", "a"]
+        assert all(word.confidence > 0.9 for word in found.words)
+        assert (found.left_out, found.outside) == (["7"], [])
 
 
 @pytest.mark.parametrize(("text", "frames"), [("SEA", 2), ("SHELLS", 6)])
@@ -81,7 +87,7 @@ def test_audio_too_short_for_its_text_is_a_user_error(text: str, frames: int) ->
 
 def test_an_empty_text_has_no_words() -> None:
     symbols = CharTokenizer().symbols
-    assert align_words(heard([0], len(symbols)), " ", CharTokenizer(), 0.03) == ([], [])
+    assert align_words(heard([0], len(symbols)), " ", CharTokenizer(), 0.03) == Alignment([])
 
 
 def test_every_file_needs_a_text(tmp_path: Path) -> None:
@@ -94,3 +100,27 @@ def test_every_file_needs_a_text(tmp_path: Path) -> None:
         texts_of(files, transcripts)
     with pytest.raises(UserError, match="2 files and one text"):
         texts_of(files, "SEA")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Well-known — ‘café’s’ <unk> don’t!", ["Well-known:WELL KNOWN", "‘café’s’:CAFÉ'S", "don’t!:DON'T"]),
+        ("‘hello all’ R&D", ["HELLO:HELLO", "ALL:ALL", "R:R", "D:D"]),
+        ("... --", []),
+    ],
+)
+def test_words_are_said_as_the_model_s_texts_were_written_and_shown_as_people_wrote_them(
+    text: str, words: list[str]
+) -> None:
+    found = say_words(text, find_normaliser("upper"))
+    assert [f"{word.text}:{' '.join(word.said)}" for word in found] == words
+
+
+def test_a_word_that_is_said_as_two_has_the_times_of_both() -> None:
+    symbols = CharTokenizer().symbols
+    path = [0, *(symbols.index(c) for c in "SEA"), 1, *(symbols.index(c) for c in "BAY"), 0, 0]
+    found = align_words(heard(path, len(symbols)), "‘Sea-bay’ 5%", CharTokenizer(), 0.03, find_normaliser("upper"))
+    assert [word.text for word in found.words] == ["‘Sea-bay’"]
+    assert (found.words[0].start, found.words[0].end) == (0.03, 0.24)
+    assert found.left_out == ["5%"]
