@@ -34,12 +34,14 @@ FAR_BELOW_DB = 45.0
 NOISE_FLOOR_DB = 5.0
 """noise of the lowest bit has up to 3.7."""
 STEADY_SECONDS = 2.0
-STEADY_DB = 2.0
+STEADY_DB = 1.0
 """Loudness that keeps so near to its mean for so long is that of noise: speech rises and falls with its syllables."""
 SILENT_SECONDS = 1.0
 """Shorter silence is part of the speech around it."""
 MARGIN_SECONDS = 0.25
 """So much of a steady background belongs to speech."""
+BLOCK_FRAMES = 2000
+"""Frames whose samples are looked at together: hours of them would fill the memory."""
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -81,8 +83,11 @@ def _levels(samples: Samples, grid: int) -> Floats:
 
     Of differences between samples: hum and rumble, which are no speech and never steady, count for less.
     """
-    changes = np.diff(samples.astype(np.float64), prepend=float(samples[0]))
-    power = np.pad(frame_power(changes, grid), 1, "edge")
+    parts = (samples[max(0, i - 1) : i + BLOCK_FRAMES * grid] for i in range(0, len(samples), BLOCK_FRAMES * grid))
+    changes = (np.diff(part.astype(np.float64)) for part in parts)
+    # The first sample, which follows on none, changes by nothing.
+    powers = [frame_power(np.append(0.0, c) if i == 0 else c, grid) for i, c in enumerate(changes)]
+    power = np.pad(np.concatenate(powers), 1, "edge")
     levels: Floats = 10 * np.log10(np.convolve(power, np.full(3, 1 / 3), "valid"))
     return levels
 

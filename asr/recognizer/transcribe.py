@@ -54,7 +54,7 @@ def transcribe(
     Args:
         recognizer: the model.
         files: what is transcribed.
-        tell: gets a line about each file that had to be changed to be read.
+        tell: gets a line about each file that had to be changed to be read, or in which nothing is heard.
         progress: gets the seconds of audio that are done.
 
     Raises:
@@ -76,5 +76,7 @@ def transcribe(
     for group in _in_groups(read()):
         samples: list[Samples] = [audio.samples for _, audio in group]
         for (file, audio), words in zip(group, recognizer.words(samples, progress), strict=True):
+            if not words:
+                tell(f"{file.path}: no word is heard in {audio.seconds:.1f} s")
             yield Transcript(file, audio.seconds, words)
     tell_left_out(broken, len(files))

@@ -139,3 +139,13 @@ def test_align_takes_a_text_as_people_write_it_and_tells_what_it_lacks(
     assert [word["text"].strip(",!").upper() for word in found["words"]] == text.split()
     assert [word["text"] for word in found["outside"]] == [rest]
     assert "speech that is not in the text: " in shown.err
+
+
+def test_a_file_of_noise_has_an_empty_transcript_which_is_told(
+    tone_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).integers(0, 2, 30 * RATE).astype(np.int16), RATE)
+    assert main(["transcribe", str(tone_run), str(tmp_path / "a.wav")]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == "\n"
+    assert "a.wav: no word is heard in 30.0 s" in shown.err

@@ -205,7 +205,7 @@ def test_a_beam_writes_words_with_times_and_hotwords_among_them(
     times = [t for w in plain["words"] for t in (w["start"], w["end"])]
     assert times == sorted(times)
     assert 2 < times[-1] <= 3
-    assert main([*command, "--beam", "3", "--hotword", "at", "--hotword-score", "60"]) == 0
+    assert main([*command, "--beam", "3", "--hotword", "‘at’,", "--hotword-score", "60"]) == 0
     assert json.loads(capsys.readouterr().out)["text"].split().count("AT") > plain["text"].split().count("AT")
 
 
