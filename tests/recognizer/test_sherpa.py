@@ -89,7 +89,7 @@ def phones(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainedModel, Any]
     folder = tmp_path_factory.mktemp("phones")
     (folder / "lexicon").write_text("SHE SH IY1\nSELLS S EH1 L Z\nSEA S IY1\nSHELLS SH EH1 L Z\nSHORE SH AO1 R\n")
     tokens = TokenConfig(kind="phones", lexicon=str(folder / "lexicon"), boundary=True)
-    return export(folder, tokens, dataclasses.replace(SMALL, layers=1, convolution=3, half_rate=1))
+    return export(folder, tokens, dataclasses.replace(SMALL, convolution=3, half_rate=1))
 
 
 def hear(recognizer: Any, samples: Samples) -> Any:
