@@ -20,6 +20,7 @@ Usage: ./run.sh [options]        prepare a corpus, train, evaluate, report
   --set KEY=VALUE     override a setting, such as schedule.total_hours=4; repeatable
   --data-dir DIR      where audio is looked for or put (default: data)
   --exp-dir DIR       where results go (default: exp)
+  --stop-hours H      leave training at this hour of audio, with a checkpoint (with --stop-stage 3)
   --dry-run           say what would run
   --help              this text
 

@@ -19,7 +19,7 @@ def test_the_help_names_every_option_of_the_recipe() -> None:
         [sys.executable, "-m", "asr", "recipe", "--help"], capture_output=True, text=True, check=True, cwd=ROOT
     ).stdout
     options = {word.strip("[],") for word in recipe.split() if word.strip("[").startswith("--")} - {"--help"}
-    assert len(options) == 10
+    assert len(options) == 11
     assert not [option for option in options if option.rstrip(",]") not in shown]
 
 

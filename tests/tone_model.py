@@ -73,11 +73,11 @@ def train_on_tones(folder: Path) -> Path:
         said = [sentence(rng, int(rng.integers(3, 7)), rng.uniform(0.05, 0.3)) for _ in range(BATCH)]
         heard = [record(sound * rng.uniform(0.2, 3), rng, 20 * rng.uniform(0.2, 3)) for sound, _ in said]
         targets = [torch.tensor(tokenizer.encode(text)) for _, text in said]
-        log_probs, frames, _ = model(*features(*pad_waveforms(heard, max(map(len, heard)))))
+        output = model(*features(*pad_waveforms(heard, max(map(len, heard)))))
         sizes = torch.tensor([len(one) for one in targets])
-        loss = F.ctc_loss(log_probs.transpose(0, 1), torch.cat(targets), frames, sizes)
+        loss = F.ctc_loss(output.log_probs.transpose(0, 1), torch.cat(targets), output.lengths, sizes)
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()

@@ -11,6 +11,7 @@ from asr.cli.train import add_stop_argument, preemptible
 from asr.errors import UserError
 from asr.recipe.experiment import Experiment
 from asr.recipe.launch import PREEMPTED
+from asr.recipe.pretraining import find_pretraining
 from asr.recipe.settings import find_config
 from asr.recipe.stages import NAMES, StageFailed, describe_stages, run_stages
 
@@ -57,6 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     from asr.scaling.plan import Plan
 
     Plan(config)
+    find_pretraining(experiment)
     stages = arguments.stage, arguments.stop_stage, arguments.nproc
     if arguments.dry_run:
         describe_stages(experiment, *stages)

@@ -20,6 +20,7 @@ from asr.errors import UserError
 from asr.model.encoder import Encoder, Regularizer
 from asr.model.headed import Headed
 from asr.model.precision import autocast, autocast_type
+from asr.objective.augment import augment
 from asr.objective.choice import make_objective
 from asr.objective.objective import Cost, Lesson, Target
 from asr.pseudo.pseudo_labels import PseudoLabels
@@ -30,7 +31,6 @@ from asr.scaling.clipping import RunningClip
 from asr.scaling.plan import Plan
 from asr.scaling.rules import corrected_rate
 from asr.schedule import value_at
-from asr.train.augment import augment
 from asr.train.clock import Clock, learning_rate_share, reached
 from asr.train.feeder import StepBatch, Work
 from asr.train.gain import COPIES_OF_METER, GainMeter, audio_seconds, group_work
@@ -146,10 +146,8 @@ class Learner:
         lengths = [len(s) for s in work.samples] or [0]
         frames = [min(self.features.frames_in(length), work.batch.frames) for length in lengths]
 
-        def augmented(copies: int) -> tuple[Tensor, Tensor]:
-            return augment(clean, frames, target.tokens, self.config, clock.hours, copies, regularizer.rng)
-
-        lesson = Lesson(clean, frames, target, clock.hours, augmented, regularizer.rng)
+        copies = partial(augment, clean, frames, target.tokens, self.config, clock.hours, regularizer.rng)
+        lesson = Lesson(clean, frames, target, clock.hours, copies, regularizer.rng)
         inputs = self.objective.inputs(lesson)
         with self.autocast():
             lesson = replace(lesson, target=self.objective.ask(self.average, lesson, inputs))

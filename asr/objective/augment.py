@@ -12,7 +12,6 @@ from asr.config import Config
 from asr.data.specaugment import specaugment
 from asr.data.warp import stretch_time, warp_frequency
 from asr.objective.ctc import needed_frames
-from asr.train.clock import reached
 
 
 def _factor(
@@ -32,8 +31,8 @@ def augment(
     targets: Sequence[Sequence[int]],
     config: Config,
     hours: float,
-    views: int,
     rng: np.random.Generator,
+    views: int,
 ) -> tuple[Tensor, Tensor]:
     """Features `(views · batch, frames, mels)` and real frames `(views · batch,)`, on the device.
 
@@ -43,12 +42,12 @@ def augment(
         targets: what the utterances are trained on.
         config: its `specaugment`, among others.
         hours: of audio.
-        views: how many differently masked copies of each utterance are made; all have one speed and vocal tract.
         rng: the only source of randomness.
+        views: how many differently masked copies of each utterance are made; all have one speed and vocal tract.
     """
     features, real = clean
     settings, counts = config.specaugment, torch.tensor(frames)
-    if not reached(hours, settings.start_hours):
+    if hours < settings.start_hours - 1e-9:
         return features.repeat(views, 1, 1), real.repeat(views)
     if settings.frequency_warp:
         features = warp_frequency(features, settings.frequency_warp, rng)
