@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Literal
 
 from asr.config import CorpusConfig
 from asr.data.manifest import write_manifest
@@ -41,7 +42,9 @@ def list_audio(corpus: Path, folder: Path, max_seconds: float, progress: Progres
     Raises:
         UserError: there is no such corpus, it has changed since the manifest was made, or nothing of it can be used.
     """
-    source = "local" if corpus.is_dir() and not (corpus / "wav.scp").is_file() else "manifest"
+    source: Literal["local", "manifest"] = (
+        "local" if corpus.is_dir() and not (corpus / "wav.scp").is_file() else "manifest"
+    )
     settings = CorpusConfig(source=source, max_seconds=max_seconds)
     root, name = corpus.absolute().parent, corpus.name
     made_of = digest([max_seconds, fingerprint_files({}, (name,), root, source)])

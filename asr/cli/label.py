@@ -95,10 +95,11 @@ def _find_manifest(arguments: argparse.Namespace) -> Path:
     from asr.recognizer.trained import find_trained
     from data_prep.untold import is_own_manifest, list_audio
 
-    if is_own_manifest(arguments.corpus):
+    corpus: Path = arguments.corpus
+    if is_own_manifest(corpus):
         if arguments.longest is not None:
             raise UserError(f"--longest: {arguments.corpus} says itself where utterances begin and end")
-        return arguments.corpus
+        return corpus
     seconds = find_trained(arguments.trained, arguments.model, arguments.tokens).utterance_seconds
     longest = arguments.longest or (LONGEST if seconds is None else seconds[-1])
     return list_audio(arguments.corpus, arguments.out / "corpus", longest, lambda line: print(line, file=sys.stderr))

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from asr.cli.train import add_stop_argument, preemptible
 from asr.errors import UserError
+from asr.recipe.dry_run import describe_stages
 from asr.recipe.experiment import Experiment
 from asr.recipe.launch import PREEMPTED
 from asr.recipe.pretraining import find_pretraining
 from asr.recipe.settings import find_config
-from asr.recipe.stages import NAMES, StageFailed, describe_stages, run_stages
+from asr.recipe.stages import NAMES, StageFailed, run_stages
 
 
 def add_experiment_arguments(parser: argparse.ArgumentParser) -> None:

@@ -16,7 +16,6 @@ from asr.recipe.launch import supervise
 from asr.recipe.markers import changed, is_done, mark
 from asr.recipe.pretraining import find_pretraining
 from asr.scaling.plan import Plan
-from asr.scaling.table import format_table, kappas
 
 NAMES = ("data", "manifests", "tokens", "train", "evaluate", "report")
 
@@ -62,7 +61,6 @@ def _prepare_data(experiment: Experiment) -> None:
 def find_paths(experiment: Experiment) -> Paths:
     """Raises UserError where the corpus is not on disk."""
     from data_prep.manifests import fingerprint
-    from data_prep.scored import fingerprint_scored
 
     corpus, root = experiment.config.corpus, experiment.root
     manifests = experiment.manifests(fingerprint(corpus, root))
@@ -85,11 +83,11 @@ def _build_manifests(experiment: Experiment, paths: Paths) -> None:
     say(format_summary(build_manifests(corpus, experiment.root, experiment.cache, paths.manifests, say, hearing)))
 
 
-def _subsets(experiment: Experiment, role: Role) -> tuple[str, ...]:
+def subsets_of(experiment: Experiment, role: Role) -> tuple[str, ...]:
     return experiment.config.corpus.dev if role == "dev" else experiment.config.corpus.test
 
 
-def _scored(paths: Paths, role: Role) -> tuple[Path, Path]:
+def scored_of(paths: Paths, role: Role) -> tuple[Path, Path]:
     """The folder of a role's manifests, and the file that says that they are made, apart from what is trained on."""
     folder = paths.dev if role == "dev" else paths.tests
     return folder, folder / f"done-{paths.manifests.name}.json"
@@ -98,8 +96,8 @@ def _scored(paths: Paths, role: Role) -> tuple[Path, Path]:
 def _ensure_scored(experiment: Experiment, paths: Paths, role: Role) -> None:
     """Manifests of the dev or test subsets, made now where they are not there yet."""
     corpus, root = experiment.config.corpus, experiment.root
-    folder, done = _scored(paths, role)
-    if not _subsets(experiment, role) or is_done(1, done, experiment.cache):
+    folder, done = scored_of(paths, role)
+    if not subsets_of(experiment, role) or is_done(1, done, experiment.cache):
         return
     from data_prep.scored import build_scored_manifests
     from data_prep.summary import format_summary
@@ -272,45 +270,3 @@ def run_stages(
         say("\n" + (paths.run / "evaluation" / "scores.txt").read_text(encoding="utf-8"))
     if last >= 5:
         say(f"report: {paths.run / 'report.html'}")
-
-
-def _describe_run(experiment: Experiment, paths: Paths | None) -> None:
-    """κ, all that it changes, and the run's folder."""
-    plan = Plan(experiment.config)
-    table = format_table(plan, only_changes=True).splitlines()
-    # A heading and a line.
-    say("\n".join(table) if len(table) > 2 else f"{kappas(plan)}: every value is as it was configured")
-    name = f"{experiment.runs / experiment.run_begins}-…, named in full once the corpus is there"
-    say(f"run folder: {name if paths is None else paths.run}")
-
-
-def describe_stages(experiment: Experiment, first: int, last: int, processes: int) -> None:
-    """Say what `run_stages` would do, and do none of it."""
-    paths: Paths | None = None
-    lacking = ""
-    try:
-        paths = find_paths(experiment)
-    except UserError as error:
-        lacking = f"stages 1 to {last}: run, once the corpus is there ({error})"
-    if last >= 3:
-        _describe_run(experiment, paths)
-    say(f"stage 0 data: {experiment.config.corpus.source} corpus at {experiment.root}")
-    if last == 0:
-        return
-    if paths is None:
-        say(lacking)
-        return
-    for stage in range(1, last + 1):
-        done = marker(stage, experiment, paths)
-        missing = "would run" if stage >= first else "would run first, not done yet"
-        state = "done already" if is_done(stage, done, experiment.cache) else missing
-        say(f"stage {stage} {NAMES[stage]}: {state}, {done.parent}")
-        for role in ROLES if stage == 1 else ():
-            folder, made = _scored(paths, role)
-            if _subsets(experiment, role) and not is_done(1, made, experiment.cache):
-                say(f"  {role} subsets: {missing}, {folder}")
-        if stage == 3 and paths.pretrained is not None:
-            done = paths.pretrained / "complete.json"
-            say(f"  pretrain: {'done already' if done.is_file() else 'would run first'}, {paths.pretrained}")
-        if stage == 3 and processes > 1:
-            say("  " + " ".join(train_command(paths, processes)))
