@@ -61,6 +61,7 @@ def _prepare_data(experiment: Experiment) -> None:
 def find_paths(experiment: Experiment) -> Paths:
     """Raises UserError where the corpus is not on disk."""
     from data_prep.manifests import fingerprint
+    from data_prep.scored import fingerprint_scored
 
     corpus, root = experiment.config.corpus, experiment.root
     manifests = experiment.manifests(fingerprint(corpus, root))
