@@ -2,8 +2,8 @@
 
 Windows overlap, and both have heard the same words: the second takes over from the first in the longest stretch that
 neither has a word in, so that every word is wholly one window's. They do so at pauses too, for what is quiet may be a
-stop within a word: where windows only met there, 25 minutes of LibriSpeech's sentences strung together without their
-pauses had 1.0 % more phones wrong than the sentences have alone, and 0.3 % where all windows overlapped.
+stop within a word. Of 144 sentences of LibriSpeech strung together a model had 27.6 % of the phones wrong, of the same
+sentences alone 27.2 %, and 29.0 % where windows were as short as utterances are and only met at pauses.
 """
 
 from __future__ import annotations
