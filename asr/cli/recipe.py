@@ -10,6 +10,7 @@ from pathlib import Path
 from asr.errors import UserError
 from asr.recipe.experiment import Experiment
 from asr.recipe.launch import PREEMPTED
+from asr.recipe.pretraining import find_pretraining
 from asr.recipe.settings import find_config
 from asr.recipe.stages import NAMES, StageFailed, describe_stages, run_stages
 
@@ -52,7 +53,9 @@ def run(arguments: argparse.Namespace) -> int:
     # Also refuses an impossible κ before anything is prepared.
     from asr.scaling.plan import Plan
 
-    Plan(config)
+    before = find_pretraining(experiment)
+    for own in [config] if before is None else [before.config, config]:
+        Plan(own)
     stages = arguments.stage, arguments.stop_stage, arguments.nproc
     if arguments.dry_run:
         describe_stages(experiment, *stages)
