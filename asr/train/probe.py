@@ -86,7 +86,8 @@ def fit(tops: Sequence[Tensor], targets: Sequence[Sequence[int]], tokens: int) -
         loss = ctc_loss(log_probs, lengths, [targets[row] for row in rows])
         optimizer.param_groups[0]["lr"] = LR * (1 - step / steps)
         optimizer.zero_grad()
-        (loss / sum(len(targets[row]) for row in rows)).backward()
+        mean = loss / sum(len(targets[row]) for row in rows)
+        mean.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return layer.requires_grad_(False)
 
