@@ -58,8 +58,9 @@ def run(arguments: argparse.Namespace) -> int:
     # Also refuses an impossible κ before anything is prepared.
     from asr.scaling.plan import Plan
 
-    Plan(config)
-    find_pretraining(experiment)
+    before = find_pretraining(experiment)
+    for own in [config] if before is None else [before.config, config]:
+        Plan(own)
     stages = arguments.stage, arguments.stop_stage, arguments.nproc
     if arguments.dry_run:
         describe_stages(experiment, *stages)
