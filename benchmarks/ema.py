@@ -29,7 +29,7 @@ Move = Callable[[], object]
 def make_model(kind: str, parameters: int) -> nn.Module:
     """Parameters of about so many numbers in all. few: large matrices; blocks: those of a Transformer; many: small."""
     shapes: dict[str, list[tuple[int, ...]]] = {
-        "few": [(4096, 4096)],
+        "few": [(max(1, parameters // 4096), 1024)],
         "blocks": [(768,)] * 4 + [(2304, 768), (2304,), (768, 768), (768,), (3072, 768), (3072,), (768, 3072), (768,)],
         "many": [(256, 256), (256,), (256,)],
     }

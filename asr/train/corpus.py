@@ -150,5 +150,6 @@ def read_data(config: Config, manifests: Path, tokens: Path) -> Data:
         raise UserError(f"{manifests / 'unlabeled.jsonl'}: empty; set pseudo.labels to none, or name unlabeled subsets")
     for manifest in (labeled, unlabeled):
         check_lengths(manifest.durations, manifest.ids, config.batch.max_device_seconds)
-    true_texts = {row: references[u.id] for row, u in enumerate(unlabeled) if u.id in references}
+    # Where there are none, millions of rows need not be gone through.
+    true_texts = {row: references[u.id] for row, u in enumerate(unlabeled if references else ()) if u.id in references}
     return Data(tokenizer, labeled, unlabeled, texts, stored, rate, true_texts, read_dev(manifests, config), left_out)
