@@ -152,14 +152,15 @@ def compare(manifest: Path, peer: str, seconds: float, rounds: int, audio: float
         commands = [sys.executable, __file__, "--own-side"], [peer, str(PEER)]
         sides = [stack.enter_context(closing(Side(command, task))) for command in commands]
         speeds: list[list[float]] = [[], []]
-        means: list[float] = []
+        heard = [0.0, 0.0]
         for _ in range(rounds + 1):
             done = [side.train(steps) for side in sides]
-            means = [one["audio"] / steps for one in done]
+            heard = [before + one["audio"] for before, one in zip(heard, done, strict=True)]
             for kept, one in zip(speeds, done, strict=True):
                 kept.append(one["audio"] / one["cpu"])
     own, others = (kept[1:] for kept in speeds)  # The first round is for warming up.
     ratios = [one / other for one, other in zip(own, others, strict=True)]
+    means = [audio / (steps * (rounds + 1)) for audio in heard]
     sizes = " and ".join(f"{side.parameters / 1e6:.2f}" for side in sides)
     return (
         f"batches of {seconds:g} s ({means[0]:.1f} and {means[1]:.1f} in the mean), {sizes} M parameters, "

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from asr.config import ModelConfig
 from asr.model.dropout import drop
-from asr.model.positions import rotate
+from asr.model.positions import TurnedHeads, rotate
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,13 @@ class Block(nn.Module):
     def _attend(self, x: Tensor, axis: TimeAxis) -> Tensor:
         batch, frames, width = x.shape
         qkv = self.qkv(x).view(batch, frames, 3, self.heads, width // self.heads)
-        pair, value = qkv[:, :, :2], qkv[:, :, 2].transpose(1, 2)
-        if axis.angles is not None:
-            pair = rotate(pair, axis.angles).to(value.dtype)
-        query, key = pair.permute(2, 0, 3, 1, 4)
+        if axis.angles is not None and qkv.device.type == "cpu" and qkv.dtype is torch.float32:
+            query, key, value = TurnedHeads.apply(qkv, axis.angles)
+        else:
+            pair, value = qkv[:, :, :2], qkv[:, :, 2].transpose(1, 2)
+            if axis.angles is not None:
+                pair = rotate(pair, axis.angles).to(value.dtype)
+            query, key = pair.permute(2, 0, 3, 1, 4)
         if x.device.type == "cpu":
             # The backward pass of bf16 attention takes three times that of fp32 on CPU.
             with torch.autocast("cpu", enabled=False):

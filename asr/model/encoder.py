@@ -56,7 +56,20 @@ class Frontend(nn.Module):
         self.conv = nn.Conv1d(mels, 2 * config.width, config.kernel, config.stride, config.kernel // 2)
 
     def forward(self, features: Tensor) -> Tensor:
+        if features.device.type == "cpu":
+            return F.glu(self._multiply(features), dim=-1)
         return F.glu(self.conv(features.transpose(1, 2)).transpose(1, 2), dim=-1)
+
+    def _multiply(self, features: Tensor) -> Tensor:
+        """The convolution as one matrix product: on a CPU faster, back and forth, and it leaves frames as rows."""
+        kernel, mels = self.conv.kernel_size[0], features.shape[2]
+        padded = F.pad(features, (0, 0, kernel // 2, kernel // 2)).contiguous()
+        frames = (padded.shape[1] - kernel) // self.stride + 1
+        # What a window sees lies in one piece, and so do windows one stride apart.
+        windows = padded.as_strided(
+            (len(padded), frames, kernel * mels), (padded.stride(0), self.stride * mels, 1), padded.storage_offset()
+        )
+        return F.linear(windows, self.conv.weight.transpose(1, 2).flatten(1), self.conv.bias)
 
     def frames(self, feature_frames: Tensor) -> Tensor:
         """Encoder frames of utterances with so many feature frames."""

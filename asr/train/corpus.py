@@ -164,7 +164,8 @@ def _read_text(config: Config, manifests: Path, tokens: Path, dev: dict[str, Man
     streams = (labeled, unlabeled)
     for manifest in streams:
         check_lengths(manifest.durations, manifest.ids, config.batch.device_seconds)
-    true_texts = {row: references[u.id] for row, u in enumerate(unlabeled) if u.id in references}
+    # Where there are none, millions of rows need not be gone through.
+    true_texts = {row: references[u.id] for row, u in enumerate(unlabeled if references else ()) if u.id in references}
     return Data(tokenizer, labeled, streams, texts, stored, rate, true_texts, dev, left_out)
 
 

@@ -14,6 +14,7 @@ from torch.profiler import ProfilerActivity, profile
 from asr.config import Config
 from asr.data.audio import AudioReader
 from asr.scaling.plan import Plan
+from asr.train.allocator import keep_memory
 from asr.train.clock import Clock
 from asr.train.corpus import Data, read_data
 from asr.train.feeder import StepBatch
@@ -73,6 +74,8 @@ def _speed(config: Config, data: Data, started: bool, steps: int) -> Speed:
     """Of supervised steps, or of steps with pseudo-labels."""
     plan = Plan(config)
     with join_ranks() as ranks:
+        if ranks.device.type == "cpu":
+            keep_memory()
         reader = AudioReader(config.train.loader_threads, config.train.max_bad_audio)
         try:
             machinery = build(plan, data, reader, ranks)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from asr.config import ModelConfig
-from asr.model.encoder import Encoder, Regularizer, count_parameters, halve
+from asr.model.encoder import Encoder, Frontend, Regularizer, count_parameters, halve
 
 SMALL = {"layers": 2, "width": 32, "heads": 2, "feedforward": 64}
 
@@ -108,3 +108,20 @@ def test_intermediate_log_probabilities_are_those_of_the_same_head_and_come_in_t
     model.blocks[1].forward = lambda x, *_: x  # type: ignore[method-assign]
     torch.testing.assert_close(model(features, frames).log_probs, early)
     assert not model(features, frames).intermediate
+
+
+@pytest.mark.parametrize(("kernel", "stride", "frames"), [(7, 3, 100), (7, 3, 7), (1, 1, 5), (5, 4, 3), (3, 2, 1)])
+def test_on_a_cpu_the_convolution_in_front_is_a_matrix_product_with_the_same_result_and_gradients(
+    kernel: int, stride: int, frames: int
+) -> None:
+    torch.manual_seed(0)
+    frontend = Frontend(5, ModelConfig(width=8, kernel=kernel, stride=stride))
+    # Every second utterance of a larger tensor, from the second on: where windows lie follows the strides.
+    features = torch.randn(6, frames, 5)[1::2]
+    frontend(features).square().sum().backward()
+    found = frontend(features).detach(), frontend.conv.weight.grad.clone(), frontend.conv.bias.grad.clone()
+    frontend.zero_grad()
+    expected = torch.nn.functional.glu(frontend.conv(features.transpose(1, 2)).transpose(1, 2), dim=-1)
+    expected.square().sum().backward()
+    for one, other in zip(found, (expected, frontend.conv.weight.grad, frontend.conv.bias.grad), strict=True):
+        torch.testing.assert_close(one, other.detach())
