@@ -54,6 +54,12 @@ def test_every_page_is_in_the_navigation_and_every_picture_is_small() -> None:
     assert heavy == []
 
 
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_of_the_pages_beside_the_site_lead_to_files(name: str) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)\)", (ROOT / name).read_text())
+    assert [link for link in links if "://" not in link and not (ROOT / link).exists()] == []
+
+
 def test_pre_commit_and_ci_run_the_same_programs() -> None:
     hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
     ci = (ROOT / ".ci" / "run").read_text()
