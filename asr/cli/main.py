@@ -57,7 +57,13 @@ def make_parser(asked: str | None) -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if argv is None else argv
-    arguments = make_parser(given[0] if given else None).parse_args(given)
+    parser = make_parser(given[0] if given else None)
+    arguments, left = parser.parse_known_args(given)
+    # Of files, argparse takes those before the first option, or those after it.
+    if left and (not hasattr(arguments, "audio") or any(word.startswith("-") for word in left)):
+        parser.error(f"unrecognized arguments: {' '.join(left)}")
+    if left:
+        arguments.audio += left
     try:
         code: int = arguments.run(arguments)
     except UserError as error:
