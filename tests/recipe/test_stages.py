@@ -159,7 +159,7 @@ def test_mini_librispeech_is_downloaded_where_it_is_absent(
 
 def test_an_unknown_corpus_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["recipe", "--corpus", "timit"]) == 2
-    assert "known are digits, librispeech, librispeech-slimipl, mini" in capsys.readouterr().err
+    assert "known are digits, librispeech, librispeech-slimipl, mini, mini-librispeech" in capsys.readouterr().err
 
 
 def test_a_results_folder_that_cannot_be_made_is_one_line(
