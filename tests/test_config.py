@@ -15,6 +15,7 @@ from asr.errors import UserError
 CONF = sorted((Path(__file__).parents[1] / "conf").glob("*.yaml")) + sorted(
     (Path(__file__).parents[1] / "recipes").glob("*/*.yaml")
 )
+CONF += sorted((Path(__file__).parents[1] / "recipes").glob("*/pretraining/*.yaml"))
 ALONE = "pseudo:\n  labels: none\nobjective:\n  kind: masked"
 
 

@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 
 from asr.errors import UserError
+from asr.recipe.experiment import Experiment
+from asr.recipe.pretraining import find_pretraining
+from asr.recipe.settings import find_config
 from asr.study.grid import read_study
+
+ROOT = Path(__file__).parents[2]
+STUDIES = sorted((ROOT / "recipes").glob("*/studies/*.yaml"))
 
 STUDY = """
 corpus: mini
@@ -65,3 +71,14 @@ def test_kappa_can_hold_from_an_hour_on(tmp_path: Path) -> None:
 def test_a_study_that_makes_no_sense_is_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         read_study(write(tmp_path, text))
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda p: p.stem)
+def test_every_cell_of_the_studies_that_come_with_the_project_has_settings(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    study = read_study(path)
+    for cell in study.cells():
+        config = find_config(study.corpus, [*study.settings, *cell.overrides], None)
+        find_pretraining(Experiment(config, ROOT, ROOT))
