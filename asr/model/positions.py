@@ -35,7 +35,7 @@ class TurnedHeads(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, products: Tensor, angles: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
+    def forward(ctx: Any, products: Tensor, angles: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Of products `(batch, frames, 3, heads, head_width)` and `rotary_angles`."""
         ctx.angles = angles
         pair = _as_complex(products[:, :, :2]).permute(2, 0, 3, 1, 4)
@@ -45,7 +45,7 @@ class TurnedHeads(torch.autograd.Function):
         return query, key, products[:, :, 2].transpose(1, 2)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
         batch, heads, frames, width = grads[0].shape
         products = torch.empty(batch, frames, 3, heads, width)
         places, back = _as_complex(products), ctx.angles.conj().resolve_conj()[:, None]
@@ -58,7 +58,7 @@ class TurnedHeads(torch.autograd.Function):
 
 
 def _as_complex(x: Tensor) -> Tensor:
-    return torch.view_as_complex(x.unflatten(-1, (-1, 2)))
+    return torch.view_as_complex(x.view(*x.shape[:-1], -1, 2))
 
 
 CAPE_SHIFT_SECONDS = 30.0
