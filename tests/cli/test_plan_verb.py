@@ -3,6 +3,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,7 +49,7 @@ def test_ranks_use_their_time_when_they_share_a_step_out(kappa: float, ranks: in
 def test_memory_grows_with_the_model_and_with_the_audio_that_a_device_takes(capsys: pytest.CaptureFixture[str]) -> None:
     def device(*settings: str) -> dict[str, float]:
         overrides = [part for setting in settings for part in ("--set", setting)]
-        assert main(["plan", "--json", *overrides]) == 0
+        assert main(["plan", "--json", "--memory", *overrides]) == 0
         found: dict[str, float] = json.loads(capsys.readouterr().out)["device"]
         return found
 
@@ -60,6 +62,13 @@ def test_memory_grows_with_the_model_and_with_the_audio_that_a_device_takes(caps
     assert one["state_gib"] == pytest.approx(one["parameters"] * 4 * 5 / 2**30)
     assert deep["activations_fp32_gib"] / one["activations_fp32_gib"] == pytest.approx(2, rel=0.25)
     assert long["activations_fp32_gib"] / one["activations_fp32_gib"] == pytest.approx(4, rel=0.1)
+
+
+def test_a_plan_takes_no_time_to_load_torch() -> None:
+    code = "import sys; from asr.cli.main import main; main(['plan', '--corpus', 'librispeech']); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "activations" not in done.stdout
+    assert done.stdout.splitlines()[-1] == "False"
 
 
 def test_a_world_of_no_device_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
