@@ -69,7 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
     }
     if arguments.memory:
         lines |= {
-            "student, gradient, optimizer, teacher": f"{device['state_gib']:.3g} GiB ({device['parameters']:,} parameters)",
+            "student, gradient, optimizer, teacher": f"{device['state_gib']:.3g} GiB",
+            "parameters": f"{device['parameters']:,}",
             "activations": f"at most {device['activations_fp32_gib']:.3g} GiB (fp32; in bf16 little more than half)",
         }
     print("\n" + "\n".join(f"{name:<39}{value}".rstrip() for name, value in lines.items()))
