@@ -110,9 +110,11 @@ def test_at_another_batch_scale_every_schedule_is_at_the_same_hour_of_audio(
     assert first["momentum"] == pytest.approx(0.825**2, rel=1e-3)
     assert last["momentum"] == pytest.approx(0.925**2, rel=1e-3)
     rows = {row["name"]: row for row in json.loads((tmp_path / "plan.json").read_text())["rows"]}
-    assert rows["teacher momentum ρ"]["base"] == "0.8 to 0.95"
-    assert rows["teacher momentum ρ"]["scaled"] == "0.64 to 0.9025"
-    assert rows["share that is masked"]["base"] == rows["share that is masked"]["scaled"] == "0.3 at 0 h, 0.6 at 0.02 h"
+    found = {name: (row["base"], *row["scaled"]) for name, row in rows.items()}
+    assert found["teacher momentum ρ, at 0 h"] == pytest.approx((0.8, 0.64))
+    assert found["teacher momentum ρ, at 0.02 h"] == pytest.approx((0.95, 0.9025))
+    assert found["share that is masked, at 0 h"] == (0.3, 0.3)
+    assert found["share that is masked, at 0.02 h"] == (0.6, 0.6)
 
 
 @pytest.mark.parametrize("kind", KINDS)

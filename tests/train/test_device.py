@@ -94,8 +94,8 @@ def test_no_tensor_of_a_step_is_left_on_the_host_and_none_is_waited_for(
         packed = pack_best(heard.log_probs, heard.lengths)
         assert (packed.device, packed.shape) == (CUDA, (2, 34))
         # Backward needs a driver; it runs where forward put its tensors.
-        summed = one._loss(work, (features, frames), Target([[1, 2], [3]]), Clock(60.0))
-        assert summed.requires_grad
+        cost = one._cost(work, (features, frames), Target([[1, 2], [3]]), Clock(60.0))
+        assert cost.total.requires_grad
         assert {t.device for pair in losses for t in pair} == {CUDA}
         move_teacher(one.teacher, one.student, 0.1)
         assert {p.device for p in one.teacher.parameters()} == {CUDA}

@@ -18,7 +18,7 @@ from asr.data.audio import AudioReader
 from asr.data.manifest import Manifest, read_manifest
 from asr.errors import UserError
 from asr.objective import recognition
-from asr.train import learner, loop
+from asr.train import keeper, learner
 from asr.train.checkpoint import list_checkpoints, load_newest
 from asr.train.run import train
 
@@ -106,7 +106,7 @@ def test_a_teacher_that_differs_between_ranks_is_found_at_the_checkpoint_and_not
 
 
 def _see_no_checkpoint() -> None:
-    loop.load_newest = lambda _: None
+    keeper.load_newest = lambda _: None
 
 
 def test_ranks_that_see_different_checkpoints_do_not_train(tiny_corpus: TinyCorpus, tmp_path: Path) -> None:
