@@ -84,7 +84,7 @@ def test_cells_that_share_a_beginning_end_with_the_bits_of_cells_that_do_not(
         assert (run / "metrics.jsonl").read_text() == (alone / "metrics.jsonl").read_text()
     # What has begun is left alone.
     config = find_config(corpus, [], None)
-    assert fork(runs[0], config, HOURS, {run: config for run in runs}) == []
+    assert fork(runs[0], config, HOURS, dict.fromkeys(runs, config)) == []
 
 
 def test_a_trunk_without_a_checkpoint_early_enough_is_not_gone_on_from(recipe: list[str], tmp_path: Path) -> None:
