@@ -63,5 +63,5 @@ def test_rows_are_columns_that_are_mapped_and_an_epoch_takes_no_memory_that_grow
         f"in {opened:.4f} s, by {(after - before) / rows:.1f} bytes each, {parsed:.1f} s without columns; a part of an "
         f"epoch planned in {planned:.2f} s; {grown / rows:.0f} bytes each more over an epoch"
     )
-    # The plan of a part. Rows that were kept would take hundreds of bytes each.
-    assert grown < 100 * min(rows, MOST_ROWS)
+    # The plan of a part, and what Python takes by the way. Rows that were kept would take hundreds of bytes each.
+    assert grown < 100 * min(rows, MOST_ROWS) + 3_000_000
