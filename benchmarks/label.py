@@ -2,9 +2,9 @@
 
     python benchmarks/label.py RUN exp/NAME/manifests/DIGEST/unlabeled.jsonl --hours 10
 
-The two take turns, greedily, on one thread. On our side everything is counted but the start: reading, decoding, features,
-model, labels, shards. The other side has features and model. Memory is the largest that the process had, for all of the
-audio and for a tenth of it.
+The two take turns, greedily, on one thread. On our side everything is counted but the start: reading, decoding,
+features, model, labels, shards. The other side has features and model. Memory is the largest that the process had, for
+all of the audio and for a tenth of it.
 """
 
 from __future__ import annotations
