@@ -14,6 +14,7 @@ from asr.cli.transcribe import add_decoder_arguments, add_model_arguments, decod
 from asr.errors import UserError
 
 if TYPE_CHECKING:
+    from asr.config import DecodeConfig
     from asr.pseudo.offline import Labeling
     from asr.pseudo.shards import Shard
 
@@ -56,6 +57,22 @@ def _model_digest(weights: dict[str, object]) -> str:
     return digest.hexdigest()[:12]
 
 
+def _language_model(trained: Path, decode: DecodeConfig) -> str:
+    """Which one labels, by its content, since two may have one name; and its weights, as `open_search` finds them."""
+    from asr.decode.tuning import choose_weights, find_tuned, fingerprint, read_tuned
+    from asr.recognizer.decoding import run_folder
+
+    run = run_folder(trained)
+    if decode.lm:
+        digest = fingerprint(Path(decode.lm))
+        tuned = find_tuned(run, digest, decode.lexicon)
+    else:
+        tuned = [entry for entry in read_tuned(run) if decode.lexicon in ("", entry.lexicon)][-1]
+        digest = tuned.lm_sha256
+    weight, score, _ = choose_weights(decode, tuned)
+    return f"{digest[:12]} {weight:g} {score:g}"
+
+
 def _open(arguments: argparse.Namespace) -> Labeling:
     import dataclasses
 
@@ -87,7 +104,9 @@ def _open(arguments: argparse.Namespace) -> Labeling:
     decoder = Decoder(config, tokenizer, LogMel(trained.features).to(device), device, lambda: autocast(kind, device))
     maker = f"model {_model_digest(dict(trained.weights))}, {read_normaliser(trained.tokens)}, {decode.decoder}"
     if decode.decoder != "greedy":
-        maker += f" {decode.beam} {Path(decode.lm).name} {decode.lm_weight} {decode.word_score}"
+        maker += f" {decode.beam}"
+    if decode.decoder == "lm":
+        maker += f" {_language_model(arguments.trained, decode)}"
     return Labeling(model, decoder, tokenizer, maker, search, words=decode.decoder == "lm")
 
 

@@ -11,7 +11,14 @@ from asr.config_file import to_dict
 from asr.recipe.experiment import digest
 from asr.scaling.plan import Plan
 from asr.science import scientific
-from asr.train.checkpoint import Checkpoint, DamagedCheckpoint, list_checkpoints, load_checkpoint, save_checkpoint
+from asr.train.checkpoint import (
+    Checkpoint,
+    DamagedCheckpoint,
+    list_checkpoints,
+    load_checkpoint,
+    load_newest,
+    save_checkpoint,
+)
 from asr.train.clock import Clock, reached
 
 APART = ("name", "decode", "batch_scale", "scaling")
@@ -68,12 +75,8 @@ def newest_until(run: Path, config: Config, hours: float) -> Checkpoint | None:
 
 def grown(run: Path, config: Config, hours: float) -> bool:
     """Whether a run need not be trained until an hour of audio: it has a checkpoint from there, or is past it."""
-    for path in reversed(list_checkpoints(run / "checkpoints")):
-        try:
-            return reached(_hours(load_checkpoint(path).state, config), hours)
-        except DamagedCheckpoint:
-            continue
-    return False
+    newest = load_newest(run / "checkpoints")
+    return newest is not None and reached(_hours(newest.state, config), hours)
 
 
 def fork(trunk: Path, config: Config, hours: float, cells: Mapping[Path, Config]) -> list[Path]:

@@ -83,3 +83,20 @@ def test_a_corpus_without_audio_is_refused(run: Path, tmp_path: Path, capsys: py
     (tmp_path / "empty").mkdir()
     assert label(run, tmp_path / "empty", tmp_path / "out") == 2
     assert "no audio that can be labeled" in capsys.readouterr().err
+
+
+def test_two_language_models_of_one_name_are_two_makers(
+    run: Path, podcasts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("flashlight.lib.text")
+    (podcasts / "torn.wav").unlink()
+    for folder, text in (("a", "SHE SELLS SEA SHELLS"), ("b", "BY THE SEA SHORE")):
+        (tmp_path / f"{folder}.txt").write_text(text + "\n")
+        (tmp_path / folder).mkdir()
+        options = ["--tokens", str(run / "tokens"), "--order", "2", "--out", str(tmp_path / folder / "lm.arpa")]
+        assert main(["lm", str(tmp_path / f"{folder}.txt"), *options]) == 0
+    lm = ["--decoder", "lm", "--lm"]
+    assert label(run, podcasts, tmp_path / "out", *lm, str(tmp_path / "a" / "lm.arpa")) == 0
+    capsys.readouterr()
+    assert label(run, podcasts, tmp_path / "out", *lm, str(tmp_path / "b" / "lm.arpa")) == 2
+    assert "holds other labels (maker" in capsys.readouterr().err
