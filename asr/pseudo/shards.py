@@ -8,6 +8,7 @@ shard-00003-of-00012.failed          what went wrong; gone once the shard is don
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -152,6 +153,15 @@ def read_task(folder: Path) -> LabelTask:
         return LabelTask(**json.loads((folder / TASK_FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise UserError(f"{folder}: no labels here ({error}); kappa-asr label writes them") from None
+
+
+def fingerprint_labels(folder: Path) -> str:
+    """Stands for all that a folder of labels holds now. Raises UserError where it is none."""
+    digest = hashlib.sha256((json.dumps(asdict(read_task(folder)))).encode())
+    for path in sorted(folder.glob("shard-*.safetensors")):
+        with path.open("rb") as file:
+            digest.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return digest.hexdigest()
 
 
 def read_labels_folder(folder: Path) -> dict[str, Label]:

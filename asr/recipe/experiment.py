@@ -23,6 +23,7 @@ from typing import Any, Literal
 from asr.config import Config
 from asr.config_file import to_dict
 from asr.data.pronunciations import fingerprint_lexicon
+from asr.recipe.sources import fingerprint_sources
 from asr.science import APART, scientific
 
 Role = Literal["dev", "test"]
@@ -87,12 +88,13 @@ class Experiment:
 
     def run(self, tokens: Path, pretrained: Path | None = None) -> Path:
         """Scientific settings count, but for those of earlier stages, which `tokens` and `pretrained` stand for, and
-        those in the name."""
+        those in the name; a model to start from and a folder of labels also count by their content."""
         settings = scientific(to_dict(self.config))
         for known in (*APART, "seed", "batch_scale", "pretrain"):
             del settings[known]
         before = [] if pretrained is None else [pretrained.name]
-        return self.runs / f"{self.run_begins}-{digest([settings, tokens.name, *before])}"
+        made_of = [settings, tokens.name, *before, *fingerprint_sources(self.config)]
+        return self.runs / f"{self.run_begins}-{digest(made_of)}"
 
     @property
     def runs(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from dataclasses import dataclass
@@ -85,6 +86,22 @@ def find_weights(path: Path) -> dict[str, Tensor]:
     weights = checkpoint.tensors.get(MODELS[0], {})
     _check_weights(weights, config.features, config.model, f"{run / 'config.yaml'} and checkpoints", head=False)
     return weights
+
+
+def fingerprint_weights(path: Path) -> str:
+    """Stands for the content of the model at `path`. Raises UserError where there is none."""
+    if (path / SETTINGS_FILE).is_file():
+        try:
+            with (path / WEIGHTS_FILE).open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise UserError(f"{path / WEIGHTS_FILE}: cannot read the model ({error.strerror})") from None
+    weights = _find_checkpoint(path)[1].tensors.get(MODELS[0], {})
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        # As bytes: NumPy knows no bfloat16.
+        digest.update(name.encode() + weights[name].contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _find_checkpoint(path: Path) -> tuple[Path, Checkpoint]:

@@ -1,0 +1,32 @@
+"""What a run is made from beside its corpus: the model that it starts from, and labels that are there already."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from asr.config import LABELERS, Config
+from asr.errors import UserError
+
+ABSENT = "absent"
+
+
+def fingerprint_sources(config: Config) -> list[str]:
+    """Stands for the content of `model.init` and of a folder that `pseudo.labels` names: as many strings as there are.
+
+    What is not there yet is `absent`: earlier stages do without it, and training says what is missing.
+    """
+    from asr.pseudo.shards import fingerprint_labels
+    from asr.recognizer.trained import fingerprint_weights
+
+    named = []
+    if config.model.init:
+        named.append((fingerprint_weights, config.model.init))
+    if config.pseudo.labels not in LABELERS:
+        named.append((fingerprint_labels, config.pseudo.labels))
+    found: list[str] = []
+    for fingerprint, path in named:
+        try:
+            found.append(fingerprint(Path(path).expanduser()))
+        except UserError:
+            found.append(ABSENT)
+    return found
