@@ -22,6 +22,11 @@ from asr.pseudo.store import LabelStore
 
 TURNS = 4
 """How often the turnover that follows churn is set anew in the time of a cache."""
+SAMPLE = 2000
+"""Utterances, evenly apart, whose last label is always kept, so that the log can say how fast labels change."""
+
+Made = tuple[int, int, Label]
+"""A label with the step and the place in it at which it was made."""
 
 
 @dataclass
@@ -78,8 +83,10 @@ class PseudoLabels:
         self.store = LabelStore(len(seconds)) if stored is None else stored
         self.filter = LabelFilter(settings, labeled_rate)
         self._by_churn = settings.turnover == "churn"
-        # Where churn is asked for, the last label of every utterance is what it is measured against.
+        # Where churn decides on anything, the last label of every utterance is what it is measured against.
         self._compares = self._by_churn or settings.max_churn is not None
+        self._apart = max(1, math.ceil(len(seconds) / SAMPLE))
+        self._waiting: list[Made] = []
         self.turnover = 1.0 if self._by_churn else settings.cache_turnover
         self._churn, self._compared = 0.0, 0
 
@@ -88,15 +95,36 @@ class PseudoLabels:
         """Whether a step's labels must be known on every rank."""
         return self._settings.cache_hours > 0 or self._compares or self.filter.looks_back
 
+    def _remembers(self, row: int) -> bool:
+        return self._compares or row % self._apart == 0
+
     def read(self, packed: Tensor, rows: Sequence[int], hour: float) -> list[Label]:
         """The labels of a batch, once the device has made them."""
         maker = f"{self._settings.labels}, {self._settings.search}"
         labels = read_labels(packed, rows, self._tokenizer, hour, maker)
-        return [self._compare(label) for label in labels] if self._compares else labels
+        return [self._compare(label) for label in labels] if self.shared else labels
 
     def _compare(self, label: Label) -> Label:
-        before = self.store.tokens(label.row)
+        before = self.store.tokens(label.row) if self._remembers(label.row) else None
         return label if before is None else dataclasses.replace(label, churn=difference(before, label.tokens))
+
+    def wait(self, step: int, made: Sequence[tuple[int, Label]]) -> None:
+        """Keep what this rank has labeled of the sample until `settle`, where labels are not shared at each step."""
+        self._waiting += [(step, place, label) for place, label in made if self._remembers(label.row)]
+
+    def waiting(self) -> list[Made]:
+        """What `wait` has kept; it is not kept any longer."""
+        made, self._waiting = self._waiting, []
+        return made
+
+    def settle(self, made: Sequence[Made]) -> tuple[float, int]:
+        """Compare labels of all ranks with the ones before: the sum of their churn, and how many had one before."""
+        churn, compared = 0.0, 0
+        for *_, label in sorted(made, key=lambda one: (one[0], one[1], one[2].row)):
+            if not math.isnan((newer := self._compare(label)).churn):
+                churn, compared = churn + newer.churn, compared + 1
+            self.store.put(newer)
+        return churn, compared
 
     def stored(self, rows: Sequence[int]) -> list[Label]:
         """The labels that utterances have; an empty one where there is none."""
@@ -132,11 +160,11 @@ class PseudoLabels:
             after: and after it.
         """
         self.filter.see(labels)
-        if self._settings.cache_hours > 0 or self._compares:
-            for label in labels:
+        for label in labels:
+            if self._settings.cache_hours > 0 or self._remembers(label.row):
                 self.store.put(label)
-        if not self._compares:
-            for row in released:
+        for row in released:
+            if not self._remembers(row):
                 self.store.drop(row)
         if self._by_churn:
             known = [label.churn for label in labels if not math.isnan(label.churn)]

@@ -116,6 +116,7 @@ class Loop:
                 self.metrics.close()
 
     def _save(self) -> None:
+        self._settle_churn()
         if self.ranks.main:
             self.metrics.sync()
         self.keeper.save(self.state)
@@ -155,12 +156,23 @@ class Loop:
     def _take_up_labels(self, batch: StepBatch, result: StepResult, before: float, after: float) -> None:
         """Let every rank know a step's labels, where it may be asked for them."""
         pseudo = self.learner.pseudo
-        if not pseudo.shared or not batch.positions.started:
+        if not batch.positions.started:
+            return
+        if not pseudo.shared:
+            pseudo.wait(self.state.clock.steps, result.labels)
             return
         # In the order of the global batch, on whatever rank they were made.
         made = [pair for part in self.ranks.gather(result.labels) for pair in part]
         labels: list[Label] = [label for _, label in sorted(made, key=lambda pair: (pair[0], pair[1].row))]
         pseudo.take_up(labels, batch.released, before, after)
+
+    def _settle_churn(self) -> None:
+        """Measure on labels of all ranks how much they change, where no step has made them known to all."""
+        made = [one for part in self.ranks.gather(self.learner.pseudo.waiting()) for one in part]
+        churn, compared = self.learner.pseudo.settle(made)
+        if self.ranks.main:
+            self.state.totals.label_churn += churn
+            self.state.totals.labels_compared += compared
 
     def _mind_skips(self, batch: StepBatch, result: StepResult) -> None:
         if result.moved:
@@ -193,6 +205,7 @@ class Loop:
 
     def _log(self, batch: StepBatch, result: StepResult) -> str:
         """Log what was measured since the last time; returns how labels have collapsed, if they have."""
+        self._settle_churn()
         totals = Totals.of(self.ranks.sum(self.state.totals.values()))
         self.state.totals = Totals()
         line = {

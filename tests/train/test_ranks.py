@@ -105,4 +105,6 @@ def test_three_ranks_that_were_stopped_end_with_the_same_bits(tiny_corpus: TinyC
     assert parts is not None
     assert whole.state == parts.state
     for kind, tensors in whole.tensors.items():
-        assert all(torch.equal(tensor, parts.tensors[kind][name]) for name, tensor in tensors.items())
+        # A label that is an utterance's first has no churn, which is NaN.
+        other = parts.tensors[kind]
+        assert [n for n, tensor in tensors.items() if tensor.numpy().tobytes() != other[n].numpy().tobytes()] == []
