@@ -23,6 +23,7 @@ from asr.audio.decode import Decoded, Take, decode, is_plain
 from asr.audio.stream import Unreadable
 from asr.data.audio import SAMPLE_RATE
 from asr.errors import UserError
+from asr.processors import free_processors
 from data_prep.content import read_content
 from data_prep.ledger import Known, Ledger
 from data_prep.source import Rejection, Source, printable
@@ -186,7 +187,7 @@ def prepare_audio(
     prepared: dict[tuple[str, str, int | None], tuple[Path, Known] | Rejection] = {}
     told = 0
     # libsndfile and soxr release the interpreter, so threads use all cores.
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(free_processors()) as pool:
         found = pool.map(lambda source: _prepare(folder, source, cache, ledger), files.values())
         for file, result in zip(files, found, strict=True):
             prepared[file] = result

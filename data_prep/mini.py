@@ -14,6 +14,7 @@ from pathlib import Path
 
 from asr.errors import UserError
 from asr.lock import hold
+from asr.processors import free_processors
 from data_prep.espeak import locate
 from data_prep.speakers import SUBSETS, Speaker, all_speakers
 
@@ -137,7 +138,7 @@ def generate(root: Path, processes: int | None = None, progress: Callable[[str],
         _remove(partial, unfinished)
         partial.mkdir()
         (partial / unfinished).write_text(content, encoding="utf-8")
-        _write_speakers(speakers, partial, lock, processes or os.cpu_count() or 1, progress)
+        _write_speakers(speakers, partial, lock, processes or free_processors(), progress)
         # From here on a kill loses work at most: the marker under its final name comes before the folder.
         _check_replaceable(root, MARKER)
         _remove(root, MARKER)

@@ -76,12 +76,11 @@ def _language_model(trained: Path, decode: DecodeConfig) -> str:
 def _open(arguments: argparse.Namespace) -> Labeling:
     import dataclasses
 
-    import torch
-
     from asr.config import BatchConfig, Config
     from asr.data.features import LogMel
     from asr.data.tokens import load_tokenizer, read_normaliser
     from asr.decode.decoder import Decoder
+    from asr.device import choose_device
     from asr.model.encoder import Encoder
     from asr.model.precision import autocast, autocast_type
     from asr.pseudo.offline import Labeling
@@ -92,9 +91,7 @@ def _open(arguments: argparse.Namespace) -> Labeling:
     tokenizer = load_tokenizer(trained.tokens)
     decode = decode_settings(arguments)
     search = open_search(decode, arguments.trained, trained.tokens, lambda line: print(line, file=sys.stderr))
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if device.type == "cuda":
-        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    device = choose_device()
     model = Encoder(trained.features.mels, tokenizer.size, trained.model, trained.features.shift_ms / 1000)
     model.load_state_dict(trained.weights)
     model.to(device).eval()

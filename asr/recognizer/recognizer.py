@@ -17,6 +17,7 @@ from asr.data.audio import SAMPLE_RATE, Samples
 from asr.data.features import LogMel, pad_waveforms
 from asr.data.tokens import BLANK, load_tokenizer, read_normaliser
 from asr.decode.search import Search, Sentence
+from asr.device import choose_device
 from asr.errors import UserError
 from asr.model.encoder import Encoder
 from asr.recognizer.trained import TrainedModel
@@ -216,4 +217,4 @@ class Recognizer:
 
 def open_recognizer(trained: TrainedModel, settings: WindowSettings, search: Search | None = None) -> Recognizer:
     """A recognizer on the GPU where there is one."""
-    return Recognizer(trained, settings, torch.device("cuda" if torch.cuda.is_available() else "cpu"), search)
+    return Recognizer(trained, settings, choose_device(), search)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from asr.config import Config
 from asr.errors import UserError
+from asr.processors import free_processors
 from asr.recipe.experiment import Experiment
 from asr.recipe.settings import find_config
 from asr.recipe.stages import find_paths
@@ -51,7 +52,7 @@ class Runner:
     say: Callable[[str], None]
 
     def _train(self, number: int, cell: Cell, stop: tuple[str, ...]) -> int:
-        threads = max(1, (os.cpu_count() or 1) // self.processes)
+        threads = max(1, free_processors() // self.processes)
         command = _command(self.study, cell, self.folders, "--stop-stage", "3", *stop)
         with self._log(number).open("a", encoding="utf-8") as output:
             environment = os.environ | {"OMP_NUM_THREADS": str(threads)}

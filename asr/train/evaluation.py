@@ -8,8 +8,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from asr.config import Config
 from asr.data.audio import AudioReader
 from asr.data.audio_bar import audio_bar
@@ -19,6 +17,7 @@ from asr.data.tokens import Tokenizer, load_tokenizer
 from asr.decode.choice import GREEDY, NamedSearch
 from asr.decode.decoder import Decoded, Decoder, in_order, references
 from asr.decode.measure import Measure
+from asr.device import choose_device
 from asr.errors import UserError
 from asr.model.encoder import Encoder
 from asr.score.interval import FEW_GROUPS, TOO_NARROW
@@ -40,7 +39,7 @@ def load_models(config: Config, tokenizer: Tokenizer, run_dir: Path) -> tuple[di
     checkpoint = load_newest(run_dir / "checkpoints")
     if checkpoint is None:
         raise UserError(f"{run_dir / 'checkpoints'}: no checkpoint; run stage 3")
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = choose_device()
     models: dict[str, Encoder] = {}
     for name in MODELS:
         models[name] = Encoder(config.features.mels, tokenizer.size, config.model, config.features.shift_ms / 1000)
@@ -51,7 +50,7 @@ def load_models(config: Config, tokenizer: Tokenizer, run_dir: Path) -> tuple[di
 
 def make_decoder(config: Config, tokenizer: Tokenizer) -> Decoder:
     """In fp32 whatever the training was in: results are those of `kappa-asr transcribe`, with whatever batches."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = choose_device()
     return Decoder(config, tokenizer, LogMel(config.features).to(device), device, nullcontext)
 
 

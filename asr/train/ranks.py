@@ -12,6 +12,8 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 
+from asr.device import choose_device
+
 T = TypeVar("T")
 
 TIMEOUT = timedelta(minutes=10)
@@ -66,9 +68,8 @@ class Ranks:
 def join_ranks() -> Iterator[Ranks]:
     """This process's place as torchrun's environment variables give it; alone without them."""
     world_size, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
-    device = torch.device("cpu")
-    if torch.cuda.is_available():
-        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    device = choose_device()
+    if device.type == "cuda":
         torch.cuda.set_device(device)
     if world_size == 1:
         yield Ranks(rank, world_size, device)

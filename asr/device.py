@@ -1,0 +1,22 @@
+"""Where models run."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from asr.processors import free_processors
+
+
+def choose_device() -> torch.device:
+    """The GPU of this process, by torchrun's LOCAL_RANK where there are several, or else the CPU.
+
+    On the CPU PyTorch gets no more threads than processors are free: it counts those that the process is bound to, but
+    knows nothing of a container's share of them. OMP_NUM_THREADS has the last word.
+    """
+    if torch.cuda.is_available():
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    if "OMP_NUM_THREADS" not in os.environ and torch.get_num_threads() > free_processors():
+        torch.set_num_threads(free_processors())
+    return torch.device("cpu")
