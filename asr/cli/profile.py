@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from asr.errors import UserError
@@ -21,6 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    # PyTorch's profiler writes lines of its own to standard error, one of them an error where there is no GPU.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     from asr.train.profile import profile_training
 
     config = find_config(arguments.corpus, arguments.set, arguments.batch_scale)
