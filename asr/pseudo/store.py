@@ -27,12 +27,14 @@ class LabelStore:
 
     def __init__(self, utterances: int, labels: Iterable[Label] = ()) -> None:
         """`utterances` is the number of rows of the manifest."""
-        self._place = np.full(utterances, -1, dtype=np.int64)
+        self._utterances = utterances
         self._clear()
         for label in labels:
             self.put(label)
 
     def _clear(self) -> None:
+        # One more than the place of an utterance's label; 0: it has none. Zeros take no memory until they are written.
+        self._place = np.zeros(self._utterances, dtype=np.int64)
         self._numbers = {name: array(code) for name, code in NUMBERS.items()}
         self._tokens, self._ends, self._makers = array("i"), array("q"), array("i")
         self._texts = StringColumn()
@@ -43,17 +45,17 @@ class LabelStore:
         return self._live
 
     def __contains__(self, row: int) -> bool:
-        return bool(self._place[row] >= 0)
+        return bool(self._place[row])
 
     def __iter__(self) -> Iterator[Label]:
         """Labels in the order of their utterances, however they came here."""
-        for row in np.flatnonzero(self._place >= 0).tolist():
+        for row in np.flatnonzero(self._place).tolist():
             yield self[row]
 
     @property
     def utterances(self) -> int:
         """Rows of the manifest."""
-        return len(self._place)
+        return self._utterances
 
     @property
     def nbytes(self) -> int:
@@ -62,10 +64,10 @@ class LabelStore:
 
     def put(self, label: Label) -> None:
         """Add a label, in place of an older one of the same utterance."""
-        self._live += self._place[label.row] < 0
-        self._place[label.row] = len(self._ends)
+        self._live += not self._place[label.row]
         self._tokens.extend(label.tokens)
         self._ends.append(len(self._tokens))
+        self._place[label.row] = len(self._ends)
         self._makers.append(self._maker_names.setdefault(label.maker, len(self._maker_names)))
         self._texts.append(label.text)
         for name, column in self._numbers.items():
@@ -75,12 +77,12 @@ class LabelStore:
 
     def drop(self, row: int) -> None:
         """Forget an utterance's label, if there is one."""
-        self._live -= self._place[row] >= 0
-        self._place[row] = -1
+        self._live -= bool(self._place[row])
+        self._place[row] = 0
 
     def tokens(self, row: int) -> tuple[int, ...] | None:
         """What is trained on for an utterance; None where it has no label."""
-        place = int(self._place[row])
+        place = int(self._place[row]) - 1
         if place < 0:
             return None
         start = self._ends[place - 1] if place else 0
@@ -91,14 +93,13 @@ class LabelStore:
         tokens = self.tokens(row)
         if tokens is None:
             raise KeyError(row)
-        place = int(self._place[row])
+        place = int(self._place[row]) - 1
         maker = list(self._maker_names)[self._makers[place]]
         numbers = {name: column[place] for name, column in self._numbers.items()}
         return Label(row=row, tokens=tokens, maker=maker, text=self._texts[place], **numbers)
 
     def _tidy(self) -> None:
         labels = list(self)
-        self._place.fill(-1)
         self._clear()
         for label in labels:
             self.put(label)
