@@ -1,4 +1,4 @@
-"""Audio as training reads it: 16 kHz mono FLAC or WAV, found in place or decoded once into a cache.
+"""Audio as training reads it: 16 kHz mono FLAC or WAV, found in place, in archives too, or decoded once into a cache.
 
 Opus, Ogg and MP3 decode tens of times slower than FLAC, other rates would have to be resampled every epoch, and lengths
 in headers are not to be believed. So each file is decoded once, in parallel, to its end. A cached file is named by its
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -22,6 +23,7 @@ import soundfile
 from asr.audio.decode import Decoded, Take, decode, is_plain
 from asr.audio.stream import Unreadable
 from asr.data.audio import SAMPLE_RATE
+from asr.data.packed import Place
 from asr.errors import UserError
 from asr.processors import free_processors
 from data_prep.content import read_content
@@ -121,13 +123,21 @@ def _decode(source: Source, content: memoryview, target: Path) -> Known:
     Raises:
         Unreadable: it cannot be decoded, or not all of it.
     """
-    plain = source.part is None and is_plain(source.name, content)
+    archived = source.part is not None and source.path.endswith(".tar")
+    plain = (source.part is None or archived) and is_plain(source.name, content)
     decoded = decode(source.name, content, lambda: lambda _: None, source.channel) if plain else None
     if decoded is None or not (decoded.in_place or decoded.faults):
         plain, decoded = False, _store(source, content, target)
     if decoded.faults:
         raise Unreadable(source.name, decoded.faults[0].reason, decoded.faults[0].detail)
-    return Known(decoded.samples, plain, tuple(decoded.notes))
+    return Known(decoded.samples, plain, tuple(decoded.notes), zlib.crc32(content) if plain and archived else None)
+
+
+def _in_place(path: Path, source: Source, known: Known) -> Path:
+    """The file, or its place in an archive."""
+    if source.part is None or known.crc is None:
+        return path
+    return Path(str(Place(str(path.absolute()), *source.part, known.crc)))
 
 
 def _prepare(folder: Path, source: Source, cache: Path, ledger: Ledger) -> tuple[Path, Known] | Rejection:
@@ -147,7 +157,7 @@ def _prepare(folder: Path, source: Source, cache: Path, ledger: Ledger) -> tuple
         return Rejection(source.name, error.reason, printable(error.detail))
     except OSError as error:
         return Rejection(source.name, "unreadable", error.strerror or "")
-    return path if known.in_place else target, known
+    return _in_place(path, source, known) if known.in_place else target, known
 
 
 def _cut_out(source: Source, path: Path, known: Known) -> Ready | Rejection:
@@ -166,6 +176,10 @@ def _cut_out(source: Source, path: Path, known: Known) -> Ready | Rejection:
     return Ready(source, path, (stop - first) / SAMPLE_RATE, first / SAMPLE_RATE, known.notes)
 
 
+_File = tuple[str, tuple[int, int] | None, int | None]
+"""Path, part and channel."""
+
+
 def prepare_audio(
     folder: Path, sources: Sequence[Source], cache: Path, progress: Callable[[str], None] | None = None
 ) -> list[Ready | Rejection]:
@@ -181,10 +195,10 @@ def prepare_audio(
         UserError: the cache cannot be written.
     """
     ledger = Ledger(cache)
-    files: dict[tuple[str, str, int | None], Source] = {}
+    files: dict[_File, Source] = {}
     for source in sources:
-        files.setdefault((source.path, source.member, source.channel), source)
-    prepared: dict[tuple[str, str, int | None], tuple[Path, Known] | Rejection] = {}
+        files.setdefault((source.path, source.part, source.channel), source)
+    prepared: dict[_File, tuple[Path, Known] | Rejection] = {}
     told = 0
     # libsndfile and soxr release the interpreter, so threads use all cores.
     with ThreadPoolExecutor(free_processors()) as pool:
@@ -196,6 +210,6 @@ def prepare_audio(
                 progress(f"{folder.name}: {told:,} of {len(files):,} files read")
     results: list[Ready | Rejection] = []
     for source in sources:
-        result = prepared[source.path, source.member, source.channel]
+        result = prepared[source.path, source.part, source.channel]
         results.append(result if isinstance(result, Rejection) else _cut_out(source, *result))
     return results

@@ -17,6 +17,8 @@ class Known:
     in_place: bool
     """Whether it can be read where it lies."""
     notes: tuple[str, ...] = ()
+    crc: int | None = None
+    """CRC-32 of its bytes, of a file in an archive that can be read where it lies."""
 
 
 class Ledger:
@@ -38,7 +40,8 @@ class Ledger:
             try:
                 row = json.loads(line)
                 key = str(row.pop("key"))
-                self._known[key] = Known(int(row["samples"]), bool(row["in_place"]), tuple(row["notes"]))
+                crc = None if row.get("crc") is None else int(row["crc"])
+                self._known[key] = Known(int(row["samples"]), bool(row["in_place"]), tuple(row["notes"]), crc)
             except (ValueError, KeyError, TypeError, AttributeError):
                 continue
 

@@ -44,6 +44,8 @@ class Source:
     """The file's name within an archive or a table."""
     part: tuple[int, int] | None = None
     """Where it lies there: first byte and size in an archive; row group and row in a table."""
+    crc: int | None = None
+    """CRC-32 of its bytes there, where the corpus tells it, as a pack does."""
 
     @property
     def name(self) -> str:

@@ -173,7 +173,7 @@ def run(arguments: argparse.Namespace) -> int:
             seconds = float(manifest.durations[list(shard.rows(len(manifest)))].sum())
             try:
                 with audio_bar(seconds, shard.name) as bar:
-                    count = labeling.run(shard, manifest, arguments.max_bad_audio, 2, bar.update)
+                    count = labeling.run(shard, manifest, arguments.max_bad_audio, 0, bar.update)
                 print(f"{shard.name}: {count:,} labels", file=sys.stderr)
             except UserError as error:
                 failures.append(str(error))

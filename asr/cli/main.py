@@ -21,6 +21,7 @@ VERBS = {
     "profile": "Measure how fast training steps are, and where their time goes, on a prepared corpus.",
     "train": "Train one run from manifests and tokens: what torchrun calls in every process.",
     "manifest": "Write down a corpus as NeMo, Kaldi or Lhotse do.",
+    "pack": "Write a corpus's audio into shards, as clusters want it: plain tars, and a manifest of places in them.",
     "lm": "Make an n-gram language model (ARPA, modified Kneser-Ney) of texts, or of the labeled text of a corpus.",
     "tune": "Tune the weights of a language model on a dev subset, for stage 4 and transcribe.",
     "score": "Word and character error rates of any recognizer's hypotheses, and comparisons of several.",

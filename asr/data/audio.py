@@ -14,24 +14,41 @@ import numpy.typing as npt
 import soundfile
 
 from asr.data.manifest import Manifest
+from asr.data.packed import find_place, open_place
 from asr.errors import UserError
 
 SAMPLE_RATE = 16_000
 
+LEAST_THREADS, MOST_THREADS = 2, 8
+"""One decodes FLAC at thousands of times real time, of which a tenth is the interpreter's (`benchmarks/decode.py`)."""
+
 Samples = npt.NDArray[np.int16]
+
+
+def _open(path: str) -> soundfile.SoundFile:
+    place = find_place(path)
+    if place is not None:
+        return soundfile.SoundFile(open_place(place))
+    # Opening a named pipe would wait for ever, and libsndfile takes "-" for standard input.
+    if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 (called once an utterance)
+        raise UserError(f"{path}: cannot read audio (not a regular file)")
+    return soundfile.SoundFile(path)
 
 
 def read_samples(path: str, offset: float, duration: float) -> Samples:
     """Samples `(samples,)` of one utterance; offset and duration in seconds.
 
+    Args:
+        path: of a file, or of a place in a tar (`asr.data.packed`).
+        offset: where the utterance begins in it, in seconds.
+        duration: in seconds.
+
     Raises:
-        UserError: the file cannot be read, is shorter than it should be, or is not 16 kHz mono.
+        UserError: the file cannot be read, is shorter than it should be, or is not 16 kHz mono; the tar is not there,
+            or holds something else at that place.
     """
     try:
-        # Opening a named pipe would wait for ever, and libsndfile takes "-" for standard input.
-        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 (called once an utterance)
-            raise UserError(f"{path}: cannot read audio (not a regular file)")
-        with soundfile.SoundFile(path) as file:
+        with _open(path) as file:
             if file.samplerate != SAMPLE_RATE or file.channels != 1:
                 found = f"{file.samplerate} Hz, {file.channels} channels"
                 raise UserError(f"{path}: expected 16000 Hz mono, found {found}; run the manifest stage again")
@@ -39,7 +56,9 @@ def read_samples(path: str, offset: float, duration: float) -> Samples:
             file.seek(round(offset * SAMPLE_RATE))
             samples: Samples = file.read(count, dtype="int16")
     except (OSError, ValueError, OverflowError, MemoryError, soundfile.SoundFileError) as error:
-        raise UserError(f"{path}: cannot read audio ({error})") from None
+        # Not of a file in memory, which it knows by its address.
+        told = error.error_string if isinstance(error, soundfile.LibsndfileError) else error
+        raise UserError(f"{path}: cannot read audio ({told})") from None
     if len(samples) < count:
         raise UserError(f"{path}: truncated ({len(samples)} of {count} samples at {offset:g} s)")
     return samples
@@ -54,6 +73,12 @@ class Reading:
     error: str | None = None
 
 
+def _cores() -> int:
+    """Threads that this process has cores for, beside the other processes of its machine."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(LEAST_THREADS, min(MOST_THREADS, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+
+
 class AudioReader:
     """Reads micro-batches on a few threads (libsndfile releases the interpreter), some batches ahead.
 
@@ -61,7 +86,8 @@ class AudioReader:
     """
 
     def __init__(self, threads: int, max_errors: int) -> None:
-        self._pool = ThreadPoolExecutor(max(1, threads), thread_name_prefix="audio")
+        """`threads` is 0 for as many as there are cores for; `max_errors` is of utterances, before it gives up."""
+        self._pool = ThreadPoolExecutor(threads or _cores(), thread_name_prefix="audio")
         self._max_errors = max_errors
         self.errors: dict[str, str] = {}
 
@@ -74,7 +100,7 @@ class AudioReader:
         try:
             return Reading(utterance.id, read_samples(path, utterance.offset, utterance.duration))
         except UserError as error:
-            return Reading(utterance.id, np.zeros(0, dtype=np.int16), str(error))
+            return Reading(utterance.id, np.zeros(0, dtype=np.int16), f"utterance {utterance.id!r}: {error}")
         except Exception as error:
             # It surfaces in another thread, where nothing else says what was being read.
             raise RuntimeError(f"{path}: reading utterance {utterance.id!r} crashed") from error

@@ -66,7 +66,7 @@ class Labeling:
             shard: which utterances.
             manifest: of all of them.
             most_bad: unreadable utterances after which the shard is given up.
-            threads: that read audio.
+            threads: that read audio; 0: as many as there are cores for.
             progress: gets the seconds of audio that are done.
 
         Raises:

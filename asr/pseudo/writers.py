@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from asr.data.manifest import Manifest, Utterance
+from asr.data.packed import find_place
 from asr.pseudo.label import Label
 
 Form = Literal["nemo", "kaldi", "lhotse"]
@@ -31,11 +32,12 @@ def _row(utterance: Utterance, label: Label, form: Form) -> str:
             },
             ensure_ascii=False,
         )
-    # Times of a supervision are those within its recording, whose name is the file's.
+    # Times of a supervision are those within its recording, whose name is the file's. Many places share a tar's.
+    audio = Path(utterance.audio_filepath)
     return json.dumps(
         {
             "id": utterance.id,
-            "recording_id": Path(utterance.audio_filepath).stem,
+            "recording_id": audio.name if find_place(utterance.audio_filepath) else audio.stem,
             "start": utterance.offset,
             "duration": utterance.duration,
             "channel": 0,

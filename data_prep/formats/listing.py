@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from asr.data.packed import PACK
 from asr.errors import UserError
 from data_prep.folder import scan
 from data_prep.formats import huggingface, table
@@ -28,8 +29,9 @@ def _read_folder(path: Path) -> Listing | None:
     """None where no manifest is in it."""
     if (path / RECORDINGS).exists():
         return read_kaldi(path)
-    if (path / TARRED).exists():
-        return read_nemo(path / TARRED)
+    for name in (PACK, TARRED):
+        if (path / name).exists():
+            return read_nemo(path / name)
     if find_tables(path):
         return read_huggingface(path)
     manifest = find_lhotse(path)

@@ -2,7 +2,7 @@
 
 Fields: `audio_filepath` (or `audio_file`), `duration`, `offset`, `text`, and of ours `id` and `speaker`. Of an archive
 they are those that NeMo's `convert_to_tarred_audio_dataset` writes: `shard_id`, and a file's name in which folders and
-dots are underlines.
+dots are underlines. Our own packs name the place of a file in its archive instead (`asr.data.packed`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from asr.data.packed import find_place
 from asr.errors import UserError
 from data_prep.formats.rows import read_json, seconds_of, text_of
 from data_prep.source import Listing, Rejection, Source, beside, named
@@ -114,6 +115,9 @@ def _source(row: dict[str, Any], folder: Path, archives: _Archives, where: str) 
         # Without an offset the whole file is meant.
         claim=duration if offset is None else None,
     )
+    if (place := find_place(source.path)) is not None:
+        part = (place.first, place.size)
+        return replace(source, path=place.tar, member=source.id, part=part, crc=place.crc)
     shard = text_of(row, "shard_id", where)
     if shard is None:
         return source

@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,13 +46,23 @@ def _row(source: Source, recording: str, audio: Measured) -> Row | Rejection:
     return Row(source, recording, audio)
 
 
+def _measure(path: str) -> Measured | Rejection:
+    try:
+        return measure(path, map_file(Path(path)))
+    except Unreadable as error:
+        return Rejection(path, error.reason, error.detail)
+
+
 def measure_rows(sources: Iterable[Source]) -> tuple[list[Row], list[Rejection]]:
     """The utterances with the lengths of their files, and those that cannot be written down."""
     listed = list(sources)
     paths = dict.fromkeys(source.path for source in listed)
     files = named((Source("", "", path, None) for path in paths), Path("/"))
     recordings = dict(zip(paths, (file.id for file in files), strict=True))
-    measured: dict[str, Measured | Rejection] = {}
+    plain = list(dict.fromkeys(source.path for source in listed if source.part is None))
+    # libsndfile releases the interpreter, so threads use all cores.
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        measured = dict(zip(plain, pool.map(_measure, plain), strict=True))
     rows: list[Row] = []
     rejections: list[Rejection] = []
     for source in listed:
@@ -58,11 +70,6 @@ def measure_rows(sources: Iterable[Source]) -> tuple[list[Row], list[Rejection]]
             detail = f"{source.name}; unpack it, or take the manifests that stage 1 makes of it"
             rejections.append(Rejection(source.id, "audio in an archive or a table", detail))
             continue
-        if source.path not in measured:
-            try:
-                measured[source.path] = measure(source.path, map_file(Path(source.path)))
-            except Unreadable as error:
-                measured[source.path] = Rejection(source.path, error.reason, error.detail)
         audio = measured[source.path]
         if isinstance(audio, Rejection):
             rejections.append(Rejection(source.id, audio.reason, f"{source.path} {audio.detail}".strip()))
