@@ -20,7 +20,7 @@ POSITIVE = (
     "objective.masks objective.top_blocks "
     "optimizer.proxy_width schedule.total_hours teacher.half_life_hours teacher.half_life_share teacher.epoch_hours "
     "pseudo.temperature train.keep_last "
-    "train.loader_threads decode.beam decode.tokens"
+    "decode.beam decode.tokens"
 ).split()
 SHARES = (
     "specaugment.time_share objective.intermediate_weight objective.soft_share model.dropout model.layerdrop "
@@ -38,6 +38,7 @@ NOT_NEGATIVE = (
     "schedule.frozen_hours "
     "pseudo.min_tokens pseudo.cache_hours pseudo.weight objective.consistency train.log_hours "
     "train.evaluate_hours train.checkpoint_hours train.keep_best train.max_skipped_steps train.max_bad_audio "
+    "train.loader_threads "
     "scaling.ramp_hours decode.lm_weight decode.hotword_score seed"
 ).split()
 
