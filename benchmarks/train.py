@@ -14,15 +14,15 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
 import subprocess
 import sys
 import tempfile
 import time
 from contextlib import ExitStack, closing
 from pathlib import Path
-from statistics import median
 from typing import Any
+
+from sides import Side, spread
 
 PEER = Path(__file__).with_name("speechbrain_training.py")
 MASKS = {"frequency_masks": 2, "frequency_width": 30, "time_masks": 10, "time_width": 50}
@@ -109,42 +109,6 @@ def run_own_side() -> None:
         reader.close()
 
 
-class Side:
-    """A process that trains so many steps when told to."""
-
-    def __init__(self, command: list[str], task: dict[str, Any]) -> None:
-        alone = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-        root = str(Path(__file__).parents[1])
-        path = {"PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | alone | path
-        )
-        self.parameters = int(self._ask(json.dumps(task))["parameters"])
-
-    def _ask(self, line: str) -> dict[str, float]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        print(line, file=self._process.stdin, flush=True)
-        for answer in self._process.stdout:
-            if answer.startswith("{"):
-                found: dict[str, float] = json.loads(answer)
-                return found
-        raise SystemExit(f"{' '.join(map(str, self._process.args))}: ended; what it said stands above")  # type: ignore[arg-type]
-
-    def train(self, steps: int) -> dict[str, float]:
-        """Audio and CPU seconds of so many steps, and the last loss, per utterance."""
-        return self._ask(str(steps))
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
-
-
-def spread(values: list[float], digits: int = 1) -> str:
-    return f"{median(values):.{digits}f} ({min(values):.{digits}f} – {max(values):.{digits}f})"
-
-
 def compare(manifest: Path, peer: str, seconds: float, rounds: int, audio: float) -> str:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         task = make_task(manifest, Path(folder), seconds)
@@ -154,7 +118,7 @@ def compare(manifest: Path, peer: str, seconds: float, rounds: int, audio: float
         speeds: list[list[float]] = [[], []]
         heard = [0.0, 0.0]
         for _ in range(rounds + 1):
-            done = [side.train(steps) for side in sides]
+            done = [side.ask(str(steps)) for side in sides]
             heard = [before + one["audio"] for before, one in zip(heard, done, strict=True)]
             for kept, one in zip(speeds, done, strict=True):
                 kept.append(one["audio"] / one["cpu"])

@@ -27,6 +27,8 @@ from asr.text.normaliser import find_normaliser
 
 BATCH_SECONDS = 60.0
 """Audio that the model takes at a time, padding included."""
+CPU_BATCH_SECONDS = 20.0
+"""The same on a CPU, which is faster while what a layer makes fits its cache."""
 UNHEARD_LOG_PROB = -20.0
 """Of every token but the blank, in nats, where the model has not listened: nobody speaks there."""
 
@@ -88,6 +90,7 @@ class Recognizer:
         self.symbols = self.tokenizer.symbols
         self._tokens = trained.tokens
         self._device = device
+        self._batch_seconds = CPU_BATCH_SECONDS if device.type == "cpu" else BATCH_SECONDS
         shift_seconds = trained.features.shift_ms / 1000
         self._features = LogMel(trained.features).to(device)
         self._model = Encoder(trained.features.mels, len(self.symbols), trained.model, shift_seconds)
@@ -123,7 +126,7 @@ class Recognizer:
         found: dict[int, Tensor] = {}
         while order:
             longest = max(1, len(pieces[order[-1]]))
-            count = max(1, int(BATCH_SECONDS * SAMPLE_RATE) // longest)
+            count = max(1, int(self._batch_seconds * SAMPLE_RATE) // longest)
             batch, order = order[-count:], order[:-count]
             found.update(zip(batch, self._log_probs([pieces[i] for i in batch]), strict=True))
             done(batch)

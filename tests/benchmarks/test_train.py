@@ -30,11 +30,12 @@ def manifest(tmp_path: Path) -> Path:
 def test_our_side_of_the_training_benchmark_tells_audio_and_cpu_seconds(
     manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.syspath_prepend(str(ROOT))
-    from benchmarks.train import Side, make_task
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
+    from sides import Side
+    from train import make_task
 
     side = Side([sys.executable, str(SCRIPT), "--own-side"], make_task(manifest, tmp_path / "given", 2.0))
-    done = side.train(2)
+    done = side.ask("2")
     side.close()
     assert 1.9e6 < side.parameters < 2.1e6
     assert done["audio"] == 4.0
