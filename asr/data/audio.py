@@ -16,6 +16,7 @@ import soundfile
 from asr.data.manifest import Manifest
 from asr.data.packed import find_place, open_place
 from asr.errors import UserError
+from asr.processors import free_processors
 
 SAMPLE_RATE = 16_000
 
@@ -75,8 +76,7 @@ class Reading:
 
 def _cores() -> int:
     """Threads that this process has cores for, beside the other processes of its machine."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(LEAST_THREADS, min(MOST_THREADS, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+    return max(LEAST_THREADS, min(MOST_THREADS, free_processors() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
 
 
 class AudioReader:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from asr.config import LABELERS, Config
@@ -18,7 +19,7 @@ def fingerprint_sources(config: Config) -> list[str]:
     from asr.pseudo.shards import fingerprint_labels
     from asr.recognizer.trained import fingerprint_weights
 
-    named = []
+    named: list[tuple[Callable[[Path], str], str]] = []
     if config.model.init:
         named.append((fingerprint_weights, config.model.init))
     if config.pseudo.labels not in LABELERS:

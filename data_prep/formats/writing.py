@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 from asr.audio.measure import Measured, measure
 from asr.audio.stream import Unreadable
 from asr.audio.view import map_file
+from asr.processors import free_processors
 from data_prep.audio_cache import NEAR_SECONDS
 from data_prep.source import Rejection, Source, named
 
@@ -61,7 +61,7 @@ def measure_rows(sources: Iterable[Source]) -> tuple[list[Row], list[Rejection]]
     recordings = dict(zip(paths, (file.id for file in files), strict=True))
     plain = list(dict.fromkeys(source.path for source in listed if source.part is None))
     # libsndfile releases the interpreter, so threads use all cores.
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(free_processors()) as pool:
         measured = dict(zip(plain, pool.map(_measure, plain), strict=True))
     rows: list[Row] = []
     rejections: list[Rejection] = []
