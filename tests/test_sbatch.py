@@ -32,7 +32,12 @@ def machine(folder: Path, code: str, restarts: int = 0) -> dict[str, str]:
     for name, text in (("srun", SRUN), ("scontrol", SCONTROL)):
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
-    slurm = {"SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "n[1-2]", "SLURM_JOB_NUM_NODES": "2"}
+    slurm = {
+        "SLURM_JOB_ID": "7",
+        "SLURM_JOB_NODELIST": "n[1-2]",
+        "SLURM_JOB_NUM_NODES": "2",
+        "SLURM_CPUS_PER_TASK": "48",
+    }
     mine = {"PATH": f"{folder}:{os.environ['PATH']}", "LOG": str(folder / "log"), "CODE": code}
     return os.environ | slurm | mine | {"SLURM_RESTART_COUNT": str(restarts)}
 
@@ -40,7 +45,7 @@ def machine(folder: Path, code: str, restarts: int = 0) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("code", "restarts", "last", "ends"),
     [
-        ("0", 0, "srun alone --nodes=1 --ntasks=1 ./run.sh --corpus librispeech --batch-scale 8 --stage 4", 0),
+        ("0", 0, "--nodes=1 --ntasks=1 ./run.sh --corpus librispeech --batch-scale 8 --stage 4", 0),
         ("2", 0, "--stage 3", 2),
         ("75", 0, "scontrol requeue 7", 0),
         ("137", 3, "scontrol requeue 7", 0),
@@ -55,6 +60,7 @@ def test_the_job_goes_on_ends_or_queues_up_again_by_the_exit_code(
     calls = (tmp_path / "log").read_text().splitlines()
     assert "--stop-stage 2" in calls[0]
     assert calls[1].startswith("srun 2 ")
+    assert all(" --cpus-per-task=48 " in call for call in calls if call.startswith("srun"))
     assert last in calls[-1]
 
 
