@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 
+import numpy as np
 import pytest
 
-from asr.config import ScheduleConfig
+from asr.config import Config, ScheduleConfig
+from asr.data.manifest import Manifest, Utterance
+from asr.scaling.plan import Plan
 from asr.train.clock import Clock, learning_rate_share, passed, reached
+from asr.train.planner import Planner, Positions
 
 KAPPAS = (0.5, 1, 2, 4, 8)
 
@@ -51,3 +56,23 @@ def test_the_learning_rate_rises_stays_and_falls() -> None:
 
 def test_an_interval_of_zero_never_passes() -> None:
     assert not passed(0, 10, 0)
+
+
+@pytest.fixture(scope="module")
+def audio() -> Manifest:
+    """Lengths as LibriSpeech has them, 33 hours."""
+    lengths = np.random.default_rng(1).gamma(4.0, 3.0, 10_000).clip(1.0, 16.0)
+    return Manifest(Utterance(str(row), "", seconds) for row, seconds in enumerate(lengths.tolist()))
+
+
+@pytest.mark.parametrize("kappa", [0.5, 1.0, 3.0, 8.0, 64.0])
+def test_the_audio_that_the_clock_shows_has_been_heard(audio: Manifest, kappa: float) -> None:
+    batch = dataclasses.replace(Config().batch, base_seconds=290.0, unit_seconds=160.0)
+    config = dataclasses.replace(Config(), batch=batch, batch_scale=kappa)
+    clock, planned, heard = Clock(290.0), Clock(290.0), 0.0
+    steps = Planner(config, Plan(config), (audio, audio)).steps(clock, Positions(started=True), lambda: 0.0)
+    while planned.audio_hours < 2 * 33:
+        step = next(steps)
+        heard += step.seconds
+        planned.tick(step.cut.scale)
+    assert heard / (3600 * planned.audio_hours) == pytest.approx(1.0, abs=0.005)
