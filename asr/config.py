@@ -312,6 +312,8 @@ class TrainConfig:
     log_hours: Operational[float] = 0.1
     evaluate_hours: Operational[float] = 1.0
     checkpoint_hours: Operational[float] = 1.0
+    checkpoint_minutes: Operational[float] = 0.0
+    """Of those checkpoints one that is due sooner than this after the one before is left out, the last excepted."""
     keep_last: Operational[int] = 2
     keep_best: Operational[int] = 1
     """Checkpoints with the lowest teacher WER, averaged over the dev subsets, that are kept."""
@@ -325,6 +327,15 @@ class TrainConfig:
     engine: Operational[Literal["ddp", "fsdp"]] = "ddp"
     """How several devices share a step. ddp: each holds the whole model; fsdp: student, teacher and optimizer are cut
     between them, for models that outgrow one."""
+    gather: Operational[Literal["step", "pass"]] = "step"
+    """fsdp: how long parameters stay put together. step: through a step's micro-batches, with their gradients, so that
+    devices exchange both once a step; pass: through one pass of a block, which takes the least memory."""
+    deterministic: Operational[bool] = False
+    """On CUDA: only algorithms whose results are the same bits every time, with CTC on the host; slower. A CPU has no
+    others."""
+    compile: Operational[bool] = False
+    """Compile the encoder's blocks (torch.compile): the first steps take minutes, later ones less time. Dropout draws
+    other numbers, and sums round otherwise."""
     tensorboard: Operational[bool] = False
     """Also write scalars for TensorBoard, into the run's folder; needs the extra `tensorboard`."""
 

@@ -32,6 +32,15 @@ def values_of(schedule: Schedule) -> list[float]:
     return [value for _, value in schedule] if isinstance(schedule, tuple) else [schedule]
 
 
+def hour_of_most(schedule: Schedule) -> float:
+    """An hour of audio at which the value is largest, or all but."""
+    if not isinstance(schedule, tuple):
+        return 0.0
+    # Of two points of one hour the former is what the value comes to.
+    hours = [max(0.0, at - sooner) for at, _ in schedule for sooner in (0.0, 1e-6)]
+    return max(hours, key=lambda at: value_at(schedule, at))
+
+
 def only_jumps(schedule: Schedule) -> bool:
     """Whether the value never changes but at once."""
     if not isinstance(schedule, tuple):

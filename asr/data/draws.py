@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -13,6 +15,17 @@ class PartGenerator(np.random.Generator):
         """`key` is all that the numbers depend on."""
         super().__init__(np.random.Philox(key=key))
         self.whole, self.places = whole, places
+
+
+class LargestDraws(PartGenerator):
+    """The largest numbers that there are, in place of random ones: nothing is left out, all is as long as can be."""
+
+    def random(self, size: Any = None, dtype: Any = np.float64, out: Any = None) -> Any:
+        drawn = super().random(size, dtype, out)
+        return np.nextafter(np.ones_like(drawn), 0)
+
+    def uniform(self, low: Any = 0.0, high: Any = 1.0, size: Any = None) -> Any:
+        return np.full_like(super().uniform(low, high, size), high)
 
 
 def draw_each(

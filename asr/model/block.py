@@ -74,7 +74,8 @@ class Block(nn.Module):
     def _attend(self, x: Tensor, axis: TimeAxis) -> Tensor:
         batch, frames, width = x.shape
         qkv = self.qkv(x).view(batch, frames, 3, self.heads, width // self.heads)
-        if axis.angles is not None and qkv.device.type == "cpu" and qkv.dtype is torch.float32:
+        alone = qkv.device.type == "cpu" and qkv.dtype is torch.float32 and not torch.compiler.is_compiling()
+        if axis.angles is not None and alone:
             query, key, value = TurnedHeads.apply(qkv, axis.angles)
         else:
             pair, value = qkv[:, :, :2], qkv[:, :, 2].transpose(1, 2)

@@ -19,7 +19,7 @@ def drop(x: Tensor, probability: float) -> Tensor:
     """
     if probability == 0:
         return x
-    if x.device.type != "cpu":
+    if x.device.type != "cpu" or torch.compiler.is_compiling():
         return F.dropout(x, probability, True)
     dropped = min(round(probability * _LEVELS), _LEVELS - 1)
     words = torch.empty(-(-x.numel() // _WORD), dtype=torch.int64).random_(-(1 << 63), None)

@@ -130,7 +130,8 @@ class Encoder(nn.Module):
             depth: of how many topmost blocks the states are kept, none of them within those of half rate.
         """
         dropout = 0.0 if regularizer is None else regularizer.dropout
-        x = self.frontend(features)
+        # Under autocast too blocks add to a sum in fp32: small changes to a large one would be lost in bf16.
+        x = self.frontend(features).float()
         lengths = self.frontend.frames(frames)
         # An utterance without a frame still attends its first one: no row is masked throughout.
         real = torch.arange(x.shape[1], device=x.device) < lengths.clamp(min=1)[:, None]

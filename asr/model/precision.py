@@ -1,7 +1,8 @@
-"""Mixed precision: which type matrix products are computed in."""
+"""Which numbers a device computes with: the type of matrix products, and whether they are the same every time."""
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager
 
 import torch
@@ -28,3 +29,10 @@ def autocast_type(precision: str, device: torch.device) -> torch.dtype:
 
 def autocast(kind: torch.dtype, device: torch.device) -> AbstractContextManager[object]:
     return torch.autocast(device.type, kind, enabled=kind is not torch.float32)
+
+
+def compute_deterministically() -> None:
+    """For this process: of what CUDA computes, only what is the same bits every time; an operation without such an
+    algorithm is a RuntimeError. To be called before the first matrix product."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)

@@ -12,6 +12,7 @@ from asr.config import Config
 from asr.data.specaugment import specaugment
 from asr.data.warp import stretch_time, warp_frequency
 from asr.objective.ctc import needed_frames
+from asr.objective.objective import Inputs
 
 
 def _factor(
@@ -33,8 +34,8 @@ def augment(
     hours: float,
     rng: np.random.Generator,
     views: int,
-) -> tuple[Tensor, Tensor]:
-    """Features `(views · batch, frames, mels)` and real frames `(views · batch,)`, on the device.
+) -> Inputs:
+    """What the student hears, of all views.
 
     Args:
         clean: features `(batch, frames, mels)` and real frames `(batch,)`, on the device.
@@ -48,7 +49,7 @@ def augment(
     features, real = clean
     settings, counts = config.specaugment, torch.tensor(frames)
     if hours < settings.start_hours - 1e-9:
-        return features.repeat(views, 1, 1), real.repeat(views)
+        return Inputs(features.repeat(views, 1, 1), real.repeat(views), counts.repeat(views))
     if settings.frequency_warp:
         features = warp_frequency(features, settings.frequency_warp, rng)
     if settings.time_stretch:
@@ -56,4 +57,5 @@ def augment(
         features, counts = stretch_time(features, counts, factor, config.batch.frame_multiple)
         real = counts.to(features.device, non_blocking=True)
     masked = [specaugment(features, counts, settings, rng) for _ in range(views)]
-    return (masked[0], real) if views == 1 else (torch.cat(masked), real.repeat(views))
+    heard = masked[0] if views == 1 else torch.cat(masked)
+    return Inputs(heard, real.repeat(views), counts.repeat(views))

@@ -11,6 +11,5 @@ from asr.objective.views import Views
 
 def make_objective(config: Config) -> Objective:
     """Of `objective.kind`."""
-    made: dict[str, type[Masked] | type[Views]] = {"masked": Masked, "views": Views}
-    kind = made.get(config.objective.kind)
-    return Recognition(config.objective) if kind is None else kind(config)
+    made: dict[str, type[Masked] | type[Views] | type[Recognition]] = {"masked": Masked, "views": Views}
+    return made.get(config.objective.kind, Recognition)(config)

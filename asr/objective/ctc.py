@@ -22,22 +22,26 @@ def ctc_loss(log_probs: Tensor, lengths: Tensor, targets: Sequence[Sequence[int]
 
     Args:
         log_probs: `(batch, frames, tokens)`.
-        lengths: real frames of each utterance, `(batch,)`.
+        lengths: real frames of each utterance, `(batch,)`, on the host: PyTorch would fetch them from a device.
         targets: token ids of each utterance; an empty one leaves its utterance out.
     """
     counts = torch.tensor([len(t) for t in targets])
-    padded = torch.full((len(targets), max(1, int(counts.max()))), BLANK, dtype=torch.long)
+    padded = torch.full((len(targets), max(1, *map(len, targets))), BLANK, dtype=torch.long)
     for row, ids in enumerate(targets):
         padded[row, : len(ids)] = torch.tensor(ids, dtype=torch.long)
+    home = log_probs.device
+    if torch.are_deterministic_algorithms_enabled():
+        # A GPU's gradient of a token is added up in whatever order its frames are come to.
+        log_probs = log_probs.cpu()
     device = log_probs.device
     each = F.ctc_loss(
         log_probs.float().transpose(0, 1),
         padded.to(device, non_blocking=True),
         lengths,
-        counts.to(device, non_blocking=True),
+        counts,
         blank=BLANK,
         reduction="none",
         zero_infinity=True,
     )
     used = (counts > 0).to(device, non_blocking=True)
-    return torch.where(used, each, torch.zeros_like(each)).sum()
+    return torch.where(used, each, torch.zeros_like(each)).sum().to(home)

@@ -115,7 +115,8 @@ class Masked:
         silent = np.take_along_axis(drawn, np.minimum(nearest, np.maximum(np.array(lengths)[:, None] - 1, 0)), 1)
         hidden, hushed = (torch.from_numpy(m).to(features.device, non_blocking=True) for m in (drawn, silent))
         copied = features.repeat(self.copies, 1, 1).masked_fill(hushed[:, :, None], 0.0)
-        return Inputs(copied, real.repeat(self.copies), hidden)
+        counts = torch.tensor(lesson.counts).repeat(self.copies)
+        return Inputs(copied, real.repeat(self.copies), counts, hidden)
 
     @torch.no_grad()
     def ask(self, teacher: Headed, lesson: Lesson, inputs: Inputs) -> Target:  # noqa: ARG002 (the protocol's)

@@ -14,7 +14,22 @@ from asr.model.headed import Headed
 
 Features = tuple[Tensor, Tensor]
 """Log-mel features `(batch, frames, mels)` and real frames of each utterance, `(batch,)`."""
-Augment = Callable[[int], Features]
+
+
+class Inputs(NamedTuple):
+    """What the student hears of a micro-batch."""
+
+    features: Tensor
+    """`(copies · batch, frames, mels)`, all first copies before all second ones."""
+    frames: Tensor
+    """Real ones, `(copies · batch,)`, on the features' device."""
+    counts: Tensor
+    """The same on the host."""
+    hidden: Tensor | None = None
+    """Encoder frames whose features were taken away, `(copies · batch, encoder frames)`."""
+
+
+Augment = Callable[[int], Inputs]
 """SpecAugment and warps, as the settings have them: so many copies of each utterance, one batch after the other."""
 
 
@@ -44,17 +59,6 @@ class Lesson:
     """Draws from `rng` too."""
     rng: np.random.Generator
     """The only source of randomness."""
-
-
-class Inputs(NamedTuple):
-    """What the student hears of a micro-batch."""
-
-    features: Tensor
-    """`(copies · batch, frames, mels)`, all first copies before all second ones."""
-    frames: Tensor
-    """Real ones, `(copies · batch,)`."""
-    hidden: Tensor | None = None
-    """Encoder frames whose features were taken away, `(copies · batch, encoder frames)`."""
 
 
 class Cost(NamedTuple):

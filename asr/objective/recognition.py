@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from asr.config import ObjectiveConfig
+from asr.config import Config
 from asr.model.encoder import Heard
 from asr.model.headed import Headed
 from asr.objective.consistency import consistency_loss
@@ -20,8 +20,8 @@ class Recognition:
 
     needs_text = True
 
-    def __init__(self, settings: ObjectiveConfig) -> None:
-        self._settings = settings
+    def __init__(self, config: Config) -> None:
+        self._settings, self._stride = config.objective, config.model.stride
 
     @property
     def wants_teacher(self) -> bool:
@@ -36,33 +36,35 @@ class Recognition:
         """The encoder's own head is all that it needs."""
 
     def inputs(self, lesson: Lesson) -> Inputs:
-        return Inputs(*lesson.augment(self.views(lesson.hours)))
+        return lesson.augment(self.views(lesson.hours))
 
     def ask(self, teacher: Headed, lesson: Lesson, inputs: Inputs) -> Target:  # noqa: ARG002 (the protocol's)
         """As it is: labels are asked for before."""
         return lesson.target
 
-    def cost(self, heard: Heard, lesson: Lesson, inputs: Inputs) -> Cost:  # noqa: ARG002
-        return Cost(self.loss(heard, lesson.target, lesson.hours))
+    def cost(self, heard: Heard, lesson: Lesson, inputs: Inputs) -> Cost:
+        lengths = torch.div(inputs.counts + self._stride - 1, self._stride, rounding_mode="floor")
+        return Cost(self.loss(heard, lesson.target, lesson.hours, lengths))
 
     def views(self, hours: float) -> int:
         """How many differently masked views of each utterance the student hears."""
         return 2 if value_at(self._settings.consistency, hours) > 0 else 1
 
-    def loss(self, heard: Heard, target: Target, hours: float) -> Tensor:
+    def loss(self, heard: Heard, target: Target, hours: float, lengths: Tensor) -> Tensor:
         """Summed over utterances, in nats, in fp32; the mean of all views.
 
         Args:
             heard: the student's, of all views, one after the other.
             target: of each utterance.
             hours: of audio.
+            lengths: those of `heard`, on the host.
         """
         views = self.views(hours)
         repeated = [*target.tokens] * views
-        loss = ctc_loss(heard.log_probs, heard.lengths, repeated)
+        loss = ctc_loss(heard.log_probs, lengths, repeated)
         if heard.intermediate:
             # Lee and Watanabe, ICASSP 2021, eq. 7.
-            each = [ctc_loss(log_probs, heard.lengths, repeated) for log_probs in heard.intermediate]
+            each = [ctc_loss(log_probs, lengths, repeated) for log_probs in heard.intermediate]
             share = self._settings.intermediate_weight
             loss = (1 - share) * loss + share * torch.stack(each).mean()
         loss = loss / views

@@ -59,8 +59,8 @@ class Views:
 
     def inputs(self, lesson: Lesson) -> Inputs:
         # Two calls, since copies of one have a vocal tract in common.
-        (one, real), (two, _) = lesson.augment(1), lesson.augment(1)
-        return Inputs(torch.cat((one, two)), real.repeat(2))
+        one, two = lesson.augment(1), lesson.augment(1)
+        return Inputs(torch.cat((one.features, two.features)), one.frames.repeat(2), one.counts.repeat(2))
 
     @torch.no_grad()
     def ask(self, teacher: Headed, lesson: Lesson, inputs: Inputs) -> Target:

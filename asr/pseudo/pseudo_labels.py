@@ -19,6 +19,7 @@ from asr.pseudo.filters import LabelFilter, dropped_for
 from asr.pseudo.label import Label, difference
 from asr.pseudo.labeler import read_labels
 from asr.pseudo.store import LabelStore
+from asr.sums import addable
 
 TURNS = 4
 """How often the turnover that follows churn is set anew in the time of a cache."""
@@ -122,7 +123,7 @@ class PseudoLabels:
         churn, compared = 0.0, 0
         for *_, label in sorted(made, key=lambda one: (one[0], one[1], one[2].row)):
             if not math.isnan((newer := self._compare(label)).churn):
-                churn, compared = churn + newer.churn, compared + 1
+                churn, compared = churn + addable(newer.churn), compared + 1
             self.store.put(newer)
         return churn, compared
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -30,22 +29,13 @@ def move_teacher(teacher: nn.Module, student: nn.Module, rate: float) -> None:
     move_averages(list(teacher.parameters()), list(student.parameters()), rate)
 
 
-@dataclass(frozen=True)
-class Answer:
-    """Labels of a batch that a device may still be making."""
+class Answer(NamedTuple):
+    """To one batch, on the device."""
 
     packed: Tensor
-    """On its way to the host."""
-    done: torch.cuda.Event | None
-    """When it has arrived; None: it has."""
+    """Labels, `(batch, frames + 2)`; see `pack_best`."""
     log_probs: Tensor | None
-    """On the device, where they were asked for."""
-
-    def read(self) -> Tensor:
-        """`(batch, frames + 2)`, on the host; waits for this answer, and for nothing that was asked later."""
-        if self.done is not None:
-            self.done.synchronize()
-        return self.packed
+    """Where they were asked for."""
 
 
 class Asking:
@@ -63,18 +53,11 @@ class Asking:
 
     @torch.no_grad()
     def ask(self, features: Tensor, frames: Tensor, seeds: Sequence[int]) -> Answer:
-        """Begin to label a batch: features `(batch, frames, mels)`, real frames and seeds of draws `(batch,)`."""
+        """Label a batch: features `(batch, frames, mels)`, real frames and seeds of draws `(batch,)`."""
         with self._autocast():
             heard = self._model(features, frames)
         if self._settings.search == "sampled":
             packed = pack_sampled(heard.log_probs, heard.lengths, self._settings.temperature, seeds)
         else:
             packed = pack_best(heard.log_probs, heard.lengths)
-        kept = heard.log_probs if self._keep else None
-        if packed.device.type != "cuda":
-            return Answer(packed, None, kept)
-        host = torch.empty(packed.shape, dtype=packed.dtype, pin_memory=True)
-        host.copy_(packed, non_blocking=True)
-        done = torch.cuda.Event()  # type: ignore[no-untyped-call]
-        done.record()
-        return Answer(host, done, kept)
+        return Answer(packed, heard.log_probs if self._keep else None)

@@ -19,17 +19,19 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from asr.errors import UserError
 from asr.train.sharding import cut_like
+from asr.train.tensor_file import write_tensors
 
 FORMAT = 2
 """1 had no checksum over the state itself."""
 Tensors = dict[str, Tensor]
-Writer = Callable[[Path, Mapping[str, Mapping[str, Tensor]]], None]
-"""Puts `NAME.safetensors` for each of some named tensors into a folder; raises OSError or SafetensorError."""
+Writer = Callable[[Path, Mapping[str, Mapping[str, Tensor]]], Mapping[str, str]]
+"""Puts `NAME.safetensors` for each of some named tensors into a folder, and returns the digests that it knows, by name;
+raises OSError or SafetensorError."""
 
 
 @dataclass(frozen=True)
@@ -77,18 +79,17 @@ def _link_latest(path: Path) -> None:
     link.replace(path.with_name("latest"))
 
 
-def write_whole(folder: Path, tensors: Mapping[str, Mapping[str, Tensor]]) -> None:
-    """Each of `tensors`, held by this process alone, as `NAME.safetensors`."""
-    for name, part in tensors.items():
-        save_file({k: t.detach().contiguous().cpu() for k, t in part.items()}, folder / f"{name}.safetensors")
+def write_whole(folder: Path, tensors: Mapping[str, Mapping[str, Tensor]]) -> dict[str, str]:
+    """Each of `tensors`, held by this process alone, as `NAME.safetensors`; returns their digests."""
+    return {name: write_tensors(folder / f"{name}.safetensors", part) for name, part in tensors.items()}
 
 
-def _complete(aside: Path, final: Path, checkpoint: Checkpoint) -> None:
-    """Add `state.json`, make sure that all is on the disk, and give it its name."""
+def _complete(aside: Path, final: Path, checkpoint: Checkpoint, known: Mapping[str, str]) -> None:
+    """Add `state.json`, make sure that all is on the disk, and give it its name. Some files' digests are `known`."""
     digests: dict[str, str] = {}
     for name in checkpoint.tensors:
         path = aside / f"{name}.safetensors"
-        digests[path.name] = _digest(path)
+        digests[path.name] = known[name] if name in known else _digest(path)
         _flush(path)
     content = {"format": FORMAT, "step": checkpoint.step, "sha256": digests, **checkpoint.state}
     state = aside / "state.json"
@@ -116,9 +117,9 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, write: Writer = write_
         if main:
             shutil.rmtree(aside, ignore_errors=True)
             aside.mkdir(parents=True)
-        write(aside, checkpoint.tensors)
+        digests = write(aside, checkpoint.tensors)
         if main:
-            _complete(aside, final, checkpoint)
+            _complete(aside, final, checkpoint, digests)
     except (OSError, SafetensorError) as error:
         if main:
             shutil.rmtree(aside, ignore_errors=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from asr.data.audio import AudioReader, Reading, Samples
 from asr.data.batching import MicroBatch
-from asr.data.draws import PartGenerator
+from asr.data.draws import LargestDraws, PartGenerator
 from asr.pseudo.strategy import Use, draws
 from asr.scaling.plan import Cut
 from asr.train.clock import Clock
@@ -28,6 +28,8 @@ class Work:
     use: Use
     batch: MicroBatch
     samples: list[Samples]
+    worst: bool = False
+    """Nothing is drawn, and all takes the most memory that it can: in a rehearsal."""
 
     @property
     def labeled(self) -> bool:
@@ -35,7 +37,8 @@ class Work:
 
     def random(self, seed: int, step: int) -> PartGenerator:
         """Keyed by step and micro-batch: there is no generator state to save, nor one that depends on ranks."""
-        return PartGenerator((seed, (step << 20) + self.index), self.batch.whole, self.batch.places)
+        kind = LargestDraws if self.worst else PartGenerator
+        return kind((seed, (step << 20) + self.index), self.batch.whole, self.batch.places)
 
     def seeds(self, seed: int, step: int) -> list[int]:
         """Of each utterance's sampled label."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, astuple
+import time
+from dataclasses import asdict, astuple, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from asr.pseudo.store import labels_of
 from asr.scaling.adascale import Smoothed
 from asr.scaling.clipping import RunningClip
 from asr.science import Change, check_same_run
+from asr.train.background import Background
 from asr.train.checkpoint import (
     Checkpoint,
     flatten_optimizer,
@@ -28,6 +30,7 @@ from asr.train.checkpoint import (
     save_checkpoint,
     set_aside_later,
 )
+from asr.train.copies import Copies
 from asr.train.learner import Learner
 from asr.train.metrics import Totals
 from asr.train.ranks import Ranks
@@ -36,11 +39,9 @@ from asr.train.state import RunState
 
 
 def model_digest(model: nn.Module) -> str:
-    """SHA-256 of all parameters: ranks compare it."""
-    digest = hashlib.sha256()
-    for parameter in model.parameters():
-        digest.update(parameter.detach().cpu().numpy().tobytes())
-    return digest.hexdigest()
+    """Of all parameters' bits, summed up where they are: ranks compare it."""
+    sums = torch.stack([parameter.detach().view(torch.int32).sum() for parameter in model.parameters()])
+    return hashlib.sha256(sums.cpu().numpy().tobytes()).hexdigest()[:16]
 
 
 class Keeper:
@@ -48,9 +49,10 @@ class Keeper:
 
     def __init__(self, config: Config, learner: Learner, reader: AudioReader, ranks: Ranks, folder: Path) -> None:
         """`folder` is where the checkpoints lie."""
+        self._background, self._copies, self._saved_at = Background(), Copies(), time.monotonic()
         self._config, self._learner, self._reader, self._ranks, self._folder = config, learner, reader, ranks, folder
         self.saved_step = 0
-        """Of the newest checkpoint."""
+        """Of the newest checkpoint; it may still be being written."""
         self.changes: list[Change] = []
         """Of settings, since the checkpoint that was taken up."""
 
@@ -106,12 +108,24 @@ class Keeper:
         self.saved_step = checkpoint.step
         return state
 
+    def due(self) -> bool:
+        """Whether the checkpoint before is as old as the settings want it to be; the same on all ranks."""
+        bound = 60 * self._config.train.checkpoint_minutes
+        if bound == 0:
+            return True
+        old = self._ranks.main and time.monotonic() - self._saved_at >= bound
+        return self._ranks.sum([float(old)])[0] > 0
+
     def save(self, state: RunState) -> None:
         """Write a checkpoint, once ranks have been found to agree on the teacher; all of them call it.
 
+        What is written is a copy of how things stand now, and it is written while training goes on; not so where ranks
+        hold parts of a model, which they write together.
+
         Raises:
-            UserError: they do not agree, or there is no room.
+            UserError: they do not agree, or there is no room, for this checkpoint or the one before.
         """
+        self._background.wait()
         step = state.clock.steps
         if not self._learner.sharded:
             digests = self._ranks.gather(model_digest(self._learner.teacher))
@@ -125,12 +139,33 @@ class Keeper:
         checkpoint = self._checkpoint(state, totals)
         if self._learner.sharded:
             save_checkpoint(self._folder, checkpoint, partial(write_sharded, ranks=self._ranks), self._ranks.main)
+            self._prune()
+            self._ranks.wait()
         elif self._ranks.main:
-            save_checkpoint(self._folder, checkpoint)
+            checkpoint = replace(checkpoint, tensors=self._copies.take(checkpoint.tensors))
+            self._background.begin(lambda: self._write(checkpoint))
+        self.saved_step, self._saved_at = step, time.monotonic()
+
+    def _write(self, checkpoint: Checkpoint) -> None:
+        save_checkpoint(self._folder, checkpoint)
+        self._prune()
+
+    def _prune(self) -> None:
         if self._ranks.main:
             prune_checkpoints(self._folder, self._config.train.keep_last, self._config.train.keep_best)
-        self.saved_step = step
+
+    def check(self) -> None:
+        """Raises UserError where a checkpoint that was to be written could not be."""
+        self._background.check()
+
+    def wait(self) -> None:
+        """Until the newest checkpoint is on the disk, for all ranks. Raises UserError where it cannot be."""
+        self._background.wait()
         self._ranks.wait()
+
+    def close(self) -> None:
+        """What is being written is left whole."""
+        self._background.close()
 
     def _checkpoint(self, state: RunState, totals: Totals) -> Checkpoint:
         learner = self._learner

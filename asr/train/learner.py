@@ -17,6 +17,8 @@ from torch.nn.parallel import DistributedDataParallel
 from asr.config import Config
 from asr.data.features import LogMel, pad_waveforms
 from asr.errors import UserError
+from asr.model.arrival import fetch
+from asr.model.compiled import compile_blocks
 from asr.model.encoder import Encoder, Regularizer
 from asr.model.headed import Headed
 from asr.model.precision import autocast, autocast_type
@@ -30,14 +32,14 @@ from asr.pseudo.teacher import Asking, make_teacher, move_teacher
 from asr.scaling.clipping import RunningClip
 from asr.scaling.plan import Plan
 from asr.scaling.rules import corrected_rate
-from asr.schedule import value_at
+from asr.schedule import hour_of_most, value_at, values_of
 from asr.train.clock import Clock, learning_rate_share, reached
 from asr.train.feeder import StepBatch, Work
 from asr.train.gain import COPIES_OF_METER, GainMeter, audio_seconds, group_work
 from asr.train.optimizer import HEAD, MOMENTS, make_optimizer, set_steps, set_values
 from asr.train.ranks import Ranks
 from asr.train.result import StepResult
-from asr.train.sharding import joined, load_whole, shard
+from asr.train.sharding import exchange_next, hold, joined, let_go, load_whole, shard
 from asr.train.targets import Targets
 
 
@@ -71,12 +73,16 @@ class Learner:
         """Of all students so far in a teacher that is not corrected, the rest being its start's."""
         self.clip = RunningClip(config.optimizer.clip_ratio)
         self.features = LogMel(config.features).to(ranks.device)
+        if config.train.compile:
+            for encoder in (self.student, self.teacher):
+                compile_blocks(encoder)
         self.sharded = config.train.engine == "fsdp" and ranks.world_size > 1
         if self.sharded:
             if config.train.precision == "fp16" or plan.adascale:
                 raise UserError("train.engine: fsdp does without fp16 and scaling.adascale; set precision to bf16")
             for model in (self.model, self.average):
                 shard(model, ranks)
+        self._holds = self.sharded and config.train.gather == "step"
         cut = plan.at(0.0)
         self.optimizer = make_optimizer(self.model, config.optimizer, plan.values(cut.scale).optimizer, fused=True)
         kind = autocast_type(config.train.precision, ranks.device)
@@ -137,7 +143,8 @@ class Learner:
         # Parts of a micro-batch must not drop out the same.
         torch.manual_seed(int(rng.integers(2**62)) + work.batch.first)
         model = self.config.model
-        return Regularizer(value_at(model.dropout, clock.hours), value_at(model.layerdrop, clock.hours), rng)
+        dropout = max(values_of(model.dropout)) if work.worst else value_at(model.dropout, clock.hours)
+        return Regularizer(dropout, value_at(model.layerdrop, clock.hours), rng)
 
     def _cost(self, work: Work, clean: tuple[Tensor, Tensor], target: Target, clock: Clock) -> Cost:
         """The objective's, of a micro-batch."""
@@ -180,13 +187,25 @@ class Learner:
             self._move(batch, clock, losses, result)
         return result
 
-    def rehearse(self, batch: StepBatch) -> None:
-        """Take up the memory of a step, and of the optimizer after it, and change nothing."""
+    def rehearse(self, batch: StepBatch, frames: int) -> None:
+        """Take up the memory of a step, and of the optimizer after it, and change nothing.
+
+        Args:
+            batch: work of a step.
+            frames: of features that a step holds beside it.
+        """
         copies = 0 if self.optimizer.state else MOMENTS[self.config.optimizer.kind]
         copies += 0 if self.meter is None else COPIES_OF_METER
         held = [torch.empty_like(p) for p in self.model.parameters() for _ in range(copies)]
+        device, settings = self.ranks.device, self.config
+        held.append(torch.empty(frames, settings.features.mels, device=device))
+        if self.student.head is not None and self.objective.wants_teacher:
+            tokens = self.student.head.out_features
+            held.append(torch.empty(frames // settings.model.stride, tokens, device=device))
         losses = torch.zeros(2 + len(StepResult.signs), dtype=torch.float64, device=self.ranks.device)
-        clock = Clock(self.config.batch.base_seconds)
+        clock = Clock(settings.batch.base_seconds)
+        # When the most views are heard.
+        clock.base_steps = hour_of_most(settings.objective.consistency) * 3600 / clock.base_seconds
         self._accumulate(batch, batch.work, clock, losses, StepResult(), last=True)
         # A GPU may not have come to the end of it.
         losses.tolist()
@@ -197,6 +216,9 @@ class Learner:
         self, batch: StepBatch, works: Sequence[Work], clock: Clock, losses: Tensor, result: StepResult, last: bool
     ) -> None:
         """Add the gradients of some of a step's micro-batches; with the `last` ones ranks exchange theirs."""
+        both = (self.model, self.average) if self._holds else ()
+        for model in both:
+            hold(model)
         with record_function("features"):
             clean = [self.load(work) for work in works]
         # All labels are asked for before the student starts, so that a GPU has work while the host waits.
@@ -206,6 +228,7 @@ class Learner:
                 for position, (work, features) in enumerate(zip(works, clean, strict=True))
                 if work.use in LABELED
             }
+            arrival = fetch([answer.packed for answer in answers.values()])
         # DistributedDataParallel and FSDP take the mean over ranks.
         share = (self.ranks.world_size if self.meter is None else 1) / batch.seconds
         # Labels that wait for the device are read once the student has the rest to do.
@@ -215,10 +238,12 @@ class Learner:
         for position in trained:
             work = works[position]
             if not work.labeled and weight is None:
-                targets |= self._targets.labels(works, answers, clock.hours, result)
+                targets |= self._targets.labels(works, answers, arrival, clock.hours, result)
                 weight = self._targets.weight(batch, clock.hours, result)
             exchange = last and position == trained[-1]
             together = exchange or not isinstance(self.parallel, DistributedDataParallel)
+            if exchange and self._holds:
+                exchange_next(self.model)
             with nullcontext() if together else self.parallel.no_sync():  # type: ignore[operator]
                 with record_function("student forward and loss"):
                     cost = self._cost(work, clean[position], targets[position], clock)
@@ -229,6 +254,8 @@ class Learner:
             losses[0 if work.labeled else 1] += cost.total.detach()
             if cost.signs is not None:
                 losses[2:] += cost.signs
+        for model in both:
+            let_go(model)
 
     def _move(self, batch: StepBatch, clock: Clock, losses: Tensor, result: StepResult) -> None:
         """Clip, step, move the teacher; or none of it where a number is not finite, on all ranks alike."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from asr.data.audio import AudioReader
 from asr.decode.measure import Measure
 from asr.errors import UserError
+from asr.model.arrival import Arrival
 from asr.pseudo.label import Label
 from asr.scaling.plan import Plan
 from asr.train.clock import Clock, passed, reached
@@ -55,6 +56,7 @@ class Loop:
         self.evaluation = machinery.evaluation
         self.run_dir, self.stops = run_dir, stops
         self.measure = Measure(data.tokenizer)
+        self._signals: Arrival | None = None
         self.state = RunState(Clock(self.config.batch.base_seconds))
         self.keeper = Keeper(self.config, self.learner, self.reader, self.ranks, run_dir / "checkpoints")
 
@@ -106,14 +108,24 @@ class Loop:
                 if stop_hours is not None and reached(self.state.clock.hours, stop_hours):
                     self.progress.say(f"left at {self.state.clock.hours:g} h of audio{self._save_to_stop()}")
                     break
-                # Any rank's signal stops all of them at the same step.
-                if self.ranks.sum([len(self.stops)])[0] > 0:
+                if self._stopped():
                     raise Preempted(f"stopped by signal at step {self.state.clock.steps}{self._save_to_stop()}")
                 self._advance(next(batches))
+                self.keeper.check()
+            self.keeper.wait()
         finally:
+            self.keeper.close()
             self.progress.close()
             if self.ranks.main:
                 self.metrics.close()
+
+    def _stopped(self) -> bool:
+        """Whether a signal stops the run here. Any rank's stops all of them at the same step."""
+        if self.ranks.world_size == 1:
+            return bool(self.stops)
+        # Of several ranks what they said a step ago is read: nobody has to wait for it.
+        said, self._signals = self._signals, self.ranks.begin_sum(len(self.stops))
+        return said is not None and bool(said.read()[0])
 
     def _save(self) -> None:
         self._settle_churn()
@@ -125,6 +137,7 @@ class Loop:
         """A checkpoint, where there is something to save; returns what to say of it."""
         if self.keeper.saved_step != self.state.clock.steps:
             self._save()
+        self.keeper.wait()
         return "; a checkpoint is saved" if self.state.clock.steps else ""
 
     def _advance(self, batch: StepBatch) -> None:
@@ -146,7 +159,7 @@ class Loop:
             collapsed = self._log(batch, result)
         if last or passed(before, after, settings.evaluate_hours):
             self._evaluate()
-        if last or passed(before, after, settings.checkpoint_hours):
+        if last or (passed(before, after, settings.checkpoint_hours) and self.keeper.due()):
             self._save()
         stops = (self.config.pseudo if self.data.text else self.config.objective).collapse == "stop"
         if collapsed and stops:

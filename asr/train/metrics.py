@@ -18,6 +18,7 @@ from asr.objective import signs
 from asr.pseudo.filters import REASONS
 from asr.score.rates import RateName
 from asr.score.wer import ErrorCounts
+from asr.sums import addable
 from asr.train.result import StepResult
 
 MOST_EMPTY = 0.5
@@ -64,6 +65,12 @@ class Totals:
     """The last four over `sign_frames`; see `asr.objective.signs`."""
 
     def add(self, result: StepResult, errors: ErrorCounts) -> None:
+        step = Totals()
+        step._count(result, errors)
+        for name, value in asdict(step).items():
+            setattr(self, name, getattr(self, name) + addable(value))
+
+    def _count(self, result: StepResult, errors: ErrorCounts) -> None:
         tally = result.tally
         self.loss_labeled += result.loss_labeled
         self.loss_unlabeled += result.loss_unlabeled

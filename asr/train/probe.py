@@ -82,7 +82,7 @@ def fit(tops: Sequence[Tensor], targets: Sequence[Sequence[int]], tokens: int) -
             turn = rng.permutation(len(batches)).tolist()
         rows = batches[turn[step % len(batches)]]
         log_probs = layer(nn.utils.rnn.pad_sequence([tops[row] for row in rows], batch_first=True))
-        lengths = torch.tensor([len(tops[row]) for row in rows], device=log_probs.device)
+        lengths = torch.tensor([len(tops[row]) for row in rows])
         loss = ctc_loss(log_probs, lengths, [targets[row] for row in rows])
         optimizer.param_groups[0]["lr"] = LR * (1 - step / steps)
         optimizer.zero_grad()

@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 
 from asr.device import choose_device
+from asr.model.arrival import Arrival, fetch
 
 T = TypeVar("T")
 
@@ -41,6 +42,13 @@ class Ranks:
         dist.all_reduce(total)
         summed: list[float] = total.tolist()
         return summed
+
+    def begin_sum(self, value: float) -> Arrival:
+        """As `sum`, of one number, without waiting: for GPUs to come to it, that is."""
+        total = torch.full((1,), value, dtype=torch.float64, device=self.device)
+        if self.world_size > 1:
+            dist.all_reduce(total)
+        return fetch([total])
 
     def sum_tensors(self, tensors: Sequence[torch.Tensor]) -> None:
         """Replace each tensor by its sum over ranks, all in one transfer."""

@@ -6,6 +6,7 @@ settles DistributedDataParallel's buckets, which follow the first backward pass:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,7 +17,7 @@ from asr.data.audio import SAMPLE_RATE
 from asr.data.batching import MicroBatch
 from asr.errors import UserError
 from asr.pseudo.strategy import Use
-from asr.scaling.plan import Plan
+from asr.scaling.plan import ROOM, Plan
 from asr.train.feeder import Feeder, StepBatch, Work
 from asr.train.learner import Learner
 from asr.train.planner import Positions
@@ -32,11 +33,13 @@ def memory_bounds(config: Config, when: str) -> Iterator[None]:
         lacking = ("out of memory", "can't allocate memory", "not enough memory")
         if not isinstance(error, MemoryError) and not any(words in str(error) for words in lacking):
             raise
+        sharded = config.train.engine == "fsdp" and config.train.gather == "step"
+        apart = "set train.gather to pass, " if sharded else ""
         bf16 = "" if config.train.precision == "bf16" else ", or set train.precision to bf16"
         raise UserError(
-            f"out of memory {when}: lower batch.max_device_seconds (now {config.batch.device_seconds:g}; the run "
-            "goes on with the same batches, in smaller parts), or begin another run with lower corpus.max_seconds (now "
-            f"{config.corpus.max_seconds:g}), model.width (now {config.model.width}) or model.layers (now "
+            f"out of memory {when}: {apart}lower batch.max_device_seconds (now {config.batch.device_seconds:g}; the "
+            "run goes on with the same batches, in smaller parts), or begin another run with lower corpus.max_seconds "
+            f"(now {config.corpus.max_seconds:g}), model.width (now {config.model.width}) or model.layers (now "
             f"{config.model.layers}){bf16}. {str(error).splitlines()[0] if str(error) else ''}".rstrip()
         ) from None
 
@@ -78,15 +81,26 @@ def largest_steps(plan: Plan, feeder: Feeder) -> list[StepBatch]:
         for index, (kind, batch) in enumerate(zip(kinds, batches, strict=True)):
             seconds = feeder.planner.manifest(kind).durations[batch.rows]
             silence = [np.zeros(round(float(s) * SAMPLE_RATE), dtype=np.int16) for s in seconds]
-            works.append(Work(index, kind, batch, silence))
+            works.append(Work(index, kind, batch, silence, worst=True))
             audio[index] += float(seconds.sum())
         started = Positions(started=len(kinds) > 1)
         steps.append(StepBatch(works, plan.at(0.0), sum(audio), sum(audio), started, audio[1]))
     return steps
 
 
+def held_frames(plan: Plan, world_size: int) -> int:
+    """Feature frames of all micro-batches that a rank has in a step, at most: a step begins with reading them."""
+    cuts = [plan.at(hours + plan.config.scaling.ramp_hours) for hours, _ in plan.points]
+    # With a cache what is labeled for later comes in addition.
+    unlabeled = 2 if plan.config.pseudo.cache_hours else 1
+    parts = [[(cut.labeled, 1), (cut.unlabeled, unlabeled)] for cut in cuts]
+    parts += [[(cut.whole, unlabeled)] for cut in cuts]
+    seconds = [sum(math.ceil(m.count / world_size) * m.seconds * times for m, times in step) for step in parts]
+    return math.ceil(max(seconds) * ROOM * 1000 / plan.config.features.shift_ms)
+
+
 def rehearse(plan: Plan, learner: Learner, feeder: Feeder) -> None:
     """Raises UserError where memory is too small for a step, or for what stays between steps."""
     with memory_bounds(plan.config, "in a rehearsal of the largest batch, before the first step"):
         for step in largest_steps(plan, feeder):
-            learner.rehearse(step)
+            learner.rehearse(step, held_frames(plan, learner.ranks.world_size))

@@ -20,6 +20,7 @@ from asr.decode.decoder import Decoder
 from asr.decode.measure import Measure
 from asr.errors import UserError
 from asr.lock import hold
+from asr.model.precision import compute_deterministically
 from asr.pseudo.pseudo_labels import PseudoLabels
 from asr.scaling.plan import Plan
 from asr.scaling.table import format_table, write_table
@@ -118,6 +119,8 @@ def train(
     with stop_requests() as stops, join_ranks() as ranks, ExitStack() as held:
         if ranks.device.type == "cpu":
             keep_memory()
+        elif config.train.deterministic:
+            compute_deterministically()
         plan = Plan(config)
         data = read_data(config, manifests, tokens, manifests / "dev" if dev is None else dev)
         if ranks.main:

@@ -20,6 +20,11 @@ from asr.train.ranks import Ranks
 # Sharded tensors are told by what they can do: importing their class takes longer than most commands.
 
 
+def _parts(model: Headed) -> list[Any]:
+    """What is cut by itself, its blocks aside."""
+    return [model.encoder, *([] if model.heads is None else model.heads.children())]
+
+
 def shard(model: Headed, ranks: Ranks) -> None:
     """Cut each block's parameters, those around the blocks, and each head's, between ranks. They are put together when
     used."""
@@ -27,10 +32,33 @@ def shard(model: Headed, ranks: Ranks) -> None:
     from torch.distributed.fsdp import fully_shard
 
     mesh = init_device_mesh(ranks.device.type, (ranks.world_size,))
-    heads = [] if model.heads is None else list(model.heads.children())
-    for module in (*model.encoder.blocks, model.encoder, *heads):
+    for module in (*model.encoder.blocks, *_parts(model)):
         # The teacher has no backward pass after which its parameters would be cut again.
         fully_shard(module, mesh=mesh, reshard_after_forward=True)
+
+
+def hold(model: Headed) -> None:
+    """From here on parameters stay put together when they have been used, and gradients are added up uncut."""
+    for part in _parts(model):
+        part.set_reshard_after_forward(False)
+        part.set_reshard_after_backward(False)
+        part.set_requires_gradient_sync(False)
+
+
+def exchange_next(model: Headed) -> None:
+    """With the next backward pass gradients are exchanged, and parameters cut again."""
+    for part in _parts(model):
+        part.set_reshard_after_backward(True)
+        part.set_requires_gradient_sync(True)
+
+
+def let_go(model: Headed) -> None:
+    """Cut what is still put together, and from here on after each use."""
+    exchange_next(model)
+    for part in _parts(model):
+        part.set_reshard_after_forward(True)
+    for module in (*model.encoder.blocks, *_parts(model)):
+        module.reshard()
 
 
 def joined(tensor: Any) -> Tensor:
@@ -39,11 +67,12 @@ def joined(tensor: Any) -> Tensor:
     return full
 
 
-def write_sharded(folder: Path, tensors: Mapping[str, Mapping[str, Tensor]], ranks: Ranks) -> None:
+def write_sharded(folder: Path, tensors: Mapping[str, Mapping[str, Tensor]], ranks: Ranks) -> dict[str, str]:
     """`NAME.safetensors` for each of `tensors`, in a folder that exists for all ranks once the first one calls this.
 
     Each rank writes what it holds, through `torch.distributed.checkpoint`; the first one puts the parts together on
     disk. No rank has a whole model in memory, and nothing is pickled. A tensor without dimensions is written with one.
+    Digests are left to be found.
 
     Raises:
         OSError: a rank could not write; on all ranks.
@@ -72,6 +101,7 @@ def write_sharded(folder: Path, tensors: Mapping[str, Mapping[str, Tensor]], ran
             (joint,) = parts.glob("*.safetensors")
             joint.rename(folder / f"{name}.safetensors")
             shutil.rmtree(parts)
+    return {}
 
 
 def cut_like(tensor: Tensor, other: Any) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from asr.config import PseudoConfig
+from asr.model.arrival import Arrival
 from asr.objective.objective import Target
 from asr.pseudo.pseudo_labels import PseudoLabels
 from asr.pseudo.store import LabelStore
@@ -37,10 +38,11 @@ class Targets:
         return Target([t or () for t in tokens] or [()])
 
     def labels(
-        self, works: Sequence[Work], answers: Mapping[int, Answer], hours: float, result: StepResult
+        self, works: Sequence[Work], answers: Mapping[int, Answer], arrival: Arrival, hours: float, result: StepResult
     ) -> dict[int, Target]:
         """The targets of all audio without transcript, the labels that are made now among them, by place in `works`, as
-        `answers` are."""
+        `answers` are. `arrival` has what these have packed, in their order."""
+        arrived = dict(zip(answers, arrival.read(), strict=True))
         targets: dict[int, Target] = {}
         for position, work in enumerate(works):
             if work.labeled:
@@ -49,7 +51,7 @@ class Targets:
             if answer is None:
                 labels = self._pseudo.stored(rows)
             else:
-                labels = self._pseudo.read(answer.read(), rows, hours) if rows else []
+                labels = self._pseudo.read(arrived[position], rows, hours) if rows else []
                 self._pseudo.count(labels, result.tally)
                 result.labels += [(work.index, label) for label in labels]
             if work.use == "label":

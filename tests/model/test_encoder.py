@@ -125,3 +125,20 @@ def test_on_a_cpu_the_convolution_in_front_is_a_matrix_product_with_the_same_res
     expected.square().sum().backward()
     for one, other in zip(found, (expected, frontend.conv.weight.grad, frontend.conv.bias.grad), strict=True):
         torch.testing.assert_close(one, other.detach())
+
+
+@pytest.mark.parametrize("norm", ["pre", "post"])
+@pytest.mark.parametrize("positions", ["rotary", "cape"])
+def test_what_blocks_add_to_stays_in_fp32_under_autocast(
+    norm: Literal["pre", "post"], positions: Literal["rotary", "cape"]
+) -> None:
+    model = Encoder(8, 5, ModelConfig(norm=norm, positions=positions, convolution=5, half_rate=1, **SMALL))
+    kinds: set[torch.dtype] = set()
+    products: set[torch.dtype] = set()
+    for block in model.blocks:
+        block.register_forward_hook(lambda _, given, made: kinds.update((given[0].dtype, made.dtype)))
+        block.inner.register_forward_hook(lambda _, __, made: products.add(made.dtype))
+    with torch.autocast("cpu", torch.bfloat16):
+        model(torch.randn(2, 48, 8), torch.tensor([48, 31]), Regularizer(0.1, 0.0, np.random.default_rng(0)))
+    assert kinds == {torch.float32}
+    assert products == {torch.bfloat16}

@@ -27,7 +27,7 @@ def lesson(seed: int = 0) -> Lesson:
     features = torch.sin(torch.arange(60)[None, :, None] * (0.1 + torch.rand(2, 1, 8)) + 6 * torch.rand(2, 1, 8))
     features[1, 31:] = 0
     clean = features, torch.tensor(COUNTS)
-    return Lesson(clean, COUNTS, Target([(), ()]), 0.0, lambda _: clean, np.random.default_rng(seed))
+    return Lesson(clean, COUNTS, Target([(), ()]), 0.0, lambda _: Inputs(*clean, clean[1]), np.random.default_rng(seed))
 
 
 def models(objective: Masked) -> Headed:
@@ -128,7 +128,7 @@ def test_a_rank_without_an_utterance_has_gradients_of_zero() -> None:
     objective = Masked(SMALL)
     model = models(objective)
     clean = torch.zeros(1, 60, 8), torch.tensor([0])
-    one = Lesson(clean, [0], Target([()]), 0.0, lambda _: clean, np.random.default_rng(0))
+    one = Lesson(clean, [0], Target([()]), 0.0, lambda _: Inputs(*clean, clean[1]), np.random.default_rng(0))
     inputs = objective.inputs(one)
     told = dataclasses.replace(one, target=objective.ask(model, one, inputs))
     cost = objective.cost(model(inputs.features, inputs.frames), told, Inputs(*inputs))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from asr.config import ObjectiveConfig
+from asr.config import Config, ObjectiveConfig
 from asr.model.encoder import Heard
 from asr.objective.consistency import consistency_loss
 from asr.objective.ctc import ctc_loss, needed_frames
@@ -32,18 +32,19 @@ def test_an_utterance_without_target_costs_nothing_and_padding_changes_nothing()
 
 def test_two_views_cost_their_mean() -> None:
     both = heard(views=2)
-    none = Recognition(ObjectiveConfig(consistency=((0.0, 0.0), (1.0, 0.0), (1.0, 0.3))))
+    none = Recognition(Config(objective=ObjectiveConfig(consistency=((0.0, 0.0), (1.0, 0.0), (1.0, 0.3)))))
     assert (none.views(0.5), none.views(1.0)) == (1, 2)
     views = [Heard(both.log_probs[i : i + 2], both.lengths[:2]) for i in (0, 2)]
     ctc = sum(ctc_loss(v.log_probs, v.lengths, TARGETS) for v in views) / 2
     expected = ctc + 0.3 * consistency_loss(both)
-    torch.testing.assert_close(none.loss(both, Target(TARGETS), 1.0), expected)
+    torch.testing.assert_close(none.loss(both, Target(TARGETS), 1.0, both.lengths), expected)
 
 
 def test_losses_after_earlier_blocks_have_their_share() -> None:
     one = heard(intermediate=2)
     parts = [ctc_loss(p, one.lengths, TARGETS) for p in (one.log_probs, *one.intermediate)]
-    found = Recognition(ObjectiveConfig(intermediate_weight=0.4)).loss(one, Target(TARGETS), 0.0)
+    objective = Recognition(Config(objective=ObjectiveConfig(intermediate_weight=0.4)))
+    found = objective.loss(one, Target(TARGETS), 0.0, one.lengths)
     torch.testing.assert_close(found, 0.6 * parts[0] + 0.2 * (parts[1] + parts[2]))
 
 

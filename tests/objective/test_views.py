@@ -10,7 +10,7 @@ import torch
 from asr.config import Config
 from asr.model.encoder import Encoder
 from asr.model.headed import Headed
-from asr.objective.objective import Features, Inputs, Lesson, Target
+from asr.objective.objective import Inputs, Lesson, Target
 from asr.objective.views import Heads, Views
 
 SMALL = dataclasses.replace(
@@ -23,8 +23,10 @@ SMALL = dataclasses.replace(
 def lesson(counts: list[int]) -> Lesson:
     """Two views that are noise of their own."""
     torch.manual_seed(0)
-    views: Iterator[Features] = iter([(torch.randn(len(counts), 60, 8), torch.tensor(counts)) for _ in range(3)])
-    return Lesson(next(views), counts, Target([()]), 0.0, lambda _: next(views), np.random.default_rng(0))
+    clean, *drawn = [torch.randn(len(counts), 60, 8) for _ in range(3)]
+    real = torch.tensor(counts)
+    views: Iterator[Inputs] = iter([Inputs(view, real, real) for view in drawn])
+    return Lesson((clean, real), counts, Target([()]), 0.0, lambda _: next(views), np.random.default_rng(0))
 
 
 def model(seed: int = 1) -> Headed:

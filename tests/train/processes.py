@@ -8,6 +8,7 @@ import os
 import resource
 import socket
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -22,6 +23,7 @@ import torch
 
 from asr.cli.main import main
 from asr.config_file import dump_config
+from asr.train.background import THREAD
 from asr.train.run import train
 
 if TYPE_CHECKING:
@@ -128,7 +130,16 @@ def _trace(on_line: Callable[[str], None]) -> None:
     def entered(frame: FrameType, _event: str, _argument: Any) -> Any:
         return inside if any(part in frame.f_code.co_filename for part in WATCHED) else None
 
+    def begun(frame: FrameType, event: str, argument: Any) -> Any:
+        # Each thread has its own; those that read audio would be slowed down.
+        if threading.current_thread().name.startswith(THREAD):
+            sys.settrace(entered)
+            return entered(frame, event, argument)
+        sys.settrace(None)
+        return None
+
     sys.settrace(entered)
+    threading.settrace(begun)
 
 
 def _count(path: Path) -> None:

@@ -144,7 +144,7 @@ def test_no_room_is_a_clear_error_and_leaves_the_earlier_checkpoint(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("asr.train.checkpoint.save_file", full)
+    monkeypatch.setattr("asr.train.checkpoint.write_tensors", full)
     with pytest.raises(UserError, match="No space left"):
         save(tmp_path, 2)
     monkeypatch.undo()

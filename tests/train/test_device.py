@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,8 @@ from asr.data.batching import MicroBatch
 from asr.data.specaugment import specaugment
 from asr.data.tokens import CharTokenizer
 from asr.decode.greedy import pack_best
-from asr.objective import recognition
+from asr.model.precision import compute_deterministically
+from asr.objective import ctc, recognition
 from asr.objective.recognition import Target
 from asr.pseudo.label import Label
 from asr.pseudo.pseudo_labels import PseudoLabels
@@ -96,7 +98,8 @@ def test_no_tensor_of_a_step_is_left_on_the_host_and_none_is_waited_for(
         # Backward needs a driver; it runs where forward put its tensors.
         cost = one._cost(work, (features, frames), Target([[1, 2], [3]]), Clock(60.0))
         assert cost.total.requires_grad
-        assert {t.device for pair in losses for t in pair} == {CUDA}
+        # CTC is told lengths by the host, and need not fetch them.
+        assert {(log_probs.device.type, lengths.device.type) for log_probs, lengths in losses} == {("cuda", "cpu")}
         move_teacher(one.teacher, one.student, 0.1)
         assert {p.device for p in one.teacher.parameters()} == {CUDA}
 
@@ -112,6 +115,31 @@ def test_the_check_finds_a_tensor_on_the_host_and_a_wait(fake_learner: Learner) 
             pack_best(log_probs, lengths).sum().item()
         masked = specaugment(torch.empty(2, 96, 80, device=CUDA), torch.tensor([96, 50]), Config().specaugment, RNG)
         assert masked.device == CUDA
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_where_every_bit_shall_be_the_same_ctc_is_the_host_s(
+    monkeypatch: pytest.MonkeyPatch, deterministic: bool
+) -> None:
+    devices: list[str] = []
+
+    def loss(log_probs: Tensor, targets: Tensor, *lengths: Tensor, **_: object) -> Tensor:
+        devices.extend(tensor.device.type for tensor in (log_probs, targets, *lengths))
+        return log_probs.sum((0, 2))
+
+    monkeypatch.setattr(ctc.F, "ctc_loss", loss)
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    try:
+        if deterministic:
+            compute_deterministically()
+            assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+        with FakeTensorMode():
+            log_probs = torch.empty(2, 5, 29, device=CUDA)
+            assert ctc.ctc_loss(log_probs, torch.tensor([5, 3]), [[1, 2], [3]]).device == CUDA
+    finally:
+        torch.use_deterministic_algorithms(False)
+    kind = "cpu" if deterministic else "cuda"
+    assert devices == [kind, kind, "cpu", "cpu"]
 
 
 RNG = np.random.default_rng(0)

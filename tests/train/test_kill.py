@@ -79,7 +79,7 @@ def test_a_run_that_is_killed_at_any_point_ends_with_the_same_bits(
     begun, ended = (tmp_path / "whole" / name for name in ("config.yaml", "complete.json"))
     seconds = ended.stat().st_mtime - begun.stat().st_mtime
     expected = outcome(tmp_path / "whole")
-    assert len(expected) == 3 * 4 + 3
+    assert len(expected) == 3 * 5 + 3
     lines: dict[str, int] = json.loads(counts.read_text())
     if world_size > 1:
         lines = {name: n for name, n in lines.items() if name.partition(".")[0] not in BEFORE_RANKS_MEET}
@@ -120,7 +120,7 @@ def test_the_run_that_is_killed_meets_with_all_that_the_test_promises(corpus: Ti
     finish(corpus, tmp_path)
     checkpoint = load_newest(tmp_path / "checkpoints")
     assert checkpoint is not None
-    assert set(checkpoint.tensors) == {"student", "teacher", "optimizer"}
+    assert set(checkpoint.tensors) == {"student", "teacher", "optimizer", "labels"}
     assert checkpoint.state["positions"]["started"]
     assert list(checkpoint.state["unreadable"]) == ["b-0"]
     plan = {row["name"]: row["base"] for row in json.loads((tmp_path / "plan.json").read_text())["rows"]}
