@@ -30,8 +30,9 @@ def equal(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> bool:
         dataclasses.replace(SMALL, norm="post", positions="cape", stride=4, kernel=5),
         dataclasses.replace(SMALL, layers=4, convolution=5, half_rate=2, intermediate=(3,)),
         dataclasses.replace(SMALL, norm="post", positions="cape", layers=3, convolution=3, half_rate=1),
+        dataclasses.replace(SMALL, proxy_head_width=4),
     ],
-    ids=["rotary", "cape", "convolutions at two rates", "both, normalised after"],
+    ids=["rotary", "cape", "convolutions at two rates", "both, normalised after", "scaled by the width of heads"],
 )
 def test_the_loader_computes_what_was_trained(model: ModelConfig, tmp_path: Path) -> None:
     trained = find_trained(make_run(tmp_path / "run", model))
