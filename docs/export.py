@@ -24,6 +24,9 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 from rapidfuzz.distance import Levenshtein
 
+from asr.data.tokens import load_tokenizer
+from asr.score.transcripts import read_transcripts
+
 Texts = Callable[[list[np.ndarray]], list[str]]
 
 
@@ -80,11 +83,28 @@ def quantise(file: Path, folder: Path) -> tuple[Path, Path]:
     return dynamic, weights
 
 
+def spoken(out: Path, paths: tuple[str, ...]) -> list[str]:
+    """What was said in LibriSpeech's recordings, in the model's tokens."""
+    tokenizer = load_tokenizer(out / "tokens")
+    texts: dict[str, str] = {}
+    for folder in {Path(path).parent for path in paths}:
+        for file in folder.glob("*.trans.txt"):
+            texts |= read_transcripts(file)
+    written = ["".join(tokenizer.symbols[i] for i in tokenizer.encode(texts[Path(path).stem])) for path in paths]
+    return [" ".join(text.replace("▁", " ").split()) for text in written]
+
+
+def edits(one: list[list[str]], other: list[list[str]]) -> float:
+    """Of `other`, for 100 of its tokens."""
+    return 100 * sum(Levenshtein.distance(*pair) for pair in zip(one, other, strict=True)) / sum(map(len, other))
+
+
 def main(exported: str, *paths: str) -> None:
     out, recordings = Path(exported), [soundfile.read(path, dtype="float32")[0] for path in paths]
     centred = [one - one.mean() for one in recordings]
     symbols = (out / "tokens.txt").read_text(encoding="utf-8").split("\n")[:-1]
     origin = json.loads((out / "recognizer.json").read_text(encoding="utf-8"))["origin"]
+    phones, said = "▁" in symbols[-1], spoken(out, paths)
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("onnxruntime", "sherpa-onnx"))
     print(f"{origin}; {versions}; {len(recordings)} recordings, {sum(map(len, recordings)) / 16_000:.0f} s")
     whole, sherpa = out / "model.onnx", out / "sherpa-onnx"
@@ -104,7 +124,8 @@ def main(exported: str, *paths: str) -> None:
             ("model.onnx, weights in int8, four at a time", weights, 4, recordings),
             ("sherpa-onnx, weights in int8", sherpa_weights, 0, recordings),
         ]
-        print("| | MB | other texts | edits per 100 tokens | CPU s |\n| --- | --- | --- | --- | --- |")
+        print("| | MB | other texts | edits per 100 tokens | errors per 100 tokens | CPU s |")
+        print("| --- | --- | --- | --- | --- | --- |")
         expected: list[str] = []
         for name, file, batch, given in rows:
             write = by_onnx(file, symbols, batch) if batch else by_sherpa(file, sherpa / "tokens.txt")
@@ -113,13 +134,11 @@ def main(exported: str, *paths: str) -> None:
             spent = time.process_time() - begun
             expected = expected or found
             # Phones stand apart as words do; characters and pieces are told apart by the letter.
-            units = [
-                [text.split() if "▁" in symbols[-1] else list(text) for text in texts] for texts in (found, expected)
-            ]
-            edits = sum(Levenshtein.distance(*pair) for pair in zip(*units, strict=True))
+            split = str.split if phones else list
+            units, right, true = ([split(text) for text in texts] for texts in (found, expected, said))
             other = sum(one != two for one, two in zip(found, expected, strict=True))
-            share = 100 * edits / sum(map(len, units[1]))
-            print(f"| {name} | {file.stat().st_size / 1e6:.1f} | {other} | {share:.2f} | {spent:.1f} |", flush=True)
+            size, share, wrong = file.stat().st_size / 1e6, edits(units, right), edits(units, true)
+            print(f"| {name} | {size:.1f} | {other} | {share:.2f} | {wrong:.1f} | {spent:.1f} |", flush=True)
 
 
 if __name__ == "__main__":
