@@ -1,5 +1,6 @@
 """What exported models write, in ONNX Runtime and in sherpa-onnx, whole and quantised; the table of docs/export.md:
-`kappa-asr export RUN out --onnx --sherpa; python docs/export.py out recordings/*.flac` (16 kHz mono).
+`kappa-asr export RUN out --onnx --sherpa --int8; python docs/export.py out recordings/*.flac`. They are 16 kHz mono,
+with LibriSpeech's transcripts beside them.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ import onnxruntime
 import sherpa_onnx
 import soundfile
 from onnxruntime.quantization import QuantType, quantize_dynamic
-from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 from rapidfuzz.distance import Levenshtein
 
 from asr.data.tokens import load_tokenizer
+from asr.recognizer.quantised import file_name
 from asr.score.transcripts import read_transcripts
 
 Texts = Callable[[list[np.ndarray]], list[str]]
@@ -66,21 +67,17 @@ def by_sherpa(file: Path, tokens: Path) -> Texts:
     return write
 
 
-def quantise(file: Path, folder: Path) -> tuple[Path, Path]:
-    """As int8 in weights and in what they meet, by its range at each call; and in weights alone."""
+def quantise(file: Path, folder: Path) -> Path:
+    """As int8 in weights and in what they meet, by its range at each call."""
     folder.mkdir(exist_ok=True)
-    model = onnx.load(str(file))
+    graph = onnx.load(str(file)).graph
     # Powers of a spectrum have no room in 8 bits; their product with the mel filters is the first one.
-    first = next(node.name for node in model.graph.node if node.op_type == "MatMul")
-    dynamic, weights = folder / "dynamic.onnx", folder / "weights.onnx"
+    first = next(node.name for node in graph.node if node.op_type == "MatMul")
+    target = folder / "dynamic.onnx"
     quantize_dynamic(
-        str(file), str(dynamic), op_types_to_quantize=["MatMul"], weight_type=QuantType.QInt8, nodes_to_exclude=[first]
+        str(file), str(target), op_types_to_quantize=["MatMul"], weight_type=QuantType.QInt8, nodes_to_exclude=[first]
     )
-    config = DefaultWeightOnlyQuantConfig(block_size=32, is_symmetric=True, bits=8)
-    quantizer = MatMulNBitsQuantizer(model, algo_config=config, nodes_to_exclude=[first])
-    quantizer.process()
-    quantizer.model.save_model_to_file(str(weights))
-    return dynamic, weights
+    return target
 
 
 def spoken(out: Path, paths: tuple[str, ...]) -> list[str]:
@@ -109,8 +106,9 @@ def main(exported: str, *paths: str) -> None:
     print(f"{origin}; {versions}; {len(recordings)} recordings, {sum(map(len, recordings)) / 16_000:.0f} s")
     whole, sherpa = out / "model.onnx", out / "sherpa-onnx"
     with tempfile.TemporaryDirectory() as folder:
-        dynamic, weights = quantise(whole, Path(folder))
-        sherpa_dynamic, sherpa_weights = quantise(sherpa / "model.onnx", Path(folder, "sherpa-onnx"))
+        dynamic, weights = quantise(whole, Path(folder)), file_name(whole)
+        sherpa_dynamic = quantise(sherpa / "model.onnx", Path(folder, "sherpa-onnx"))
+        sherpa_weights = file_name(sherpa / "model.onnx")
         rows = [
             ("model.onnx, one at a time", whole, 1, recordings),
             ("model.onnx, four at a time", whole, 4, recordings),
