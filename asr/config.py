@@ -100,6 +100,9 @@ class ModelConfig:
     layers: int = 4
     width: int = 192
     heads: int = 4
+    proxy_head_width: int | None = None
+    """Width of a head (width / heads) in the model that settings were tuned on: attention is scaled by its root over a
+    head's own width, not by one over the root of that (μP). Empty: by one over the root, as is usual."""
     feedforward: int = 768
     kernel: int = 7
     """Width of the convolution in front, in feature frames."""
@@ -178,7 +181,8 @@ class OptimizerConfig:
     steps do. AdamW only, where the learning rate follows √κ; L2 decay stays, and so does that of Muon's matrices."""
     proxy_width: int | None = None
     """Width of the model that lr and weight decay were tuned on: for matrices whose fan-in grows with the width lr goes
-    with 1/width and weight decay with √width. AdamW only; empty: they were tuned on this one."""
+    with 1/width and weight decay with √width, and the head begins with weights by √(proxy_width / width) smaller.
+    AdamW only; empty: they were tuned on this one."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from asr.schedule import Schedule, values_of
 
 POSITIVE = (
     "batch_scale corpus.labeled_hours corpus.max_seconds tokens.size features.mels features.window_ms "
-    "features.shift_ms model.layers model.width model.heads model.feedforward model.kernel model.stride "
+    "features.shift_ms model.layers model.width model.heads model.proxy_head_width model.feedforward model.kernel "
+    "model.stride "
     "batch.base_seconds batch.unit_seconds batch.max_device_seconds batch.frame_multiple optimizer.lr "
     "optimizer.max_grad_norm optimizer.clip_ratio optimizer.head_lr objective.mask_share objective.mask_seconds "
     "objective.masks objective.top_blocks "

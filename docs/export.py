@@ -1,5 +1,6 @@
 """What exported models write, in ONNX Runtime and in sherpa-onnx, whole and quantised; the table of docs/export.md:
-`kappa-asr export RUN out --onnx --sherpa; python docs/export.py out recordings/*.flac` (16 kHz mono).
+`kappa-asr export RUN out --onnx --sherpa --int8; python docs/export.py out recordings/*.flac`. They are 16 kHz mono,
+with LibriSpeech's transcripts beside them.
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ import onnxruntime
 import sherpa_onnx
 import soundfile
 from onnxruntime.quantization import QuantType, quantize_dynamic
-from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 from rapidfuzz.distance import Levenshtein
+
+from asr.data.tokens import load_tokenizer
+from asr.recognizer.quantised import file_name
+from asr.score.transcripts import read_transcripts
 
 Texts = Callable[[list[np.ndarray]], list[str]]
 
@@ -63,21 +67,33 @@ def by_sherpa(file: Path, tokens: Path) -> Texts:
     return write
 
 
-def quantise(file: Path, folder: Path) -> tuple[Path, Path]:
-    """As int8 in weights and in what they meet, by its range at each call; and in weights alone."""
+def quantise(file: Path, folder: Path) -> Path:
+    """As int8 in weights and in what they meet, by its range at each call."""
     folder.mkdir(exist_ok=True)
-    model = onnx.load(str(file))
+    graph = onnx.load(str(file)).graph
     # Powers of a spectrum have no room in 8 bits; their product with the mel filters is the first one.
-    first = next(node.name for node in model.graph.node if node.op_type == "MatMul")
-    dynamic, weights = folder / "dynamic.onnx", folder / "weights.onnx"
+    first = next(node.name for node in graph.node if node.op_type == "MatMul")
+    target = folder / "dynamic.onnx"
     quantize_dynamic(
-        str(file), str(dynamic), op_types_to_quantize=["MatMul"], weight_type=QuantType.QInt8, nodes_to_exclude=[first]
+        str(file), str(target), op_types_to_quantize=["MatMul"], weight_type=QuantType.QInt8, nodes_to_exclude=[first]
     )
-    config = DefaultWeightOnlyQuantConfig(block_size=32, is_symmetric=True, bits=8)
-    quantizer = MatMulNBitsQuantizer(model, algo_config=config, nodes_to_exclude=[first])
-    quantizer.process()
-    quantizer.model.save_model_to_file(str(weights))
-    return dynamic, weights
+    return target
+
+
+def spoken(out: Path, paths: tuple[str, ...]) -> list[str]:
+    """What was said in LibriSpeech's recordings, in the model's tokens."""
+    tokenizer = load_tokenizer(out / "tokens")
+    texts: dict[str, str] = {}
+    for folder in {Path(path).parent for path in paths}:
+        for file in folder.glob("*.trans.txt"):
+            texts |= read_transcripts(file)
+    written = ["".join(tokenizer.symbols[i] for i in tokenizer.encode(texts[Path(path).stem])) for path in paths]
+    return [" ".join(text.replace("▁", " ").split()) for text in written]
+
+
+def edits(one: list[list[str]], other: list[list[str]]) -> float:
+    """Of `other`, for 100 of its tokens."""
+    return 100 * sum(Levenshtein.distance(*pair) for pair in zip(one, other, strict=True)) / sum(map(len, other))
 
 
 def main(exported: str, *paths: str) -> None:
@@ -85,12 +101,14 @@ def main(exported: str, *paths: str) -> None:
     centred = [one - one.mean() for one in recordings]
     symbols = (out / "tokens.txt").read_text(encoding="utf-8").split("\n")[:-1]
     origin = json.loads((out / "recognizer.json").read_text(encoding="utf-8"))["origin"]
+    phones, said = "▁" in symbols[-1], spoken(out, paths)
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("onnxruntime", "sherpa-onnx"))
     print(f"{origin}; {versions}; {len(recordings)} recordings, {sum(map(len, recordings)) / 16_000:.0f} s")
     whole, sherpa = out / "model.onnx", out / "sherpa-onnx"
     with tempfile.TemporaryDirectory() as folder:
-        dynamic, weights = quantise(whole, Path(folder))
-        sherpa_dynamic, sherpa_weights = quantise(sherpa / "model.onnx", Path(folder, "sherpa-onnx"))
+        dynamic, weights = quantise(whole, Path(folder)), file_name(whole)
+        sherpa_dynamic = quantise(sherpa / "model.onnx", Path(folder, "sherpa-onnx"))
+        sherpa_weights = file_name(sherpa / "model.onnx")
         rows = [
             ("model.onnx, one at a time", whole, 1, recordings),
             ("model.onnx, four at a time", whole, 4, recordings),
@@ -104,7 +122,8 @@ def main(exported: str, *paths: str) -> None:
             ("model.onnx, weights in int8, four at a time", weights, 4, recordings),
             ("sherpa-onnx, weights in int8", sherpa_weights, 0, recordings),
         ]
-        print("| | MB | other texts | edits per 100 tokens | CPU s |\n| --- | --- | --- | --- | --- |")
+        print("| | MB | other texts | edits per 100 tokens | errors per 100 tokens | CPU s |")
+        print("| --- | --- | --- | --- | --- | --- |")
         expected: list[str] = []
         for name, file, batch, given in rows:
             write = by_onnx(file, symbols, batch) if batch else by_sherpa(file, sherpa / "tokens.txt")
@@ -113,13 +132,11 @@ def main(exported: str, *paths: str) -> None:
             spent = time.process_time() - begun
             expected = expected or found
             # Phones stand apart as words do; characters and pieces are told apart by the letter.
-            units = [
-                [text.split() if "▁" in symbols[-1] else list(text) for text in texts] for texts in (found, expected)
-            ]
-            edits = sum(Levenshtein.distance(*pair) for pair in zip(*units, strict=True))
+            split = str.split if phones else list
+            units, right, true = ([split(text) for text in texts] for texts in (found, expected, said))
             other = sum(one != two for one, two in zip(found, expected, strict=True))
-            share = 100 * edits / sum(map(len, units[1]))
-            print(f"| {name} | {file.stat().st_size / 1e6:.1f} | {other} | {share:.2f} | {spent:.1f} |", flush=True)
+            size, share, wrong = file.stat().st_size / 1e6, edits(units, right), edits(units, true)
+            print(f"| {name} | {size:.1f} | {other} | {share:.2f} | {wrong:.1f} | {spent:.1f} |", flush=True)
 
 
 if __name__ == "__main__":

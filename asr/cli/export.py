@@ -14,12 +14,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--onnx",
         action="store_true",
-        help="also model.onnx in fp32, checked against PyTorch (int8 makes texts depend on the batch: docs/export.md)",
+        help="also model.onnx in fp32, checked against PyTorch",
     )
     parser.add_argument(
         "--sherpa",
         action="store_true",
         help="also a folder that sherpa-onnx runs (kind: omnilingual), checked likewise",
+    )
+    parser.add_argument(
+        "--int8", action="store_true", help="also these two with weights, and only them, in 8 bits: under half the size"
     )
     parser.add_argument("--half", action="store_true", help="weights in fp16: half the size")
     lm = "put this language model into the folder, as tuned for the run; transcribe then uses it unless told otherwise"
@@ -34,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     trained = find_trained(arguments.trained, arguments.model, arguments.tokens)
     lm = None if arguments.lm is None else (arguments.lm, tuned_for(run_folder(arguments.trained), arguments.lm))
-    found = write_folder(trained, arguments.out, arguments.onnx, arguments.sherpa, arguments.half, lm)
+    found = write_folder(trained, arguments.out, arguments.onnx, arguments.sherpa, arguments.half, arguments.int8, lm)
     for name, difference in found.items():
         print(f"{name}: ONNX Runtime and PyTorch differ by {difference:.1e} in log-probability at most")
     print(arguments.out)

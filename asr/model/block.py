@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,6 +28,19 @@ class TimeAxis:
     def mask(self) -> Tensor:
         """True at keys that may be attended, `(batch, 1, 1, frames)`."""
         return self.real[:, None, None, :]
+
+
+def attention_scale(head_width: int, proxy: int | None) -> float | None:
+    """What products of queries and keys are multiplied with; None: 1 / √`head_width`, as is usual.
+
+    Queries and keys that have learnt to fit each other have a product that grows with their width, not with its root
+    (Yang et al., "Tensor Programs V", 2022, definition 4.1).
+
+    Args:
+        head_width: of each head.
+        proxy: that of the model which settings were tuned on: there the scale is the usual one.
+    """
+    return None if proxy is None else math.sqrt(proxy) / head_width
 
 
 class Convolution(nn.Module):
@@ -61,6 +75,7 @@ class Block(nn.Module):
         super().__init__()
         width = config.width
         self.heads = config.heads
+        self.scale = attention_scale(width // config.heads, config.proxy_head_width)
         self.pre_norm = config.norm == "pre"
         self.norm_attention = nn.LayerNorm(width)
         self.norm_feedforward = nn.LayerNorm(width)
@@ -86,9 +101,9 @@ class Block(nn.Module):
             # The backward pass of bf16 attention takes three times that of fp32 on CPU.
             with torch.autocast("cpu", enabled=False):
                 query, key, value = query.float(), key.float(), value.float()
-                heard = F.scaled_dot_product_attention(query, key, value, attn_mask=axis.mask)
+                heard = F.scaled_dot_product_attention(query, key, value, attn_mask=axis.mask, scale=self.scale)
         else:
-            heard = F.scaled_dot_product_attention(query, key, value, attn_mask=axis.mask)
+            heard = F.scaled_dot_product_attention(query, key, value, attn_mask=axis.mask, scale=self.scale)
         mixed: Tensor = self.out(heard.transpose(1, 2).reshape(batch, frames, width))
         return mixed
 

@@ -7,6 +7,7 @@
     load.py                loads all this with torch and safetensors alone
     model.onnx             waveforms to log-probabilities, by option
     sherpa-onnx/           model.onnx and tokens.txt as sherpa-onnx has them, by option
+    model.int8.onnx        beside either: the same with weights in 8 bits, by option
     lm.arpa.gz, tuned.json a language model, and how much it counts, by option
 
 The weights bear the encoder's own names.
@@ -82,6 +83,7 @@ def write_folder(
     onnx: bool = False,
     sherpa: bool = False,
     half: bool = False,
+    int8: bool = False,
     language_model: tuple[Path, Tuned] | None = None,
 ) -> dict[str, float]:
     """Export a model to a new folder. Until all of it is written and checked, nothing bears its name.
@@ -92,29 +94,32 @@ def write_folder(
         onnx: whether `model.onnx` is wanted.
         sherpa: whether the folder `sherpa-onnx` is wanted.
         half: whether weights are kept in fp16, which is half as much; they are computed with in fp32.
+        int8: whether what is written for ONNX Runtime and sherpa-onnx is also written with weights in 8 bits.
         language_model: one that the folder is to have, and its weights.
 
     Returns:
-        For each of the two, the largest difference between ONNX Runtime's log-probabilities and PyTorch's.
+        For each of these, the largest difference between ONNX Runtime's log-probabilities and PyTorch's.
 
     Raises:
-        UserError: the folder is there already; or ONNX is asked for and the extra is missing, the results differ, or
-            sherpa-onnx would write other texts.
+        UserError: the folder is there already; 8 bits are asked for without either ONNX model; or ONNX is asked for and
+            the extra is missing, the results differ, or sherpa-onnx would write other texts.
     """
     if out.exists():
         raise UserError(f"{out}: is there already; name a new folder, or delete this one")
+    if int8 and not (onnx or sherpa):
+        raise UserError("--int8 is a form of the ONNX models; ask for --onnx or --sherpa as well")
     aside = out.with_name(f".{out.name}.partial")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
-    differences = {}
+    differences: dict[str, float] = {}
     try:
         _fill(aside, trained, half)
         if language_model is not None:
             put_language_model(aside, *language_model)
         if onnx:
-            differences["model.onnx"] = write_onnx(trained, aside)
+            differences |= write_onnx(trained, aside, int8)
         if sherpa:
-            differences["sherpa-onnx"] = write_sherpa(trained, aside)
+            differences |= write_sherpa(trained, aside, int8)
         aside.rename(out)
     finally:
         shutil.rmtree(aside, ignore_errors=True)

@@ -19,6 +19,7 @@ from asr.data.features import LogMel
 from asr.data.tokens import load_tokenizer
 from asr.errors import UserError
 from asr.model.encoder import Encoder
+from asr.recognizer.quantised import file_name, quantise
 from asr.recognizer.standalone import load
 from asr.recognizer.trained import TrainedModel
 
@@ -119,16 +120,8 @@ def _export(folder: Path, target: Path) -> None:
     export_graph(load(folder), inputs, ["log_probs", "frames"], ({0: batch, 1: samples}, {0: batch}), target)
 
 
-def write_onnx(trained: TrainedModel, folder: Path) -> float:
-    """Write `model.onnx` into an exported folder, and run it; returns the largest difference from PyTorch.
-
-    Raises:
-        UserError: the extra is missing, or ONNX Runtime's results differ by more than `TOLERANCE`.
-    """
-    runtime = import_runtime()
-    target = folder / "model.onnx"
-    _export(folder, target)
-    session: Any = runtime.InferenceSession(str(target), providers=["CPUExecutionProvider"])
+def _check(session: Any, trained: TrainedModel) -> float:
+    """The largest difference from PyTorch. Raises UserError where frames are missing, or too many."""
     worst = 0.0
     # Other sizes than it was traced with.
     for batch, seconds in ((1, 0.5), (3, 4.0), (2, 12.3)):
@@ -141,5 +134,29 @@ def write_onnx(trained: TrainedModel, folder: Path) -> float:
                 f"the ONNX model counts {found.tolist()} frames, PyTorch {frames.tolist()}; export without it"
             )
         worst = max(worst, largest_difference(torch.from_numpy(log_probs), expected, frames))
-    refuse_difference(worst, "--onnx")
     return worst
+
+
+def write_onnx(trained: TrainedModel, folder: Path, int8: bool = False) -> dict[str, float]:
+    """Write `model.onnx` into an exported folder, and run it.
+
+    Args:
+        trained: the model.
+        folder: it was exported to.
+        int8: whether `model.int8.onnx`, with weights in 8 bits, is wanted too.
+
+    Returns:
+        The largest difference from PyTorch's log-probabilities, by file.
+
+    Raises:
+        UserError: the extra is missing, or ONNX Runtime's results differ by more than `TOLERANCE`.
+    """
+    runtime = import_runtime()
+    target = folder / "model.onnx"
+    _export(folder, target)
+    worst = _check(runtime.InferenceSession(str(target), providers=["CPUExecutionProvider"]), trained)
+    refuse_difference(worst, "--onnx")
+    found = {target.name: worst}
+    if int8:
+        found[file_name(target).name] = _check(quantise(target), trained)
+    return found

@@ -26,6 +26,7 @@ from asr.recognizer.onnx_model import (
     reference,
     refuse_difference,
 )
+from asr.recognizer.quantised import file_name, quantise
 from asr.recognizer.standalone import Recognizer, load
 from asr.recognizer.trained import TrainedModel
 
@@ -110,8 +111,21 @@ def _difference(session: Any, trained: TrainedModel, frame_us: int, seconds: flo
     return largest_difference(found[:, heard], expected[:, nearest[heard]], heard.sum()[None]) if frames else 0.0
 
 
-def write_sherpa(trained: TrainedModel, folder: Path) -> float:
-    """Write `sherpa-onnx/` into an exported folder, and run it; returns the largest difference from PyTorch.
+def _check(session: Any, trained: TrainedModel, frame_us: int) -> float:
+    # Other sizes than it was traced with, the first without a whole frame.
+    return max(_difference(session, trained, frame_us, seconds) for seconds in (0.02, 0.5, 4.0, 12.3))
+
+
+def write_sherpa(trained: TrainedModel, folder: Path, int8: bool = False) -> dict[str, float]:
+    """Write `sherpa-onnx/` into an exported folder, and run it.
+
+    Args:
+        trained: the model.
+        folder: it was exported to.
+        int8: whether `model.int8.onnx`, with weights in 8 bits, is wanted too.
+
+    Returns:
+        The largest difference from PyTorch's log-probabilities, by what was written.
 
     Raises:
         UserError: the extra is missing, sherpa-onnx would write other texts than we do, or ONNX Runtime's results
@@ -127,8 +141,9 @@ def write_sherpa(trained: TrainedModel, folder: Path) -> float:
     model = SherpaModel(load(folder), frame_us).eval()
     inputs = {"waveforms": normalise(_centred_probe(1.5)[0])}
     export_graph(model, inputs, ["log_probs"], ({1: torch.export.Dim("samples", min=1)},), target)
-    session = runtime.InferenceSession(str(target), providers=["CPUExecutionProvider"])
-    # Other sizes than it was traced with, the first without a whole frame.
-    worst = max(_difference(session, trained, frame_us, seconds) for seconds in (0.02, 0.5, 4.0, 12.3))
+    worst = _check(runtime.InferenceSession(str(target), providers=["CPUExecutionProvider"]), trained, frame_us)
     refuse_difference(worst, "--sherpa")
-    return worst
+    found = {FOLDER: worst}
+    if int8:
+        found[f"{FOLDER}/{file_name(target).name}"] = _check(quantise(target), trained, frame_us)
+    return found

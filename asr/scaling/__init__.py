@@ -33,7 +33,7 @@ from asr.scaling.rules import (
     scale_muon,
     scale_sgd,
 )
-from asr.scaling.width import width_decay, width_lr
+from asr.scaling.width import width_decay, width_init, width_lr
 
 if TYPE_CHECKING:
     from asr.scaling.average import move_averages
@@ -65,6 +65,7 @@ __all__ = [
     "scale_optimizer",
     "scale_sgd",
     "width_decay",
+    "width_init",
     "width_lr",
 ]
 

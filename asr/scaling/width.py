@@ -4,9 +4,9 @@ Source: [Width] "Robust Layerwise Scaling Rules by Proper Weight Decay Tuning", 
 λ ∝ √d for matrices, lr as it is and no decay for vectors. Which matrices grow with the width d is [μP]: Yang et al.,
 "Tensor Programs V", 2022, table 3, for Adam.
 
-Of [μP] this is the learning rates. Initial weights are as at any width, so that a wide model's head begins less quiet
-than its table has it; attention divides by √ of a head's width, where [μP] divides by the width itself: with more
-heads, not wider ones, there is no difference.
+Of [μP] also what are no learning rates: the head's initial weights, whose variance goes with 1/d² and not with 1/d, and
+logits of attention, divided by a head's width and not by its root: that is the model's (`model.proxy_head_width`), and
+makes no difference where a wide model has more heads and not wider ones.
 """
 
 from __future__ import annotations
@@ -33,3 +33,8 @@ def width_decay(decay: float, role: Role, ratio: float) -> float:
     if role == "vector":
         return 0.0
     return decay * math.sqrt(ratio) if role in ("hidden", "output") else decay
+
+
+def width_init(role: Role, ratio: float) -> float:
+    """What initial weights, drawn with a variance of 1 / fan-in, are multiplied with."""
+    return 1 / math.sqrt(ratio) if role == "output" else 1.0

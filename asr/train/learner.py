@@ -36,7 +36,7 @@ from asr.schedule import hour_of_most, value_at, values_of
 from asr.train.clock import Clock, learning_rate_share, reached
 from asr.train.feeder import StepBatch, Work
 from asr.train.gain import COPIES_OF_METER, GainMeter, audio_seconds, group_work
-from asr.train.optimizer import HEAD, MOMENTS, make_optimizer, set_steps, set_values
+from asr.train.optimizer import HEAD, MOMENTS, make_optimizer, scale_initial, set_steps, set_values
 from asr.train.ranks import Ranks
 from asr.train.result import StepResult
 from asr.train.sharding import exchange_next, hold, joined, let_go, load_whole, shard
@@ -65,6 +65,7 @@ class Learner:
         torch.manual_seed(config.seed)
         frame_seconds = config.features.shift_ms / 1000
         encoder = Encoder(config.features.mels, tokens, config.model, frame_seconds)
+        scale_initial(encoder, plan.width_ratio)
         self.model = Headed(encoder, self.objective.make_heads()).to(ranks.device)
         """The student with the objective's heads."""
         self.average = make_teacher(self.model)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from asr.config import OptimizerConfig
 from asr.scaling.rules import OptimizerValues
-from asr.scaling.width import ROLES, Role, width_lr
+from asr.scaling.width import ROLES, Role, width_init, width_lr
 from asr.train.muon import MuonWithAdamW
 
 MOMENTS = {"adam": 2, "adamw": 2, "rmsprop": 1, "sgd": 1, "muon": 2}
@@ -28,6 +28,14 @@ def role_of(name: str, parameter: Tensor) -> Role:
     if name.startswith("frontend.") or ".depthwise." in name:
         return "input"
     return "output" if name.startswith(HEAD) else "hidden"
+
+
+@torch.no_grad()
+def scale_initial(encoder: nn.Module, width_ratio: float) -> None:
+    """Give an encoder that was drawn by chance the initial weights of one that is `width_ratio` times wider than that
+    which settings were tuned on."""
+    for name, parameter in encoder.named_parameters():
+        parameter.mul_(width_init(role_of(name, parameter), width_ratio))
 
 
 def make_optimizer(

@@ -30,8 +30,9 @@ def equal(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> bool:
         dataclasses.replace(SMALL, norm="post", positions="cape", stride=4, kernel=5),
         dataclasses.replace(SMALL, layers=4, convolution=5, half_rate=2, intermediate=(3,)),
         dataclasses.replace(SMALL, norm="post", positions="cape", layers=3, convolution=3, half_rate=1),
+        dataclasses.replace(SMALL, proxy_head_width=4),
     ],
-    ids=["rotary", "cape", "convolutions at two rates", "both, normalised after"],
+    ids=["rotary", "cape", "convolutions at two rates", "both, normalised after", "scaled by the width of heads"],
 )
 def test_the_loader_computes_what_was_trained(model: ModelConfig, tmp_path: Path) -> None:
     trained = find_trained(make_run(tmp_path / "run", model))
@@ -101,14 +102,36 @@ def test_a_damaged_folder_is_a_user_error(small_run: Path, tmp_path: Path) -> No
         find_trained(tmp_path / "out")
 
 
+def alone_and_beside_others(model: Path) -> float:
+    """The largest difference in log-probability of what is heard of one recording, the others being louder."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+    waveforms, lengths = onnx_model.probe(3, 2.0)
+    quiet = int(lengths[2])
+    floats = (waveforms.float() / 32768).numpy()
+    floats[2] /= 100
+    together, frames = session.run(None, {"waveforms": floats, "lengths": lengths.numpy()})
+    alone, _ = session.run(None, {"waveforms": floats[2:, :quiet], "lengths": lengths[2:].numpy()})
+    count = int(frames[2])
+    return float(abs(together[2, :count] - alone[0, :count]).max())
+
+
+def test_weights_of_8_bits_are_a_form_of_an_onnx_model(small_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="ask for --onnx or --sherpa as well"):
+        write_folder(find_trained(small_run), tmp_path / "out", int8=True)
+
+
 def test_onnx_runtime_computes_what_was_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("onnxruntime", reason="the extra `onnx` is not installed")
     pytest.importorskip("onnxscript", reason="the extra `onnx` is not installed")
     trained = find_trained(make_run(tmp_path / "run", dataclasses.replace(SMALL, convolution=3, half_rate=1)))
-    differences = write_folder(trained, tmp_path / "out", onnx=True)
-    assert list(differences) == ["model.onnx"]
-    assert differences["model.onnx"] <= onnx_model.TOLERANCE
-    assert (tmp_path / "out" / "model.onnx").stat().st_size > 10_000
+    differences = write_folder(trained, tmp_path / "out", onnx=True, int8=True)
+    assert list(differences) == ["model.onnx", "model.int8.onnx"]
+    assert differences["model.onnx"] <= onnx_model.TOLERANCE < differences["model.int8.onnx"] < 0.5
+    whole, small = ((tmp_path / "out" / name).stat().st_size for name in differences)
+    assert 10_000 < small < whole
+    assert alone_and_beside_others(tmp_path / "out" / "model.int8.onnx") < onnx_model.TOLERANCE
     # The comparison can fail: with other weights than those exported.
     other = find_trained(tmp_path / "run", "student")
     monkeypatch.setattr(onnx_model, "_export", lambda *_: None)

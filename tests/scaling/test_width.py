@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from dataclasses import dataclass
 
+import pytest
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from asr.config import Config, ModelConfig
 from asr.model.encoder import Encoder
 from asr.scaling.plan import Plan
-from asr.scaling.width import width_decay, width_lr
-from asr.train.optimizer import make_optimizer, role_of, set_values
+from asr.scaling.width import width_decay, width_init, width_lr
+from asr.train.optimizer import make_optimizer, role_of, scale_initial, set_values
 
 SMALL = ModelConfig(layers=1, width=32, heads=2, feedforward=64, convolution=3)
 
@@ -56,3 +60,77 @@ def test_a_step_of_adam_changes_what_a_layer_puts_out_as_much_at_any_width() -> 
 
     for role in ("input", "hidden", "output"):
         assert 0.7 < change(1024, role) / change(64, role) < 1.4, role
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Root mean squares after some steps: of attention's logits, and of changes since the start."""
+
+    logits: float
+    top: float
+    written: float
+
+
+def size(x: Tensor) -> float:
+    return x.square().mean().sqrt().item()
+
+
+def after_steps_of_adam(width: int, lr: float, proxy: int | None, attention: bool = True) -> Sizes:
+    """An encoder of four heads, settings being tuned at `proxy`; None: all settings as they are, at any width."""
+    torch.manual_seed(0)
+    features, frames, texts = torch.randn(4, 48, 8), torch.full((4,), 48), torch.randint(0, 5, (64,))
+    head_width = proxy // 4 if proxy and attention else None
+    model = ModelConfig(layers=2, width=width, heads=4, feedforward=2 * width, proxy_head_width=head_width)
+    config = Config(model=model, optimizer=dataclasses.replace(Config().optimizer, lr=lr, proxy_width=proxy))
+    plan, encoder = Plan(config), Encoder(8, 5, model)
+    scale_initial(encoder, plan.width_ratio)
+    values = plan.values(1.0).optimizer
+    optimizer = make_optimizer(encoder, config.optimizer, values, fused=True)
+    set_values(optimizer, values, 1.0, plan.width_ratio, plan.matrix_decay(1.0, 1.0))
+    block = encoder.blocks[1]
+    logits: list[float] = []
+
+    def listen(_: torch.nn.Module, __: object, products: Tensor) -> None:
+        query, key, _value = products.detach().view(4, -1, 3, 4, width // 4).permute(2, 0, 3, 1, 4)
+        scale = 1 / math.sqrt(width // 4) if block.scale is None else block.scale
+        logits.append(size(query @ key.transpose(-1, -2) * scale))
+
+    block.qkv.register_forward_hook(listen)
+    tops, writings = [], []
+    for _ in range(7):
+        heard = encoder(features, frames, depth=1)
+        tops.append(heard.states[0].detach())
+        writings.append(encoder.head(heard.top).detach())
+        optimizer.zero_grad()
+        F.nll_loss(heard.log_probs.flatten(0, 1), texts).backward()
+        optimizer.step()
+    return Sizes(logits[-1], size(tops[-1] - tops[0]), size(writings[-1] - writings[0]))
+
+
+def test_activations_change_as_much_at_any_width_with_the_rule_and_more_at_a_large_one_without() -> None:
+    """μP's coordinate check (Yang et al., 2022, appendix D.1)."""
+    proxy = after_steps_of_adam(64, 3e-3, 64)
+    assert proxy == after_steps_of_adam(64, 3e-3, None)
+    for width in (128, 256, 512):
+        found = after_steps_of_adam(width, 3e-3, 64)
+        assert 0.8 < found.top / proxy.top < 1.25, width
+        assert 0.8 < found.written / proxy.written < 1.25, width
+        assert 0.3 < found.logits / proxy.logits < 1.0, width
+    assert after_steps_of_adam(512, 3e-3, None).top > 10 * proxy.top
+
+
+def test_logits_of_attention_grow_with_the_width_of_heads_unless_they_are_scaled_by_it() -> None:
+    proxy = after_steps_of_adam(64, 1e-2, 64)
+    assert after_steps_of_adam(512, 1e-2, 64, attention=False).logits > 1.6 * proxy.logits
+    assert 0.6 < after_steps_of_adam(512, 1e-2, 64).logits / proxy.logits < 1.1
+
+
+@pytest.mark.parametrize("ratio", [1.0, 4.0])
+def test_only_the_head_begins_smaller_in_a_wide_model(ratio: float) -> None:
+    encoder = Encoder(8, 5, SMALL)
+    before = {name: parameter.detach().clone() for name, parameter in encoder.named_parameters()}
+    scale_initial(encoder, ratio)
+    for name, parameter in encoder.named_parameters():
+        times = 1 / math.sqrt(ratio) if name == "head.weight" else 1.0
+        assert torch.equal(parameter, before[name] * times), name
+    assert width_init("hidden", ratio) == 1.0
