@@ -22,7 +22,7 @@ def test_help_names_every_verb_and_loads_none_of_them() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert [verb for verb in VERBS if f" {verb}" not in done.stdout] == []
-    assert done.stdout.splitlines()[-1].strip() == "['asr.cli', 'asr.cli.main', 'asr.errors']"
+    assert done.stdout.splitlines()[-1].strip() == "['asr.cli', 'asr.cli.main', 'asr.errors', 'asr.processors']"
 
 
 @pytest.mark.parametrize("verb", VERBS)
