@@ -7,6 +7,8 @@ from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
+SPINS = "1000"
+"""Turns of a waiting thread before it sleeps, of 300,000 that are usual."""
 
 
 def _quota() -> float:
@@ -35,10 +37,12 @@ def free_processors() -> int:
     return max(1, int(min(bound, _quota())))
 
 
-def wait_asleep() -> None:
-    """Let threads that wait for each other sleep; to be called before PyTorch is imported.
+def wait_briefly() -> None:
+    """Let threads that wait for each other sleep after some microseconds; to be called before PyTorch is imported.
 
-    They spin by default, which costs another program on the machine its turn, and a step that is one thread short
-    spins until the scheduler has taken its turn away. OMP_WAIT_POLICY has the last word.
+    Its OpenMP library lets them spin for long, which beside another busy program takes the turn away from the thread
+    that is waited for; not to spin at all costs a third of the speed of small models (`benchmarks/beside.py`).
+    OMP_WAIT_POLICY and GOMP_SPINCOUNT have the last word.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)

@@ -2,9 +2,9 @@
 
     python benchmarks/beside.py --corpus mini --data-dir DATA --exp-dir EXP --rounds 3
 
-The corpus must be prepared (./run.sh --stop-stage 2). Alone and beside take turns, each with threads that wait asleep,
-as `kappa-asr` has them, and with threads that spin, as PyTorch has them. On N processors a program of N threads has,
-beside a busy one, N of N + 1 turns.
+The corpus must be prepared (./run.sh --stop-stage 2). Alone and beside take turns, each with threads that soon sleep
+when they wait for each other, as `kappa-asr` has them, and with threads that spin for long, as PyTorch has them. On N
+processors a program of N threads has, beside a busy one, N of N + 1 turns.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import sys
 from contextlib import ExitStack
 from statistics import median
 
-from asr.processors import free_processors
+from asr.processors import SPINS, free_processors
 
-POLICIES = {"asleep": "PASSIVE", "spinning": "ACTIVE"}
-"""Values of OMP_WAIT_POLICY."""
+POLICIES = {"brief": SPINS, "long": "300000"}
+"""Values of GOMP_SPINCOUNT; the second is what GCC's OpenMP has by default."""
 
 
 def speeds(table: str) -> dict[str, float]:
@@ -36,7 +36,7 @@ def measure(options: list[str], policy: str, beside: bool) -> dict[str, float]:
             busy = held.enter_context(subprocess.Popen([sys.executable, "-c", "while True: pass"]))
             held.callback(busy.kill)
         command = [sys.executable, "-m", "asr", "profile", *options]
-        environment = os.environ | {"OMP_WAIT_POLICY": POLICIES[policy]}
+        environment = os.environ | {"GOMP_SPINCOUNT": POLICIES[policy]}
         done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return speeds(done.stdout)
 

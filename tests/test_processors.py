@@ -64,12 +64,13 @@ def test_no_more_threads_than_free_processors(groups: Path, monkeypatch: pytest.
         torch.set_num_threads(before)
 
 
-def test_threads_that_wait_sleep_unless_told_otherwise() -> None:
+def test_threads_that_wait_soon_sleep_unless_told_otherwise() -> None:
     code = (
         "import os, sys\nfrom asr.cli.main import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n"
-        "    print('policy', os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+        "    print('spins', os.environ.get('GOMP_SPINCOUNT'), 'torch' in sys.modules)"
     )
-    for given, policy in ({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE"):
-        environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"} | given
+    own = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}
+    for given, spins in ({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None"):
+        environment = {k: v for k, v in os.environ.items() if k not in own} | given
         done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-        assert done.stdout.endswith(f"policy {policy} False\n")
+        assert done.stdout.endswith(f"spins {spins} False\n")

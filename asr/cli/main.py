@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from asr.errors import UserError
-from asr.processors import wait_asleep
+from asr.processors import wait_briefly
 
 VERBS = {
     "recipe": "Prepare a corpus, train, evaluate and report: what ./run.sh calls.",
@@ -58,7 +58,7 @@ def make_parser(asked: str | None) -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    wait_asleep()
+    wait_briefly()
     given = sys.argv[1:] if argv is None else argv
     parser = make_parser(given[0] if given else None)
     arguments, left = parser.parse_known_args(given)

@@ -30,7 +30,7 @@ def test_speeds_are_read_from_the_table_and_held_against_the_fair_share(
     monkeypatch.setattr(sys, "argv", ["beside.py", "--rounds", "1", "--corpus", "mini"])
     beside.main()
     assert len(asked) == 4
-    assert asked[0] == (["--corpus", "mini"], "asleep", False)
-    assert "asleep, supervised: alone 100 (100 – 100) ×, beside 50 (50 – 50) ×, of its fair share 0.67" in (
+    assert asked[0] == (["--corpus", "mini"], "brief", False)
+    assert "brief, supervised: alone 100 (100 – 100) ×, beside 50 (50 – 50) ×, of its fair share 0.67" in (
         capsys.readouterr().out
     )
