@@ -2,9 +2,9 @@
 
     python benchmarks/label.py RUN exp/NAME/manifests/DIGEST/unlabeled.jsonl --hours 10
 
-The two take turns, greedily, on one thread. On our side everything is counted but the start: reading, decoding,
-features, model, labels, shards. The other side has features and model. Memory is the largest that the process had, for
-all of the audio and for a tenth of it.
+The two take turns, greedily, on one thread, in one precision. On our side everything is counted but the start: reading,
+decoding, features, model, labels, shards. The other side has features and model. Memory is the largest that the process
+had, for all of the audio and for a tenth of it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ from asr.data.features import LogMel, pad_waveforms
 from asr.data.manifest import Manifest, read_manifest
 from asr.decode.decoder import plan_decoding
 from asr.model.encoder import Encoder
+from asr.model.precision import autocast, autocast_type
 from asr.recognizer.trained import find_trained
+device = torch.device("cpu")
+kind = autocast_type("auto", device)
 trained = find_trained(Path(sys.argv[1]))
 features = LogMel(trained.features)
 model = Encoder(trained.features.mels, len(trained.weights["head.bias"]), trained.model)
@@ -53,7 +56,9 @@ for shard in range(int(sys.argv[3])):
     begun = time.perf_counter(), time.process_time()
     with torch.no_grad():
         for batch, samples in zip(batches, audio):
-            model(*features(*pad_waveforms(samples, features.samples(batch.frames))))
+            heard = features(*pad_waveforms(samples, features.samples(batch.frames)))
+            with autocast(kind, device):
+                model(*heard)
     wall, cpu = wall + time.perf_counter() - begun[0], cpu + time.process_time() - begun[1]
 print(json.dumps({"wall": wall, "cpu": cpu}))
 """
