@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import sys
 from collections.abc import Sequence
@@ -49,14 +48,6 @@ def _chosen(text: str) -> tuple[int, int]:
     return int(index), int(count)
 
 
-def _model_digest(weights: dict[str, object]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(weights):
-        digest.update(name.encode())
-        digest.update(weights[name].numpy().tobytes())  # type: ignore[attr-defined]
-    return digest.hexdigest()[:12]
-
-
 def _language_model(trained: Path, decode: DecodeConfig) -> str:
     """Which one labels, by its content, since two may have one name; and its weights, as `open_search` finds them."""
     from asr.decode.tuning import choose_weights, find_tuned, fingerprint, read_tuned
@@ -85,7 +76,7 @@ def _open(arguments: argparse.Namespace) -> Labeling:
     from asr.model.precision import autocast, autocast_type
     from asr.pseudo.offline import Labeling
     from asr.recognizer.decoding import open_search
-    from asr.recognizer.trained import find_trained
+    from asr.recognizer.trained import digest_weights, find_trained
 
     trained = find_trained(arguments.trained, arguments.model, arguments.tokens)
     tokenizer = load_tokenizer(trained.tokens)
@@ -99,7 +90,7 @@ def _open(arguments: argparse.Namespace) -> Labeling:
     config = Config(features=trained.features, model=trained.model, batch=batch)
     kind = autocast_type("auto", device)
     decoder = Decoder(config, tokenizer, LogMel(trained.features).to(device), device, lambda: autocast(kind, device))
-    maker = f"model {_model_digest(dict(trained.weights))}, {read_normaliser(trained.tokens)}, {decode.decoder}"
+    maker = f"model {digest_weights(trained.weights)[:12]}, {read_normaliser(trained.tokens)}, {decode.decoder}"
     if decode.decoder != "greedy":
         maker += f" {decode.beam}"
     if decode.decoder == "lm":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,11 @@ def fingerprint_weights(path: Path) -> str:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise UserError(f"{path / WEIGHTS_FILE}: cannot read the model ({error.strerror})") from None
-    weights = _find_checkpoint(path)[1].tensors.get(MODELS[0], {})
+    return digest_weights(_find_checkpoint(path)[1].tensors.get(MODELS[0], {}))
+
+
+def digest_weights(weights: Mapping[str, Tensor]) -> str:
+    """SHA-256 of names and bytes."""
     digest = hashlib.sha256()
     for name in sorted(weights):
         # As bytes: NumPy knows no bfloat16.
