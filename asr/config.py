@@ -344,6 +344,9 @@ class TrainConfig:
     """Also write scalars for TensorBoard, into the run's folder; needs the extra `tensorboard`."""
 
 
+USUAL_BEAM = 32
+LM_BEAM = 300
+"""With a language model: words of weak acoustic evidence are kept until it has seen what follows them."""
 MOST_BEAM = 1000
 """Memory grows with the square of a beam: so wide a one takes 8 MB for each utterance of a batch."""
 
@@ -355,9 +358,10 @@ class DecodeConfig:
     decoder: Literal["greedy", "beam", "lm"] = "greedy"
     """greedy: the best path; beam: the best text, over all paths; lm: the same with a language model, which needs
     the extra `lm`."""
-    beam: int = 32
-    """Hypotheses that are kept, at most `MOST_BEAM`. beam and lm only, as all that follows."""
-    tokens: int = 20
+    beam: int | None = None
+    """Hypotheses that are kept, at most `MOST_BEAM`. Empty: 32, or with a language model, which can choose only among
+    what is kept, 300. beam and lm only, as all that follows."""
+    tokens: int = 10
     """Of each frame only so many tokens, the likeliest, go into hypotheses."""
     lm: str = ""
     """ARPA file or KenLM binary; empty: made from the labeled text; librispeech-3gram-pruned, librispeech-4gram:
@@ -373,6 +377,13 @@ class DecodeConfig:
     """Words or phrases that are expected: texts that have them are worth more."""
     hotword_score: float = 6.0
     """How much more, in nats for each."""
+
+    @property
+    def width(self) -> int:
+        """Hypotheses that are kept."""
+        if self.beam is not None:
+            return self.beam
+        return LM_BEAM if self.decoder == "lm" else USUAL_BEAM
 
 
 @dataclass(frozen=True)

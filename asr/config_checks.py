@@ -115,7 +115,7 @@ def check(config: Config, where: Mapping[str, str]) -> None:
     if config.optimizer.kind != "adamw" and config.optimizer.proxy_width is not None:
         must = f"empty: its rule is AdamW's, not that of {config.optimizer.kind}"
         raise refuse("optimizer.proxy_width", must, "optimizer.kind")
-    if config.decode.beam > MOST_BEAM:
+    if config.decode.width > MOST_BEAM:
         raise refuse("decode.beam", f"at most {MOST_BEAM}, as memory grows with its square")
     if config.seed >= 2**63:
         raise refuse("seed", "less than 2**63")

@@ -92,7 +92,7 @@ def _open(arguments: argparse.Namespace) -> Labeling:
     decoder = Decoder(config, tokenizer, LogMel(trained.features).to(device), device, lambda: autocast(kind, device))
     maker = f"model {digest_weights(trained.weights)[:12]}, {read_normaliser(trained.tokens)}, {decode.decoder}"
     if decode.decoder != "greedy":
-        maker += f" {decode.beam}"
+        maker += f" {decode.width}"
     if decode.decoder == "lm":
         maker += f" {_language_model(arguments.trained, decode)}"
     return Labeling(model, decoder, tokenizer, maker, search, words=decode.decoder == "lm")

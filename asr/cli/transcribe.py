@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from asr.config import MOST_BEAM, DecodeConfig
+from asr.config import LM_BEAM, MOST_BEAM, USUAL_BEAM, DecodeConfig
 from asr.errors import UserError
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def add_decoder_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--decoder", choices=("greedy", "beam", "lm"), help="default: greedy, or lm of a folder that has one"
     )
-    group.add_argument("--beam", type=int, metavar="N", help=f"default: {usual.beam} hypotheses, at most {MOST_BEAM}")
+    group.add_argument("--beam", type=int, metavar="N", help=f"hypotheses; default: {USUAL_BEAM}, or {LM_BEAM} by lm")
     group.add_argument("--lm", default="", metavar="FILE", help="ARPA or KenLM binary; default: as tuned")
     group.add_argument("--lexicon", default="", metavar="FILE|none", help="words to write; default: those of the LM")
     group.add_argument("--lm-weight", type=float, metavar="X", help="of its log-probabilities; default: as tuned")
@@ -125,7 +125,7 @@ def decode_settings(arguments: argparse.Namespace) -> DecodeConfig:
         raise UserError("--hotword-score: of no hotword; add --hotword TEXT")
     config = DecodeConfig(
         decoder=decoder,
-        beam=usual.beam if arguments.beam is None else arguments.beam,
+        beam=arguments.beam,
         lm=arguments.lm,
         lexicon=arguments.lexicon,
         lm_weight=arguments.lm_weight,
@@ -133,8 +133,8 @@ def decode_settings(arguments: argparse.Namespace) -> DecodeConfig:
         hotwords=tuple(arguments.hotword),
         hotword_score=usual.hotword_score if arguments.hotword_score is None else arguments.hotword_score,
     )
-    if not 1 <= config.beam <= MOST_BEAM:
-        raise UserError(f"--beam {config.beam}: must be between 1 and {MOST_BEAM}, as memory grows with its square")
+    if not 1 <= config.width <= MOST_BEAM:
+        raise UserError(f"--beam {config.width}: must be between 1 and {MOST_BEAM}, as memory grows with its square")
     for name in ("lm_weight", "hotword_score"):
         value = getattr(config, name)
         if value is not None and not 0 <= value < math.inf:

@@ -83,7 +83,7 @@ def fuse(
         from asr.decode.flashlight import FlashlightSearch
     except ImportError:
         return _without_flashlight(config, model, tokenizer, hotwords)
-    search = FlashlightSearch(model, tokenizer, config.beam, config.tokens, hotwords, config.hotword_score)
+    search = FlashlightSearch(model, tokenizer, config.width, config.tokens, hotwords, config.hotword_score)
     for note in search.notes:
         tell(note)
     return search
@@ -96,7 +96,7 @@ def _without_flashlight(
         from asr.decode.open_vocabulary import OpenVocabularySearch
     except (ImportError, OSError):
         raise UserError(TO_INSTALL) from None
-    return OpenVocabularySearch(model, tokenizer, config.beam, hotwords, config.hotword_score)
+    return OpenVocabularySearch(model, tokenizer, config.width, hotwords, config.hotword_score)
 
 
 def search_prefixes(config: DecodeConfig, tokens: Path) -> BeamSearch:
@@ -106,4 +106,4 @@ def search_prefixes(config: DecodeConfig, tokens: Path) -> BeamSearch:
     if phrases and not tokenizer.writes_words:
         raise UserError(f"hotword {phrases[0]!r}: a model of phones writes words with --decoder lm only")
     hotwords = Hotwords(phrases, config.hotword_score) if phrases else None
-    return BeamSearch(config.beam, config.tokens, tokenizer.symbols, hotwords)
+    return BeamSearch(config.width, config.tokens, tokenizer.symbols, hotwords)

@@ -30,7 +30,7 @@ from asr.errors import UserError
 
 flashlight: Any = untyped
 
-THRESHOLD = 25.0
+THRESHOLD = 20.0
 """Hypotheses that are so many nats worse than the best are dropped."""
 IMPOSSIBLE = -1e4
 SHOWN = 5

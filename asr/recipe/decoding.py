@@ -38,8 +38,8 @@ def choose_decoding(experiment: Experiment, paths: Paths) -> Decoding:
     decode = experiment.config.decode
     if decode.decoder == "greedy":
         return Decoding(decode, "", "greedy")
-    about, note = f"beam {decode.beam}", ""
-    matters: list[object] = [decode.beam, decode.tokens, decode.hotwords, decode.hotword_score]
+    about, note = f"beam {decode.width}", ""
+    matters: list[object] = [decode.width, decode.tokens, decode.hotwords, decode.hotword_score]
     if decode.decoder == "lm":
         path = lm_path(experiment, paths)
         # The recipe's own may not be there yet.

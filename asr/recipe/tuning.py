@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import time
 from collections.abc import Callable
@@ -99,7 +100,7 @@ def tune(
         raise UserError(f"decode.lexicon = {NO_LEXICON}: phones are tuned for words; leave it empty, or name a lexicon")
     subset = choose_subset(config, subset)
     lm = ensure_lm(experiment, paths, tell)
-    search = fuse(config.decode, lm, paths.tokens, tell=tell)
+    search = fuse(dataclasses.replace(config.decode, decoder="lm"), lm, paths.tokens, tell=tell)
     manifest = pick_utterances(read_scored(paths.dev, config.corpus.dev)[subset], utterances)
     tokenizer = load_tokenizer(paths.tokens)
     heard = hear(config, paths, manifest, model)

@@ -115,7 +115,7 @@ def test_a_lexicon_for_decoding_says_how_else_words_are_said(tokens: Path, arpa:
     (tmp_path / "said").write_text("THE\tDH AH0\nCAT\tT AE1 K\nSAT S AE1 T\nA AH0\nA K\n")
     for lexicon, phones in (("words", "K AE T"), ("said", "T AE K")):
         heard = hear(tokens, "AH | T AE K | S AE T")
-        found = find(tokens, arpa, heard, DecodeConfig(lexicon=str(tmp_path / lexicon)))
+        found = find(tokens, arpa, heard, DecodeConfig(lexicon=str(tmp_path / lexicon), tokens=40))
         assert found.text(load_tokenizer(tokens)) == "A CAT SAT"
         assert load_tokenizer(tokens).decode((found.words or [])[1].ids) == phones
     assert text(tokens, arpa, "AH | K AE T", config=DecodeConfig(lexicon=str(tmp_path / "said"))) == "A CAT"
