@@ -40,6 +40,8 @@ SENSITIVE = (
     "_flush",
     "_delete",
     "Loop._log",
+    "LabelStore.put",
+    "PseudoLabels.take_up",
 )
 """Functions that are killed in first; then any others, at random."""
 BEFORE_RANKS_MEET = {"train", "join_ranks", "stop_requests"}
@@ -49,17 +51,19 @@ until the launcher ends them."""
 
 @pytest.fixture(scope="module")
 def corpus(tiny_corpus: TinyCorpus, tmp_path_factory: pytest.TempPathFactory) -> TinyCorpus:
-    """With accumulation, the switch to pseudo-labels at step 4, and an utterance that cannot be read."""
+    """With accumulation, the switch to pseudo-labels at step 4, their cache, and an utterance that cannot be read."""
     folder = tmp_path_factory.mktemp("kill")
     manifests = folder / "manifests"
     shutil.copytree(tiny_corpus.manifests, manifests)
     rows = (manifests / "unlabeled.jsonl").read_text().splitlines()
     rows[0] = json.dumps(json.loads(rows[0]) | {"audio_filepath": str(folder / "gone.flac")})
     (manifests / "unlabeled.jsonl").write_text("\n".join(rows) + "\n")
-    settings = dataclasses.replace(tiny_corpus.config.train, checkpoint_hours=2 * 12.0 / 3600)
-    return dataclasses.replace(
-        tiny_corpus, manifests=manifests, config=dataclasses.replace(tiny_corpus.config, train=settings)
+    config = dataclasses.replace(
+        tiny_corpus.config,
+        train=dataclasses.replace(tiny_corpus.config.train, checkpoint_hours=2 * 12.0 / 3600),
+        pseudo=dataclasses.replace(tiny_corpus.config.pseudo, cache_hours=10.0 / 3600, cache_turnover=0.5),
     )
+    return dataclasses.replace(tiny_corpus, manifests=manifests, config=config)
 
 
 def outcome(run_dir: Path) -> dict[str, bytes]:
@@ -122,6 +126,7 @@ def test_the_run_that_is_killed_meets_with_all_that_the_test_promises(corpus: Ti
     assert checkpoint is not None
     assert set(checkpoint.tensors) == {"student", "teacher", "optimizer", "labels"}
     assert checkpoint.state["positions"]["started"]
+    assert len(checkpoint.tensors["labels"]["row"]) > 1
     assert list(checkpoint.state["unreadable"]) == ["b-0"]
     plan = {row["name"]: row["base"] for row in json.loads((tmp_path / "plan.json").read_text())["rows"]}
     assert plan["micro-batches, warm-up"] == 2
