@@ -111,7 +111,7 @@ def main() -> None:
         modules={"encoder": Encoder(task["mels"], task["tokens"], task["model"])},
         opt_class=lambda parameters: torch.optim.AdamW(parameters, lr=1e-4, fused=True),
         hparams=hparams,
-        run_opts={"device": "cpu", "noprogressbar": True},
+        run_opts={"device": "cpu", "noprogressbar": True, "precision": task["precision"]},
     )
     brain.on_fit_start()
     brain.modules.train()

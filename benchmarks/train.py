@@ -3,8 +3,8 @@
     python -m venv peer && peer/bin/pip install speechbrain==1.1.2 torch==VERSION_OF_HERE soundfile requests
     python benchmarks/train.py exp/mini-librispeech/manifests/DIGEST/labeled.jsonl --peer peer/bin/python
 
-The manifest is one that stage 1 has written. Both train a model of the same layers on the same utterances, in fp32, on
-one thread, in batches of as much audio, with as many and as wide masks, the same dropout and AdamW; each with its own
+The manifest is one that stage 1 has written. Both train a model of the same layers on the same utterances, in fp32 or
+in bf16 (autocast), on one thread, in batches of as much audio, with as many and as wide masks, the same dropout and AdamW; each with its own
 features, batches, loader, encoder, loss and loop. Each warms up; then they take turns. CPU seconds are those of the
 whole process, loading included; audio is counted without padding. On our side the step moves the EMA teacher, too.
 """
@@ -88,7 +88,7 @@ def run_own_side() -> None:
         ),
         optimizer=dataclasses.replace(base.optimizer, lr=1e-4),
         pseudo=dataclasses.replace(base.pseudo, labels="none"),
-        train=dataclasses.replace(base.train, precision="fp32"),
+        train=dataclasses.replace(base.train, precision=task["precision"]),
     )
     with join_ranks() as ranks:
         reader = AudioReader(1, 0)
@@ -109,12 +109,17 @@ def run_own_side() -> None:
         reader.close()
 
 
-def compare(manifest: Path, peer: str, seconds: float, rounds: int, audio: float) -> str:
+def compare(
+    manifest: Path, peer: str, seconds: float, rounds: int, audio: float, precisions: tuple[str, str]
+) -> str:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         task = make_task(manifest, Path(folder), seconds)
         steps = max(1, round(audio / seconds))
         commands = [sys.executable, __file__, "--own-side"], [peer, str(PEER)]
-        sides = [stack.enter_context(closing(Side(command, task))) for command in commands]
+        sides = [
+            stack.enter_context(closing(Side(command, task | {"precision": precision})))
+            for command, precision in zip(commands, precisions, strict=True)
+        ]
         speeds: list[list[float]] = [[], []]
         heard = [0.0, 0.0]
         for _ in range(rounds + 1):
@@ -129,7 +134,7 @@ def compare(manifest: Path, peer: str, seconds: float, rounds: int, audio: float
     return (
         f"batches of {seconds:g} s ({means[0]:.1f} and {means[1]:.1f} in the mean), {sizes} M parameters, "
         f"{rounds} rounds of {steps} steps: audio seconds per CPU second, median (least – most)\n"
-        f"kappa-asr {spread(own)}   SpeechBrain {spread(others)}   ratio {spread(ratios, 2)}"
+        f"kappa-asr, {precisions[0]} {spread(own)}   SpeechBrain, {precisions[1]} {spread(others)}   ratio {spread(ratios, 2)}"
     )
 
 
@@ -140,6 +145,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, nargs="+", default=[15.0, 60.0], help="of a batch (default: 15 60)")
     parser.add_argument("--rounds", type=int, default=7, help="that are counted (default: 7)")
     parser.add_argument("--audio", type=float, default=300.0, help="seconds of audio a round (default: 300)")
+    kinds = "fp32", "bf16"
+    parser.add_argument("--precision", choices=kinds, default="fp32", help="of our side (default: fp32)")
+    parser.add_argument("--peer-precision", choices=kinds, default="fp32", help="of the other (default: fp32)")
     parser.add_argument("--own-side", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.own_side:
@@ -149,7 +157,9 @@ def main() -> None:
     if subprocess.run([arguments.peer, "-c", "import speechbrain"], capture_output=True).returncode:
         parser.error(f"{arguments.peer} has no speechbrain: make an environment with it, see the top of this file")
     for seconds in arguments.seconds:
-        print(compare(arguments.manifest, arguments.peer, seconds, arguments.rounds, arguments.audio), flush=True)
+        precisions = arguments.precision, arguments.peer_precision
+        done = compare(arguments.manifest, arguments.peer, seconds, arguments.rounds, arguments.audio, precisions)
+        print(done, flush=True)
     return None
 
 
