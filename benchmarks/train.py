@@ -4,9 +4,10 @@
     python benchmarks/train.py exp/mini-librispeech/manifests/DIGEST/labeled.jsonl --peer peer/bin/python
 
 The manifest is one that stage 1 has written. Both train a model of the same layers on the same utterances, in fp32 or
-in bf16 (autocast), on one thread, in batches of as much audio, with as many and as wide masks, the same dropout and AdamW; each with its own
-features, batches, loader, encoder, loss and loop. Each warms up; then they take turns. CPU seconds are those of the
-whole process, loading included; audio is counted without padding. On our side the step moves the EMA teacher, too.
+in bf16 (autocast), on one thread, in batches of as much audio, with as many and as wide masks, the same dropout and
+AdamW; each with its own features, batches, loader, encoder, loss and loop. Each warms up; then they take turns. CPU
+seconds are those of the whole process, loading included; audio is counted without padding. On our side the step moves
+the EMA teacher, too.
 """
 
 from __future__ import annotations
@@ -109,9 +110,7 @@ def run_own_side() -> None:
         reader.close()
 
 
-def compare(
-    manifest: Path, peer: str, seconds: float, rounds: int, audio: float, precisions: tuple[str, str]
-) -> str:
+def compare(manifest: Path, peer: str, seconds: float, rounds: int, audio: float, precisions: tuple[str, str]) -> str:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         task = make_task(manifest, Path(folder), seconds)
         steps = max(1, round(audio / seconds))
@@ -134,7 +133,8 @@ def compare(
     return (
         f"batches of {seconds:g} s ({means[0]:.1f} and {means[1]:.1f} in the mean), {sizes} M parameters, "
         f"{rounds} rounds of {steps} steps: audio seconds per CPU second, median (least – most)\n"
-        f"kappa-asr, {precisions[0]} {spread(own)}   SpeechBrain, {precisions[1]} {spread(others)}   ratio {spread(ratios, 2)}"
+        f"kappa-asr, {precisions[0]} {spread(own)}   "
+        f"SpeechBrain, {precisions[1]} {spread(others)}   ratio {spread(ratios, 2)}"
     )
 
 
