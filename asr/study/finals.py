@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,11 @@ class Final:
     label_errors: tuple[float, float] | None
     """Of the first and the last pseudo-labels logged; None where there were none, or no references."""
 
+    @property
+    def mean_error(self) -> float:
+        """Over dev subsets."""
+        return float(np.mean(list(self.errors.values())))
+
 
 def read_final(cell: Cell, run_dir: Path) -> Final:
     """From a finished run's metrics."""
@@ -42,15 +48,39 @@ def _percent(values: Sequence[float]) -> str:
     return mean if len(values) == 1 else f"{mean} ({100 * min(values):.1f} – {100 * max(values):.1f})"
 
 
+LABELED_ONLY = ('pseudo.labels="none"',)
+TRUE_TEXT = ('pseudo.labels="oracle"',)
+
+
+def _mean_errors(finals: Sequence[Final], settings: tuple[str, ...]) -> dict[int, float]:
+    """Mean rate over subsets, by seed, of the panel that these settings alone make."""
+    return {f.cell.seed: f.mean_error for f in finals if f.cell.overrides == (f"seed={f.cell.seed}", *settings)}
+
+
+def _ways(finals: Sequence[Final], ends: Sequence[Final]) -> list[float]:
+    """How far each of `ends` has come from labeled audio alone to true text, of the same seed; 0 to 1, or beyond."""
+    low, high = _mean_errors(finals, LABELED_ONLY), _mean_errors(finals, TRUE_TEXT)
+    known = [end for end in ends if low.get(end.cell.seed, 0.0) > high.get(end.cell.seed, math.inf)]
+    return [(low[end.cell.seed] - end.mean_error) / (low[end.cell.seed] - high[end.cell.seed]) for end in known]
+
+
 def final_rows(finals: Sequence[Final]) -> list[list[str]]:
-    """A table, its head first, with a row per panel and rule: mean over seeds, lowest and highest, in percent."""
+    """A table, its head first, with a row per panel and rule: mean over seeds, lowest and highest, in percent.
+
+    Where a panel is of labeled audio alone and another of true text, rows say how far from one to the other they come.
+    """
     subsets = list(dict.fromkeys(subset for final in finals for subset in final.errors))
     rate = "/".join(dict.fromkeys(final.rate.upper() for final in finals))
     errors = [f"{subset}: teacher's {rate}, %" for subset in subsets]
     rows = [["panel", "rule", "seeds", *errors, f"label {rate}, %: first", "last"]]
+    way = bool(_ways(finals, finals))
+    rows[0] += ["of the way from labeled audio alone to true text, %"] if way else []
     for (panel, rule), group in itertools.groupby(finals, key=lambda f: (f.cell.panel, f.cell.rule)):
         ends = list(group)
         labels = [end.label_errors for end in ends if end.label_errors is not None]
         rows.append([panel, rule, str(len(ends)), *(_percent([end.errors[s] for end in ends]) for s in subsets)])
         rows[-1] += [_percent([pair[i] for pair in labels]) if labels else "" for i in (0, 1)]
+        if way:
+            ways = _ways(finals, ends)
+            rows[-1].append(_percent(ways) if ways else "")
     return rows

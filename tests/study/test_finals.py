@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from asr.study.finals import Final, final_rows, read_final
+from asr.study.finals import LABELED_ONLY, TRUE_TEXT, Final, final_rows, read_final
 from asr.study.grid import BASELINE, WITH_RULES, Cell
 from asr.study.page import markdown, write_study_page
 
@@ -33,6 +33,23 @@ def test_seeds_of_a_panel_share_a_row_with_their_mean_and_range() -> None:
         "| 20.0 (20.0 – 20.0) |"
     )
     assert table[3] == f"| labeled only | {WITH_RULES} | 1 | 50.0 | 60.0 |  |  |"
+
+
+def test_rows_say_how_far_each_seed_comes_from_labeled_audio_alone_to_true_text() -> None:
+    rates = {"pseudo-labels": (0.3, 0.2), "labeled only": (0.5, 0.6), "true text": (0.1, 0.1)}
+    own = {"pseudo-labels": (), "labeled only": LABELED_ONLY, "true text": TRUE_TEXT}
+    finals = [
+        Final(Cell(name, WITH_RULES, seed, (f"seed={seed}", *own[name])), "wer", {"clean": rate}, None)
+        for name, both in rates.items()
+        for seed, rate in enumerate(both, 1)
+    ]
+    assert [row[-1] for row in final_rows(finals)[1:]] == [
+        "65.0 (50.0 – 80.0)",
+        "0.0 (0.0 – 0.0)",
+        "100.0 (100.0 – 100.0)",
+    ]
+    # With one of both alone nothing is between them.
+    assert [row[-1] for row in final_rows(finals[:4])[1:]] == ["", ""]
 
 
 def test_the_page_holds_its_figure_and_tables_and_needs_nothing_from_outside(tmp_path: Path) -> None:
