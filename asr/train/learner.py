@@ -41,6 +41,7 @@ from asr.train.ranks import Ranks
 from asr.train.result import StepResult
 from asr.train.sharding import exchange_next, hold, joined, let_go, load_whole, shard
 from asr.train.targets import Targets
+from asr.train.together import join, neighbours, split
 
 
 class Learner:
@@ -139,28 +140,44 @@ class Learner:
         )
         return features
 
-    def _regularizer(self, clock: Clock, work: Work) -> Regularizer:
-        rng = work.random(self.config.seed, clock.steps)
-        # Parts of a micro-batch must not drop out the same.
-        torch.manual_seed(int(rng.integers(2**62)) + work.batch.first)
+    def _costs(
+        self, works: Sequence[Work], clean: Sequence[tuple[Tensor, Tensor]], targets: Sequence[Target], clock: Clock
+    ) -> list[Cost]:
+        """The objective's, of micro-batches that go through the student together."""
+        rngs = [work.random(self.config.seed, clock.steps) for work in works]
+        seeds = [int(rng.integers(2**62)) for rng in rngs]
         model = self.config.model
-        dropout = max(values_of(model.dropout)) if work.worst else value_at(model.dropout, clock.hours)
-        return Regularizer(dropout, value_at(model.layerdrop, clock.hours), rng)
-
-    def _cost(self, work: Work, clean: tuple[Tensor, Tensor], target: Target, clock: Clock) -> Cost:
-        """The objective's, of a micro-batch."""
-        regularizer = self._regularizer(clock, work)
-        # Real frames are known on the host without asking the device.
-        lengths = [len(s) for s in work.samples] or [0]
-        frames = [min(self.features.frames_in(length), work.batch.frames) for length in lengths]
-
-        copies = partial(augment, clean, frames, target.tokens, self.config, clock.hours, regularizer.rng)
-        lesson = Lesson(clean, frames, target, clock.hours, copies, regularizer.rng)
-        inputs = self.objective.inputs(lesson)
+        worst = any(work.worst for work in works)
+        dropout = max(values_of(model.dropout)) if worst else value_at(model.dropout, clock.hours)
+        regularizer = Regularizer(dropout, value_at(model.layerdrop, clock.hours), rngs[0])
+        # Parts of a micro-batch must not drop out the same.
+        torch.manual_seed(seeds[0] + works[0].batch.first)
+        lessons: list[Lesson] = []
+        for work, features, target, rng in zip(works, clean, targets, rngs, strict=True):
+            # Real frames are known on the host without asking the device.
+            lengths = [len(s) for s in work.samples] or [0]
+            frames = [min(self.features.frames_in(length), work.batch.frames) for length in lengths]
+            copies = partial(augment, features, frames, target.tokens, self.config, clock.hours, rng)
+            lessons.append(Lesson(features, frames, target, clock.hours, copies, rng))
+        inputs = [self.objective.inputs(lesson) for lesson in lessons]
         with self.autocast():
-            lesson = replace(lesson, target=self.objective.ask(self.average, lesson, inputs))
-            heard = self.parallel(inputs.features, inputs.frames, regularizer)
-        return self.objective.cost(heard, lesson, inputs)
+            asked = [self.objective.ask(self.average, *pair) for pair in zip(lessons, inputs, strict=True)]
+            heard = self.parallel(*join(inputs), regularizer)
+        parts = split(heard, inputs, model.stride)
+        return [
+            self.objective.cost(part, replace(lesson, target=target), own)
+            for part, lesson, target, own in zip(parts, lessons, asked, inputs, strict=True)
+        ]
+
+    def _groups(self, works: Sequence[Work], trained: Sequence[int], hours: float) -> list[list[int]]:
+        """Micro-batches that the student hears together: small ones, on a CPU.
+
+        A GPU would wait for labels before it could begin. Blocks that are left out are drawn for each micro-batch, and
+        FSDP asks for as many passes from every rank.
+        """
+        apart = self.ranks.device.type != "cpu" or self.sharded or value_at(self.config.model.layerdrop, hours) > 0
+        most = 0 if apart else self.config.batch.device_seconds * 1000 / self.config.features.shift_ms
+        return neighbours(works, trained, int(most))
 
     def step(self, batch: StepBatch, clock: Clock) -> StepResult:
         """One optimizer step on this rank's part of a global batch, and one move of the teacher.
@@ -236,25 +253,28 @@ class Learner:
         trained = [position for position, work in enumerate(works) if work.use != "label"]
         targets = {i: self._targets.text(works[i], result) for i in trained if works[i].labeled}
         weight: float | None = None
-        for position in trained:
-            work = works[position]
-            if not work.labeled and weight is None:
+        groups = self._groups(works, trained, clock.hours)
+        for group in groups:
+            if weight is None and not all(works[position].labeled for position in group):
                 targets |= self._targets.labels(works, answers, arrival, clock.hours, result)
                 weight = self._targets.weight(batch, clock.hours, result)
-            exchange = last and position == trained[-1]
+            exchange = last and group is groups[-1]
             together = exchange or not isinstance(self.parallel, DistributedDataParallel)
             if exchange and self._holds:
                 exchange_next(self.model)
+            own = [works[position] for position in group]
             with nullcontext() if together else self.parallel.no_sync():  # type: ignore[operator]
                 with record_function("student forward and loss"):
-                    cost = self._cost(work, clean[position], targets[position], clock)
+                    costs = self._costs(own, [clean[i] for i in group], [targets[i] for i in group], clock)
+                    weights = [1.0 if work.labeled or weight is None else weight for work in own]
+                    total = torch.stack([cost.total * w for cost, w in zip(costs, weights, strict=True)]).sum()
                 with record_function("backward"):
-                    scaled = cost.total * share * (1.0 if work.labeled or weight is None else weight)
-                    self.scaler.scale(scaled).backward()  # type: ignore[no-untyped-call]
-            result.losses[work.index] = result.losses.get(work.index, 0.0) + cost.total.detach()
-            losses[0 if work.labeled else 1] += cost.total.detach()
-            if cost.signs is not None:
-                losses[2:] += cost.signs
+                    self.scaler.scale(total * share).backward()  # type: ignore[no-untyped-call]
+            for work, cost in zip(own, costs, strict=True):
+                result.losses[work.index] = result.losses.get(work.index, 0.0) + cost.total.detach()
+                losses[0 if work.labeled else 1] += cost.total.detach()
+                if cost.signs is not None:
+                    losses[2:] += cost.signs
         for model in both:
             let_go(model)
 

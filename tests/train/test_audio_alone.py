@@ -65,7 +65,7 @@ def test_stopped_and_killed_it_ends_with_the_same_bits(tiny_corpus: TinyCorpus, 
     assert probed["teacher"]["dev"].keys() == probed["student"]["dev"].keys() == {"cer"}
     train(corpus.config, corpus.manifests, corpus.tokens, tmp_path / "parts", stop_after=3)
     # In a step, where a checkpoint is all but there, and in the probe.
-    for function, line in {"masked": [("Learner._cost", 30), ("_complete", 20)], "views": [("fit", 200)]}[kind]:
+    for function, line in {"masked": [("Learner._costs", 30), ("_complete", 20)], "views": [("fit", 200)]}[kind]:
         training = start(corpus, tmp_path / "parts", 1, {0: signal_in(signal.SIGKILL, function, line)})
         assert training.wait() == [-signal.SIGKILL], training.said()
     finish(corpus, tmp_path / "parts")

@@ -96,7 +96,7 @@ def test_no_tensor_of_a_step_is_left_on_the_host_and_none_is_waited_for(
         packed = pack_best(heard.log_probs, heard.lengths)
         assert (packed.device, packed.shape) == (CUDA, (2, 34))
         # Backward needs a driver; it runs where forward put its tensors.
-        cost = one._cost(work, (features, frames), Target([[1, 2], [3]]), Clock(60.0))
+        (cost,) = one._costs([work], [(features, frames)], [Target([[1, 2], [3]])], Clock(60.0))
         assert cost.total.requires_grad
         # CTC is told lengths by the host, and need not fetch them.
         assert {(log_probs.device.type, lengths.device.type) for log_probs, lengths in losses} == {("cuda", "cpu")}

@@ -1,0 +1,63 @@
+"""Micro-batches that go through the student together, where one by one they are too small to keep a processor busy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from asr.model.encoder import Heard
+from asr.objective.objective import Inputs
+from asr.train.feeder import Work
+
+WORTH = 1.25
+"""How much more frames may become by padding to the longest of a group: more would cost what is won."""
+
+
+def neighbours(works: Sequence[Work], places: Sequence[int], most: int) -> list[list[int]]:
+    """Places of micro-batches, in groups of at most so many feature frames, padding included."""
+    groups: list[list[int]] = []
+    count = longest = apart = 0
+    for place in places:
+        utterances, frames = max(1, len(works[place].samples)), works[place].batch.frames
+        area = (count + utterances) * max(longest, frames)
+        if groups and area <= min(most, WORTH * (apart + utterances * frames)):
+            groups[-1].append(place)
+            count, longest, apart = count + utterances, max(longest, frames), apart + utterances * frames
+        else:
+            groups.append([place])
+            count, longest, apart = utterances, frames, utterances * frames
+    return groups
+
+
+def join(parts: Sequence[Inputs]) -> tuple[Tensor, Tensor]:
+    """Features `(sum of all, frames, mels)`, padded to the longest, and real frames of each."""
+    longest = max(part.features.shape[1] for part in parts)
+    padded = [pad(part.features, (0, 0, 0, longest - part.features.shape[1])) for part in parts]
+    return torch.cat(padded), torch.cat([part.frames for part in parts])
+
+
+def split(heard: Heard, parts: Sequence[Inputs], stride: int) -> list[Heard]:
+    """What was heard of each part of what `join` has joined, without the frames that others needed."""
+    found: list[Heard] = []
+    first = 0
+    for part in parts:
+        rows, frames = slice(first, first + len(part.features)), -(-part.features.shape[1] // stride)
+        first = rows.stop
+
+        def own(tensor: Tensor, rows: slice = rows, frames: int = frames) -> Tensor:
+            return tensor[rows, :frames] if tensor.numel() else tensor
+
+        found.append(
+            Heard(
+                own(heard.log_probs),
+                heard.lengths[rows],
+                tuple(map(own, heard.intermediate)),
+                own(heard.top),
+                tuple(map(own, heard.states)),
+                own(heard.predicted),
+            )
+        )
+    return found
