@@ -39,6 +39,11 @@ def join(parts: Sequence[Inputs]) -> tuple[Tensor, Tensor]:
     return torch.cat(padded), torch.cat([part.frames for part in parts])
 
 
+def _part(tensor: Tensor, rows: slice, frames: int) -> Tensor:
+    # What no objective asked for is empty.
+    return tensor[rows, :frames] if tensor.numel() else tensor
+
+
 def split(heard: Heard, parts: Sequence[Inputs], stride: int) -> list[Heard]:
     """What was heard of each part of what `join` has joined, without the frames that others needed."""
     found: list[Heard] = []
@@ -46,18 +51,14 @@ def split(heard: Heard, parts: Sequence[Inputs], stride: int) -> list[Heard]:
     for part in parts:
         rows, frames = slice(first, first + len(part.features)), -(-part.features.shape[1] // stride)
         first = rows.stop
-
-        def own(tensor: Tensor, rows: slice = rows, frames: int = frames) -> Tensor:
-            return tensor[rows, :frames] if tensor.numel() else tensor
-
         found.append(
             Heard(
-                own(heard.log_probs),
+                _part(heard.log_probs, rows, frames),
                 heard.lengths[rows],
-                tuple(map(own, heard.intermediate)),
-                own(heard.top),
-                tuple(map(own, heard.states)),
-                own(heard.predicted),
+                tuple(_part(each, rows, frames) for each in heard.intermediate),
+                _part(heard.top, rows, frames),
+                tuple(_part(each, rows, frames) for each in heard.states),
+                _part(heard.predicted, rows, frames),
             )
         )
     return found
