@@ -34,7 +34,10 @@ def test_our_side_of_the_training_benchmark_tells_audio_and_cpu_seconds(
     from sides import Side
     from train import make_task
 
-    side = Side([sys.executable, str(SCRIPT), "--own-side"], make_task(manifest, tmp_path / "given", 2.0))
+    side = Side(
+        [sys.executable, str(SCRIPT), "--own-side"],
+        make_task(manifest, tmp_path / "given", 2.0) | {"precision": "fp32"},
+    )
     done = side.ask("2")
     side.close()
     assert 1.9e6 < side.parameters < 2.1e6
