@@ -68,11 +68,11 @@ class Recognition:
             share = self._settings.intermediate_weight
             loss = (1 - share) * loss + share * torch.stack(each).mean()
         loss = loss / views
+        used = torch.tensor([bool(ids) for ids in target.tokens]).to(heard.lengths.device, non_blocking=True)
         if target.teacher is not None and self._settings.soft_share:
             share, count = self._settings.soft_share, len(target.tokens)
-            used = torch.tensor([bool(ids) for ids in target.tokens]).to(heard.lengths.device, non_blocking=True)
             soft = soft_loss(heard.log_probs[:count], target.teacher, heard.lengths[:count], used)
             loss = (1 - share) * loss + share * soft
         if views == 2:
-            loss = loss + value_at(self._settings.consistency, hours) * consistency_loss(heard)
+            loss = loss + value_at(self._settings.consistency, hours) * consistency_loss(heard, used)
         return loss

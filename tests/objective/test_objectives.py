@@ -12,6 +12,7 @@ from asr.objective.recognition import Recognition, Target
 from asr.objective.soft import soft_loss
 
 TARGETS = [[1, 2, 2], [3]]
+BOTH = torch.tensor([True, True])
 
 
 def heard(views: int = 1, intermediate: int = 0, seed: int = 0) -> Heard:
@@ -36,7 +37,7 @@ def test_two_views_cost_their_mean() -> None:
     assert (none.views(0.5), none.views(1.0)) == (1, 2)
     views = [Heard(both.log_probs[i : i + 2], both.lengths[:2]) for i in (0, 2)]
     ctc = sum(ctc_loss(v.log_probs, v.lengths, TARGETS) for v in views) / 2
-    expected = ctc + 0.3 * consistency_loss(both)
+    expected = ctc + 0.3 * consistency_loss(both, BOTH)
     torch.testing.assert_close(none.loss(both, Target(TARGETS), 1.0, both.lengths), expected)
 
 
@@ -51,16 +52,27 @@ def test_losses_after_earlier_blocks_have_their_share() -> None:
 def test_views_that_agree_cost_nothing_and_those_that_do_not_are_pulled_together() -> None:
     one = heard().log_probs
     same = torch.cat((one, one)).requires_grad_()
-    assert float(consistency_loss(Heard(same, torch.tensor([9, 5, 9, 5])))) == pytest.approx(0, abs=1e-6)
+    assert float(consistency_loss(Heard(same, torch.tensor([9, 5, 9, 5])), BOTH)) == pytest.approx(0, abs=1e-6)
     apart = heard(views=2)
     logits = apart.log_probs.clone().requires_grad_()
-    before = consistency_loss(Heard(logits.log_softmax(-1), apart.lengths))
+    before = consistency_loss(Heard(logits.log_softmax(-1), apart.lengths), BOTH)
     before.backward()
     assert logits.grad is not None
     # Frames beyond an end are of no view.
     assert not logits.grad[1, 5:].any()
-    after = consistency_loss(Heard((logits - 0.5 * logits.grad).log_softmax(-1), apart.lengths))
+    after = consistency_loss(Heard((logits - 0.5 * logits.grad).log_softmax(-1), apart.lengths), BOTH)
     assert after < before
+
+
+def test_an_utterance_whose_label_is_dropped_teaches_nothing_and_so_not_to_agree_on_silence() -> None:
+    objective = Recognition(Config(objective=ObjectiveConfig(consistency=0.3)))
+    both = heard(views=2)
+    logits = both.log_probs.clone().requires_grad_()
+    given = Heard(logits.log_softmax(-1), both.lengths)
+    objective.loss(given, Target([TARGETS[0], []]), 0.0, both.lengths).backward()
+    assert logits.grad is not None
+    assert logits.grad[[0, 2]].any()
+    assert not logits.grad[[1, 3]].any()
 
 
 def test_soft_targets_are_means_over_the_frames_of_a_token() -> None:
