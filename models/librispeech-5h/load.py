@@ -91,6 +91,8 @@ class Block(nn.Module):
     def __init__(self, settings: dict[str, Any]) -> None:
         super().__init__()
         width, self.heads, self.pre_norm = settings["width"], settings["heads"], settings["norm"] == "pre"
+        proxy = settings.get("proxy_head_width")
+        self.scale = None if proxy is None else math.sqrt(proxy) * self.heads / width
         self.norm_attention, self.norm_feedforward = nn.LayerNorm(width), nn.LayerNorm(width)
         self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.inner = nn.Linear(width, settings["feedforward"])
@@ -105,7 +107,7 @@ class Block(nn.Module):
         query, key, value = qkv[0], qkv[1], qkv[2]
         if turns is not None:
             query, key = rotate(query, *turns), rotate(key, *turns)
-        heard = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        heard = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=self.scale)
         mixed: Tensor = self.out(heard.transpose(1, 2).reshape(batch, frames, width))
         return mixed
 
