@@ -15,6 +15,11 @@ from asr.objective.soft import soft_loss
 from asr.schedule import value_at, values_of
 
 
+def _used(target: Target, heard: Heard) -> Tensor:
+    """Which utterances have a target, `(batch,)`."""
+    return torch.tensor([bool(ids) for ids in target.tokens]).to(heard.lengths.device, non_blocking=True)
+
+
 class Recognition:
     """CTC, with what the settings add to it."""
 
@@ -68,11 +73,10 @@ class Recognition:
             share = self._settings.intermediate_weight
             loss = (1 - share) * loss + share * torch.stack(each).mean()
         loss = loss / views
-        used = torch.tensor([bool(ids) for ids in target.tokens]).to(heard.lengths.device, non_blocking=True)
         if target.teacher is not None and self._settings.soft_share:
             share, count = self._settings.soft_share, len(target.tokens)
-            soft = soft_loss(heard.log_probs[:count], target.teacher, heard.lengths[:count], used)
+            soft = soft_loss(heard.log_probs[:count], target.teacher, heard.lengths[:count], _used(target, heard))
             loss = (1 - share) * loss + share * soft
         if views == 2:
-            loss = loss + value_at(self._settings.consistency, hours) * consistency_loss(heard, used)
+            loss = loss + value_at(self._settings.consistency, hours) * consistency_loss(heard, _used(target, heard))
         return loss

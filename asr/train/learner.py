@@ -41,7 +41,7 @@ from asr.train.ranks import Ranks
 from asr.train.result import StepResult
 from asr.train.sharding import exchange_next, hold, joined, let_go, load_whole, shard
 from asr.train.targets import Targets
-from asr.train.together import join, neighbours, split
+from asr.train.together import join, passes, split
 
 
 class Learner:
@@ -85,6 +85,8 @@ class Learner:
             for model in (self.model, self.average):
                 shard(model, ranks)
         self._holds = self.sharded and config.train.gather == "step"
+        # A GPU would wait for labels before it could begin; FSDP asks for as many passes from every rank.
+        self._apart = self.sharded or ranks.device.type != "cpu"
         cut = plan.at(0.0)
         self.optimizer = make_optimizer(self.model, config.optimizer, plan.values(cut.scale).optimizer, fused=True)
         kind = autocast_type(config.train.precision, ranks.device)
@@ -169,16 +171,6 @@ class Learner:
             for part, lesson, target, own in zip(parts, lessons, asked, inputs, strict=True)
         ]
 
-    def _groups(self, works: Sequence[Work], trained: Sequence[int], hours: float) -> list[list[int]]:
-        """Micro-batches that the student hears together: small ones, on a CPU.
-
-        A GPU would wait for labels before it could begin. Blocks that are left out are drawn for each micro-batch, and
-        FSDP asks for as many passes from every rank.
-        """
-        apart = self.ranks.device.type != "cpu" or self.sharded or value_at(self.config.model.layerdrop, hours) > 0
-        most = 0 if apart else self.config.batch.device_seconds * 1000 / self.config.features.shift_ms
-        return neighbours(works, trained, int(most))
-
     def step(self, batch: StepBatch, clock: Clock) -> StepResult:
         """One optimizer step on this rank's part of a global batch, and one move of the teacher.
 
@@ -253,7 +245,7 @@ class Learner:
         trained = [position for position, work in enumerate(works) if work.use != "label"]
         targets = {i: self._targets.text(works[i], result) for i in trained if works[i].labeled}
         weight: float | None = None
-        groups = self._groups(works, trained, clock.hours)
+        groups = [[place] for place in trained] if self._apart else passes(works, trained, self.config, clock.hours)
         for group in groups:
             if weight is None and not all(works[position].labeled for position in group):
                 targets |= self._targets.labels(works, answers, arrival, clock.hours, result)

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from asr.config import Config
 from asr.model.encoder import Heard
 from asr.objective.objective import Inputs
+from asr.schedule import value_at
 from asr.train.feeder import Work
 
 WORTH = 1.25
@@ -30,6 +32,19 @@ def neighbours(works: Sequence[Work], places: Sequence[int], most: int) -> list[
             groups.append([place])
             count, longest, apart = utterances, frames, utterances * frames
     return groups
+
+
+def passes(works: Sequence[Work], trained: Sequence[int], config: Config, hours: float) -> list[list[int]]:
+    """Places of micro-batches that are trained on, in groups that the student hears together, on a CPU.
+
+    Each goes alone while blocks are left out, which is drawn for each; all go together in a rehearsal, since no group
+    takes more than the largest of either kind do.
+    """
+    if value_at(config.model.layerdrop, hours) > 0:
+        return [[place] for place in trained]
+    if any(work.worst for work in works):
+        return [list(trained)]
+    return neighbours(works, trained, int(config.batch.device_seconds * 1000 / config.features.shift_ms))
 
 
 def join(parts: Sequence[Inputs]) -> tuple[Tensor, Tensor]:

@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 import torch
 
+from asr.config import BatchConfig, Config, ModelConfig
 from asr.data.batching import MicroBatch
 from asr.model.encoder import Heard
 from asr.objective.objective import Inputs
-from asr.train import learner
+from asr.train import together
 from asr.train.checkpoint import load_newest
 from asr.train.feeder import Work
 from asr.train.run import train
-from asr.train.together import join, neighbours, split
+from asr.train.together import join, neighbours, passes, split
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +37,17 @@ def test_neighbours_share_a_pass_up_to_a_number_of_frames_and_where_little_is_pa
     assert neighbours(works, [3, 4], 2 * 192) == [[3, 4]]
     assert neighbours(works, [0, 1], 0) == [[0], [1]]
     assert neighbours(works, [], 96) == []
+
+
+def test_a_rehearsal_takes_all_at_once_and_blocks_that_are_left_out_keep_micro_batches_apart() -> None:
+    whole = Config(model=ModelConfig(layerdrop=0.0), batch=BatchConfig(unit_seconds=1.0))
+    works = [work(1, 96), work(1, 192)]
+    assert passes(works, [0, 1], whole, 0.0) == [[0], [1]]
+    assert passes([dataclasses.replace(one, worst=True) for one in works], [0, 1], whole, 0.0) == [[0, 1]]
+    roomy = dataclasses.replace(whole, batch=BatchConfig(unit_seconds=60.0))
+    assert passes([works[0], works[0]], [0, 1], roomy, 0.0) == [[0, 1]]
+    dropping = dataclasses.replace(roomy, model=ModelConfig(layerdrop=0.1))
+    assert passes([works[0], works[0]], [0, 1], dropping, 0.0) == [[0], [1]]
 
 
 def test_parts_are_had_back_as_they_were_before_the_longest_was_padded_to() -> None:
@@ -74,10 +86,10 @@ def test_a_run_learns_the_same_whether_its_micro_batches_go_together_or_apart(
         groups.extend(map(len, found))
         return found
 
-    monkeypatch.setattr(learner, "neighbours", watched)
+    monkeypatch.setattr(together, "neighbours", watched)
     train(config, tiny_corpus.manifests, tiny_corpus.tokens, tmp_path / "together")
     assert max(groups) == 2
-    monkeypatch.setattr(learner, "neighbours", lambda works, places, _: neighbours(works, places, 0))
+    monkeypatch.setattr(together, "neighbours", lambda works, places, _: neighbours(works, places, 0))
     train(config, tiny_corpus.manifests, tiny_corpus.tokens, tmp_path / "apart")
     one, other = (load_newest(tmp_path / name / "checkpoints") for name in ("together", "apart"))
     assert one is not None
