@@ -51,13 +51,16 @@ class Runner:
     logs: Path
     say: Callable[[str], None]
 
-    def _train(self, number: int, cell: Cell, stop: tuple[str, ...]) -> int:
+    def _train(self, number: int, cell: Cell, stop: tuple[str, ...]) -> tuple[int, float]:
+        """The exit code, and seconds of processors."""
         threads = max(1, free_processors() // self.processes)
         command = _command(self.study, cell, self.folders, "--stop-stage", "3", *stop)
         with self._log(number).open("a", encoding="utf-8") as output:
             environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-            code = subprocess.run(command, env=environment, stdout=output, stderr=subprocess.STDOUT, check=False)
-        return code.returncode
+            process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+            _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        return process.returncode, usage.ru_utime + usage.ru_stime
 
     def _log(self, number: int) -> Path:
         return self.logs / f"{number:03}.log"
@@ -68,9 +71,10 @@ class Runner:
         with ThreadPoolExecutor(self.processes) as pool:
             waiting = {pool.submit(self._train, number, cell, stop): number for number, cell in cells.items()}
             for count, done in enumerate(as_completed(waiting), 1):
-                number, code = waiting[done], done.result()
+                number, (code, seconds) = waiting[done], done.result()
                 name = cells[number].name
-                self.say(f"{count} of {len(cells)}{what}: {name}" + (f" FAILED (exit code {code})" if code else ""))
+                end = f"FAILED (exit code {code})" if code else f"({seconds:.0f} CPU s)"
+                self.say(f"{count} of {len(cells)}{what}: {name} {end}")
                 if code:
                     failed.append(f"{name} ({self._log(number)})")
         if failed:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ def test_a_study_trains_what_is_missing_and_draws_all_of_it(
     assert main(["study", str(study), *places]) == 0
     assert trained(tmp_path / "exp") == before
     shown = capsys.readouterr().out
-    assert "2 of 2: κ = 2, with all rules, seed 1" in shown
+    assert re.search(r"2 of 2: κ = 2, with all rules, seed 1 \([0-9]+ CPU s\)", shown)
     table = json.loads((out / "table.json").read_text())
     assert [(row["panel"], row["model"]) for row in table] == [
         ("κ = 1", "teacher"),
