@@ -92,6 +92,10 @@ class SpecAugmentConfig:
     """Largest relative stretch of the frequency axis (vocal tract length perturbation), such as 0.1; 0: none."""
     time_stretch: float = 0.0
     """Largest relative change of a micro-batch's speed, such as 0.1; 0: none."""
+    noise: float = 0.0
+    """Share of utterances that are heard through steady noise."""
+    echo: float = 0.0
+    """Share of utterances that are heard in a room that echoes."""
     start_hours: float = 0.0
 
 
@@ -233,8 +237,15 @@ class PseudoConfig:
     """Share of each batch's seconds that is unlabeled once pseudo-labels have started; it changes in jumps alone."""
     mixing: Literal["batch", "update"] = "batch"
     """batch: every update has both kinds of audio; update: each is of one kind, drawn by `unlabeled_share`."""
-    search: Literal["greedy", "sampled"] = "greedy"
-    """greedy: the likeliest path; sampled: a path drawn from the probabilities (Berrebbi et al., ICLR 2023)."""
+    search: Literal["greedy", "sampled", "words"] = "greedy"
+    """greedy: the likeliest path; sampled: a path drawn from the probabilities (Berrebbi et al., ICLR 2023); words: the
+    likeliest sentence of known words, found on the host, which needs the extra `lm`."""
+    lm: Operational[str] = ""
+    """words: ARPA file with the words that are known; empty: made from the labeled text. It counts by its content."""
+    lm_weight: float = 0.3
+    """words: what the language model's log-probabilities are multiplied with."""
+    beam: int = 32
+    """words: hypotheses that are kept."""
     temperature: float = 1.0
     """Of sampled paths: below 1 they are nearer to the likeliest one."""
     cache_hours: float = 0.0
@@ -263,6 +274,11 @@ class PseudoConfig:
     """Labels of fewer tokens are dropped."""
     collapse: Operational[Literal["warn", "stop"]] = "warn"
     """What happens when labels are mostly empty, or far shorter or longer than text: a warning, or a stop."""
+
+    @property
+    def searches_words(self) -> bool:
+        """Whether labels are made in training, as sentences of known words."""
+        return self.labels in ("teacher", "student") and self.search == "words"
 
 
 @dataclass(frozen=True)
@@ -353,7 +369,7 @@ MOST_BEAM = 1000
 
 @dataclass(frozen=True)
 class DecodeConfig:
-    """How stage 4 turns probabilities into text. Training and its pseudo-labels are greedy whatever stands here."""
+    """How stage 4 turns probabilities into text. Training and its pseudo-labels go by `pseudo.search`."""
 
     decoder: Literal["greedy", "beam", "lm"] = "greedy"
     """greedy: the best path; beam: the best text, over all paths; lm: the same with a language model, which needs

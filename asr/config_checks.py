@@ -20,12 +20,12 @@ POSITIVE = (
     "optimizer.max_grad_norm optimizer.clip_ratio optimizer.head_lr objective.mask_share objective.mask_seconds "
     "objective.masks objective.top_blocks "
     "optimizer.proxy_width schedule.total_hours teacher.half_life_hours teacher.half_life_share teacher.epoch_hours "
-    "pseudo.temperature train.keep_last "
+    "pseudo.temperature pseudo.beam train.keep_last "
     "decode.beam decode.tokens"
 ).split()
 SHARES = (
-    "specaugment.time_share objective.intermediate_weight objective.soft_share model.dropout model.layerdrop "
-    "pseudo.best_share pseudo.cache_turnover pseudo.max_churn pseudo.min_agreement "
+    "specaugment.time_share specaugment.noise specaugment.echo objective.intermediate_weight objective.soft_share "
+    "model.dropout model.layerdrop pseudo.best_share pseudo.cache_turnover pseudo.max_churn pseudo.min_agreement "
     "schedule.final_share"
 ).split()
 BELOW_ONE = (
@@ -37,7 +37,7 @@ NOT_NEGATIVE = (
     "specaugment.time_width specaugment.start_hours batch.length_jitter optimizer.eps optimizer.weight_decay "
     "model.convolution model.half_rate schedule.warmup_hours schedule.decay_start_hours pseudo.start_hours "
     "schedule.frozen_hours "
-    "pseudo.min_tokens pseudo.cache_hours pseudo.weight objective.consistency train.log_hours "
+    "pseudo.min_tokens pseudo.cache_hours pseudo.weight pseudo.lm_weight objective.consistency train.log_hours "
     "train.evaluate_hours train.checkpoint_hours train.checkpoint_minutes train.keep_best train.max_skipped_steps "
     "train.max_bad_audio train.loader_threads scaling.ramp_hours decode.lm_weight decode.hotword_score seed"
 ).split()
@@ -115,8 +115,9 @@ def check(config: Config, where: Mapping[str, str]) -> None:
     if config.optimizer.kind != "adamw" and config.optimizer.proxy_width is not None:
         must = f"empty: its rule is AdamW's, not that of {config.optimizer.kind}"
         raise refuse("optimizer.proxy_width", must, "optimizer.kind")
-    if config.decode.width > MOST_BEAM:
-        raise refuse("decode.beam", f"at most {MOST_BEAM}, as memory grows with its square")
+    for name, width in (("decode.beam", config.decode.width), ("pseudo.beam", config.pseudo.beam)):
+        if width > MOST_BEAM:
+            raise refuse(name, f"at most {MOST_BEAM}, as memory grows with its square")
     if config.seed >= 2**63:
         raise refuse("seed", "less than 2**63")
     scored = [Path(subset).name for subset in (*config.corpus.dev, *config.corpus.test)]

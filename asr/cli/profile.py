@@ -24,11 +24,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     # PyTorch's profiler writes lines of its own to standard error, one of them an error where there is no GPU.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+    from asr.recipe.language_model import with_labels_lm
     from asr.train.profile import profile_training
 
     config = find_config(arguments.corpus, arguments.set, arguments.batch_scale)
-    paths = find_paths(Experiment(config, arguments.data_dir.absolute(), arguments.exp_dir.absolute()))
+    experiment = Experiment(config, arguments.data_dir.absolute(), arguments.exp_dir.absolute())
+    paths = find_paths(experiment)
     if not (paths.tokens / "tokens.json").is_file():
         raise UserError(f"{paths.tokens}: not prepared yet; run ./run.sh --corpus {arguments.corpus} --stop-stage 2")
+    config = with_labels_lm(experiment, paths, print)
     print(profile_training(config, paths.manifests, paths.tokens, arguments.steps))
     return 0

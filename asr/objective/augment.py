@@ -1,4 +1,4 @@
-"""What the student hears instead of clean features: other vocal tracts, other speeds, masks."""
+"""What the student hears instead of clean features: other vocal tracts, speeds and rooms, masks."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from asr.config import Config
+from asr.data.room import other_room
 from asr.data.specaugment import specaugment
 from asr.data.warp import stretch_time, warp_frequency
 from asr.objective.ctc import needed_frames
@@ -56,6 +57,9 @@ def augment(
         factor = _factor(settings.time_stretch, frames, targets, config.model.stride, rng)
         features, counts = stretch_time(features, counts, factor, config.batch.frame_multiple)
         real = counts.to(features.device, non_blocking=True)
+    if settings.noise or settings.echo:
+        frame_seconds = config.features.shift_ms / 1000
+        features = other_room(features, real, settings.noise, settings.echo, frame_seconds, rng)
     masked = [specaugment(features, counts, settings, rng) for _ in range(views)]
     heard = masked[0] if views == 1 else torch.cat(masked)
     return Inputs(heard, real.repeat(views), counts.repeat(views))

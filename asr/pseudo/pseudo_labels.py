@@ -15,6 +15,7 @@ from torch import Tensor
 from asr.config import PseudoConfig
 from asr.data.batching import FloatArray
 from asr.data.tokens import Tokenizer
+from asr.decode.search import Search
 from asr.pseudo.filters import LabelFilter, dropped_for
 from asr.pseudo.label import Label, difference
 from asr.pseudo.labeler import read_labels
@@ -70,6 +71,7 @@ class PseudoLabels:
         seconds: FloatArray,
         labeled_rate: float,
         stored: LabelStore | None = None,
+        search: Search | None = None,
     ) -> None:
         """
         Args:
@@ -78,8 +80,9 @@ class PseudoLabels:
             seconds: of each utterance without text, `(rows,)`.
             labeled_rate: tokens a second of labeled audio.
             stored: labels that there are from the start: true ones, or from a folder. They are not filtered here.
+            search: finds labels on the host, where the settings want one that does.
         """
-        self._settings, self._tokenizer, self._seconds = settings, tokenizer, seconds
+        self._settings, self._tokenizer, self._seconds, self._search = settings, tokenizer, seconds, search
         self._given = stored is not None
         self.store = LabelStore(len(seconds)) if stored is None else stored
         self.filter = LabelFilter(settings, labeled_rate)
@@ -102,7 +105,7 @@ class PseudoLabels:
     def read(self, packed: Tensor, rows: Sequence[int], hour: float) -> list[Label]:
         """The labels of a batch, once the device has made them."""
         maker = f"{self._settings.labels}, {self._settings.search}"
-        labels = read_labels(packed, rows, self._tokenizer, hour, maker)
+        labels = read_labels(packed, rows, self._tokenizer, hour, maker, self._search)
         return [self._compare(label) for label in labels] if self.shared else labels
 
     def _compare(self, label: Label) -> Label:

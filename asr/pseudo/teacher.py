@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from asr.config import PseudoConfig
 from asr.decode.greedy import pack_best
-from asr.pseudo.labeler import pack_sampled
+from asr.pseudo.labeler import pack_all, pack_sampled
 from asr.scaling.average import move_averages
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -33,7 +33,7 @@ class Answer(NamedTuple):
     """To one batch, on the device."""
 
     packed: Tensor
-    """Labels, `(batch, frames + 2)`; see `pack_best`."""
+    """Labels, `(batch, frames + 2)`, or what they are searched for in; see `pack_best` and `pack_all`."""
     log_probs: Tensor | None
     """Where they were asked for."""
 
@@ -59,5 +59,6 @@ class Asking:
         if self._settings.search == "sampled":
             packed = pack_sampled(heard.log_probs, heard.lengths, self._settings.temperature, seeds)
         else:
-            packed = pack_best(heard.log_probs, heard.lengths)
+            pack = pack_all if self._settings.search == "words" else pack_best
+            packed = pack(heard.log_probs, heard.lengths)
         return Answer(packed, heard.log_probs if self._keep else None)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from asr.config import Config
 from asr.data.phones import PhoneTokenizer
 from asr.data.tokens import load_tokenizer, read_normaliser
 from asr.decode.arpa import DECIMALS, read_words, write_arpa
@@ -119,12 +120,28 @@ def make_lm(
         )
 
 
-def ensure_lm(experiment: Experiment, paths: Paths, tell: Tell) -> Path:
-    """The language model, made now where it is the recipe's own and not there yet."""
-    path = lm_path(experiment, paths)
-    if not experiment.config.decode.lm and not path.is_file():
+def _ensure_own(path: Path, paths: Paths, tell: Tell) -> Path:
+    if not path.is_file():
         labeled = paths.manifests / "labeled.jsonl"
         tell(f"language model: made from {labeled}")
         for line in make_lm([str(labeled)], paths.tokens, path.stem, NgramSettings(ORDERS[path.stem]), path):
             tell(line)
     return path
+
+
+def ensure_lm(experiment: Experiment, paths: Paths, tell: Tell) -> Path:
+    """The language model, made now where it is the recipe's own and not there yet."""
+    path = lm_path(experiment, paths)
+    return path if experiment.config.decode.lm else _ensure_own(path, paths, tell)
+
+
+def with_labels_lm(experiment: Experiment, paths: Paths, tell: Tell) -> Config:
+    """The settings, and in them the language model that pseudo-labels are searched with, made now where it is the
+    recipe's own and not there yet. Raises UserError where a package for such a search is missing."""
+    config = experiment.config
+    if not config.pseudo.searches_words:
+        return config
+    check_package()
+    own = own_lm_path(experiment, paths, "words", ORDERS["words"])
+    path = config.pseudo.lm or str(_ensure_own(own, paths, tell))
+    return replace(config, pseudo=replace(config.pseudo, lm=path))

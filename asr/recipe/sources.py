@@ -1,4 +1,5 @@
-"""What a run is made from beside its corpus: the model that it starts from, and labels that are there already."""
+"""What a run is made from beside its corpus: the model that it starts from, labels that are there already, and the
+language model that others are searched with."""
 
 from __future__ import annotations
 
@@ -12,10 +13,12 @@ ABSENT = "absent"
 
 
 def fingerprint_sources(config: Config) -> list[str]:
-    """Stands for the content of `model.init` and of a folder that `pseudo.labels` names: as many strings as there are.
+    """Stands for the content of `model.init`, a folder that `pseudo.labels` names, and `pseudo.lm`: as many strings as
+    there are.
 
     What is not there yet is `absent`: earlier stages do without it, and training says what is missing.
     """
+    from asr.decode.tuning import fingerprint as fingerprint_lm
     from asr.pseudo.shards import fingerprint_labels
     from asr.recognizer.trained import fingerprint_weights
 
@@ -24,6 +27,8 @@ def fingerprint_sources(config: Config) -> list[str]:
         named.append((fingerprint_weights, config.model.init))
     if config.pseudo.labels not in LABELERS:
         named.append((fingerprint_labels, config.pseudo.labels))
+    if config.pseudo.searches_words and config.pseudo.lm:
+        named.append((fingerprint_lm, config.pseudo.lm))
     found: list[str] = []
     for fingerprint, path in named:
         try:

@@ -148,9 +148,10 @@ def train_command(paths: Paths, processes: int, stop_hours: float | None = None)
 
 def _train(experiment: Experiment, paths: Paths, processes: int, stop_hours: float | None) -> None:
     from asr.recipe.initial import initial_weights
+    from asr.recipe.language_model import with_labels_lm
     from asr.train.run import train
 
-    config = experiment.config
+    config = with_labels_lm(experiment, paths, say)
     before = find_pretraining(experiment)
     if before is not None and paths.pretrained is not None:
         say(f"pretrain: {paths.pretrained}")
@@ -227,6 +228,10 @@ def run_stages(
         from asr.recipe.language_model import check_lm
 
         check_lm(experiment, say)
+    if last >= 3 and experiment.config.pseudo.searches_words:
+        from asr.decode.language_model import check_package
+
+        check_package()
     say(f"stage 0 {NAMES[0]}: {experiment.root}")
     _prepare_data(experiment)
     if last == 0:

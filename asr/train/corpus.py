@@ -16,6 +16,7 @@ from asr.data.characters import CharTokenizer
 from asr.data.features import LogMel
 from asr.data.manifest import Manifest, Utterance, read_manifest
 from asr.data.tokens import Tokenizer, load_tokenizer
+from asr.decode.search import Search
 from asr.errors import UserError
 from asr.objective.choice import make_objective
 from asr.objective.ctc import needed_frames
@@ -25,6 +26,7 @@ from asr.pseudo.offline import digest_of_tokens
 from asr.pseudo.pseudo_labels import tokens_per_second
 from asr.pseudo.shards import read_labels_folder, read_task
 from asr.pseudo.store import LabelStore
+from asr.pseudo.words import open_word_search
 from asr.score.transcripts import read_transcripts
 
 
@@ -122,6 +124,8 @@ class Data:
     """Ids of utterances too short for their text, or without any, by kind."""
     text: bool = True
     """Whether the objective asks for text."""
+    search: Search | None = None
+    """Finds pseudo-labels on the host, where the settings want one that does."""
 
 
 def read_data(config: Config, manifests: Path, tokens: Path, dev: Path | None = None) -> Data:
@@ -166,7 +170,8 @@ def _read_text(config: Config, manifests: Path, tokens: Path, dev: dict[str, Man
         check_lengths(manifest.durations, manifest.ids, config.batch.device_seconds)
     # Where there are none, millions of rows need not be gone through.
     true_texts = {row: references[u.id] for row, u in enumerate(unlabeled if references else ()) if u.id in references}
-    return Data(tokenizer, labeled, streams, texts, stored, rate, true_texts, dev, left_out)
+    search = open_word_search(config.pseudo, tokens) if config.pseudo.searches_words else None
+    return Data(tokenizer, labeled, streams, texts, stored, rate, true_texts, dev, left_out, search=search)
 
 
 def _read_audio(config: Config, manifests: Path, tokens: Path, dev: dict[str, Manifest]) -> Data:

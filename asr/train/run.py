@@ -78,7 +78,8 @@ def _record_inputs(data: Data, labels: str, tokens: Path, run_dir: Path) -> None
 def build(plan: Plan, data: Data, reader: AudioReader, ranks: Ranks) -> Machinery:
     """What a step goes through, in its first state."""
     config, tokenizer = plan.config, data.tokenizer
-    pseudo = PseudoLabels(config.pseudo, tokenizer, data.streams[1].durations, data.labeled_rate, data.stored)
+    seconds = data.streams[1].durations
+    pseudo = PseudoLabels(config.pseudo, tokenizer, seconds, data.labeled_rate, data.stored, data.search)
     learner = Learner(config, plan, tokenizer.size if data.text else 0, data.texts, pseudo, ranks)
     feeder = Feeder(Planner(config, plan, data.streams), reader, ranks.rank, ranks.world_size)
     decoder = Decoder(config, tokenizer, learner.features, ranks.device, learner.autocast)

@@ -1,0 +1,97 @@
+"""Features of the same speech in other rooms: with what else sounds there, and with its echo.
+
+On features that are normalised per utterance and band, since a student shares them with the teacher who hears them
+clean: powers add and decay in bands as they do in waveforms, up to phases (Hirsch and Finster, Interspeech 2005, adapt
+to rooms in the same domain). What noise is to a band that has mean 0 and deviation 1 needs no word on its spectrum: any
+steady noise is a level in each band.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from asr.data.draws import draw_each
+
+DEVIATION = 3.0
+"""Of log-mel powers of read speech within an utterance, in nats: 13 dB."""
+QUIETEST, LOUDEST = -2.0, 0.3
+"""Mean level of noise, in deviations from the mean of each band: speech itself reaches 1.5."""
+TILT = 0.7
+"""Deviations by which noise differs between bands, at most, in each of the waves that its spectrum is made of."""
+WAVES = 3
+RIPPLE = 0.3
+"""Nats by which steady noise in one frame and band differs from its mean, as a sum of some ten powers does."""
+PERIOD = 256
+"""Frames after which it repeats itself."""
+SHORTEST, LONGEST = 0.15, 0.7
+"""Seconds until echo has fallen by 60 dB."""
+TAPS_SECONDS = 0.3
+"""How long echo is followed."""
+DRIEST, WETTEST = -12.0, 0.0
+"""Power of echo against what comes straight, in dB."""
+
+
+def _levels(rng: np.random.Generator, utterances: int, mels: int) -> Tensor:
+    """Noise of a smooth random spectrum, `(batch, mels)`, in deviations."""
+    draws = torch.from_numpy(draw_each(rng, (1 + 2 * WAVES,), utterances)).float()
+    level = QUIETEST + (LOUDEST - QUIETEST) * draws[0][:, None]
+    axis = torch.linspace(0, math.pi, mels)
+    for wave in range(WAVES):
+        height, phase = draws[1 + 2 * wave][:, None], draws[2 + 2 * wave][:, None]
+        level = level + TILT * height / (wave + 1) * torch.cos((wave + 1) * axis + 2 * math.pi * phase)
+    return level
+
+
+def _echo(rng: np.random.Generator, utterances: int, frame_seconds: float) -> Tensor:
+    """Power that each frame leaves to those after it, itself with 1, `(batch, taps)`, latest first."""
+    draws = torch.from_numpy(draw_each(rng, (2,), utterances)).float()
+    seconds = SHORTEST + (LONGEST - SHORTEST) * draws[0][:, None]
+    share = 10 ** ((DRIEST + (WETTEST - DRIEST) * draws[1][:, None]) / 10)
+    times = frame_seconds * torch.arange(1, round(TAPS_SECONDS / frame_seconds) + 1)
+    falling = torch.exp(-6 * math.log(10) * times / seconds)
+    late = share * falling / falling.sum(1, keepdim=True)
+    return torch.cat((late.flip(1), torch.ones(utterances, 1)), 1)
+
+
+def _normalised(features: Tensor, real: Tensor) -> Tensor:
+    """Mean 0 and variance 1 per utterance and band over real frames `(batch, frames, 1)`, zero elsewhere."""
+    count = real.sum(1, keepdim=True).clamp(min=1)
+    features = features * real
+    features = (features - features.sum(1, keepdim=True) / count) * real
+    return features / ((features.square().sum(1, keepdim=True) / count).sqrt() + 1e-3)
+
+
+def other_room(
+    features: Tensor, frames: Tensor, noise: float, echo: float, frame_seconds: float, rng: np.random.Generator
+) -> Tensor:
+    """Some utterances with steady noise of a random spectrum, some with echo, and all of these normalised again.
+
+    Args:
+        features: normalised log-mel features `(batch, frames, mels)`, left unchanged.
+        frames: real frames of each utterance, `(batch,)`, on the features' device.
+        noise: share of utterances that get noise.
+        echo: share of utterances that get echo; some get both.
+        frame_seconds: from one feature frame to the next.
+        rng: the only source of randomness.
+    """
+    batch, longest, mels = features.shape
+    chosen = torch.from_numpy(draw_each(rng, (2,), batch)) < torch.tensor([[noise], [echo]])
+    level, taps = _levels(rng, batch, mels), _echo(rng, batch, frame_seconds)
+    level[~chosen[0]] = -math.inf
+    taps[~chosen[1], :-1] = 0
+    # As many numbers for a part of a micro-batch as for all of it; noise repeats itself unheard.
+    ripple = torch.from_numpy(draw_each(rng, (), batch, (PERIOD, mels))).float() * 2 - 1
+    ripple = (ripple * (math.sqrt(3) * RIPPLE)).repeat(1, -(-longest // PERIOD), 1)[:, :longest]
+    device = features.device
+    sounding = ((level[:, None] * DEVIATION + ripple).exp()).to(device, non_blocking=True)
+    power = (features.float() * DEVIATION).exp()
+    ahead = F.pad(power.transpose(1, 2), (taps.shape[1] - 1, 0)).transpose(0, 1)
+    heard = F.conv1d(ahead, taps[:, None].to(device, non_blocking=True), groups=batch).permute(1, 2, 0)
+    real = (torch.arange(longest, device=device) < frames[:, None])[:, :, None]
+    elsewhere = _normalised((heard + sounding).log() / DEVIATION, real)
+    return torch.where(chosen.any(0).to(device, non_blocking=True)[:, None, None], elsewhere, features)
