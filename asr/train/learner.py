@@ -209,9 +209,10 @@ class Learner:
         held = [torch.empty_like(p) for p in self.model.parameters() for _ in range(copies)]
         device, settings = self.ranks.device, self.config
         held.append(torch.empty(frames, settings.features.mels, device=device))
-        if self.student.head is not None and self.objective.wants_teacher:
-            tokens = self.student.head.out_features
-            held.append(torch.empty(frames // settings.model.stride, tokens, device=device))
+        if self.student.head is not None:
+            shape = frames // settings.model.stride, self.student.head.out_features
+            kept = self.objective.wants_teacher + settings.pseudo.searches_words
+            held += [torch.empty(shape, device=device) for _ in range(kept)]
         losses = torch.zeros(2 + len(StepResult.signs), dtype=torch.float64, device=self.ranks.device)
         clock = Clock(settings.batch.base_seconds)
         # When the most views are heard.
