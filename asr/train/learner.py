@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -39,7 +39,7 @@ from asr.train.gain import COPIES_OF_METER, GainMeter, audio_seconds, group_work
 from asr.train.optimizer import HEAD, MOMENTS, make_optimizer, scale_initial, set_steps, set_values
 from asr.train.ranks import Ranks
 from asr.train.result import StepResult
-from asr.train.sharding import exchange_next, hold, joined, let_go, load_whole, shard
+from asr.train.sharding import exchange_next, hold, joined, let_go, shard
 from asr.train.targets import Targets
 from asr.train.together import join, passes, split
 
@@ -120,14 +120,6 @@ class Learner:
         """The objective's, by model; none where it has none."""
         both = {"student": self.model.heads, "teacher": self.average.heads}
         return {name: heads for name, heads in both.items() if heads is not None}
-
-    def begin_with(self, weights: Mapping[str, Tensor]) -> None:
-        """Let student and teacher start from a trained model; either may lack a head. Raises RuntimeError where it is
-        another model."""
-        for model in (self.student, self.teacher):
-            own = {name: tensor for name, tensor in model.state_dict().items() if name.startswith(HEAD)}
-            given = {name: tensor for name, tensor in weights.items() if name in own or not name.startswith(HEAD)}
-            load_whole(model, own | given)
 
     def load(self, work: Work) -> tuple[Tensor, Tensor]:
         """Clean features `(batch, frames, mels)` and real frames `(batch,)` on the device."""

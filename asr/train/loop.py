@@ -27,6 +27,7 @@ from asr.train.progress import Progress
 from asr.train.ranks import Ranks
 from asr.train.rehearsal import memory_bounds, rehearse
 from asr.train.result import StepResult
+from asr.train.sharding import start_from
 from asr.train.state import RunState
 from asr.train.stop import Preempted
 
@@ -66,7 +67,8 @@ class Loop:
 
     def _begin_with(self, initial: Mapping[str, Tensor]) -> None:
         try:
-            self.learner.begin_with(initial)
+            for model in (self.learner.student, self.learner.teacher):
+                start_from(model, initial)
         except RuntimeError as error:
             what = " ".join(str(error).split())
             raise UserError(

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from asr.model.headed import Headed
+from asr.train.optimizer import HEAD
 from asr.train.ranks import Ranks
 
 # Sharded tensors are told by what they can do: importing their class takes longer than most commands.
@@ -118,3 +119,10 @@ def load_whole(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """`load_state_dict` of whole tensors, into a model that may be sharded."""
     own = model.state_dict()
     model.load_state_dict({k: cut_like(t, own[k]) if k in own else t for k, t in tensors.items()})
+
+
+def start_from(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Load a trained model; either may lack a head. Raises RuntimeError where it is another model."""
+    own = {name: tensor for name, tensor in model.state_dict().items() if name.startswith(HEAD)}
+    given = {name: tensor for name, tensor in weights.items() if name in own or not name.startswith(HEAD)}
+    load_whole(model, own | given)
