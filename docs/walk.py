@@ -39,8 +39,9 @@ def trace(root: Path) -> Arrows:
 
     def room(code: CodeType) -> str | None:
         path = Path(code.co_filename)
-        # A file beside the rooms, such as config.py, is furniture of all of them.
-        return path.relative_to(rooms).parts[0] if rooms in path.parents and path.parent != rooms else None
+        # A file beside the rooms is furniture of all of them, and so are settings.
+        inside = rooms in path.parents and path.parent not in (rooms, rooms / "config")
+        return path.relative_to(rooms).parts[0] if inside else None
 
     def see(frame: FrameType, event: str, _: object) -> None:
         if event != "call" or steps != TRACED - 1:
