@@ -34,6 +34,8 @@ TAPS_SECONDS = 0.3
 """How long echo is followed."""
 DRIEST, WETTEST = -12.0, 0.0
 """Power of echo against what comes straight, in dB."""
+SILENCE = 1e-30
+"""Least power, of the loudest frame's."""
 
 
 def _levels(rng: np.random.Generator, utterances: int, mels: int) -> Tensor:
@@ -58,12 +60,14 @@ def _echo(rng: np.random.Generator, utterances: int, frame_seconds: float) -> Te
     return torch.cat((late.flip(1), torch.ones(utterances, 1)), 1)
 
 
-def _normalised(features: Tensor, real: Tensor) -> Tensor:
-    """Mean 0 and variance 1 per utterance and band over real frames `(batch, frames, 1)`, zero elsewhere."""
-    count = real.sum(1, keepdim=True).clamp(min=1)
-    features = features * real
-    features = (features - features.sum(1, keepdim=True) / count) * real
-    return features / ((features.square().sum(1, keepdim=True) / count).sqrt() + 1e-3)
+def _normalised(features: Tensor, live: Tensor, real: Tensor) -> Tensor:
+    """Mean 0 and variance 1 per utterance and band over frames that are live, `(batch, frames, 1)`; other real frames
+    are as quiet as the band becomes, as `LogMel` has it, and all else is 0."""
+    count = live.sum(1, keepdim=True).clamp(min=1)
+    features = features * live
+    features = (features - features.sum(1, keepdim=True) / count) * live
+    features = features / ((features.square().sum(1, keepdim=True) / count).sqrt() + 1e-3)
+    return torch.where(real & ~live, features.amin(1, keepdim=True), features)
 
 
 def other_room(
@@ -80,18 +84,28 @@ def other_room(
         rng: the only source of randomness.
     """
     batch, longest, mels = features.shape
-    chosen = torch.from_numpy(draw_each(rng, (2,), batch)) < torch.tensor([[noise], [echo]])
-    level, taps = _levels(rng, batch, mels), _echo(rng, batch, frame_seconds)
-    level[~chosen[0]] = -math.inf
-    taps[~chosen[1], :-1] = 0
-    # As many numbers for a part of a micro-batch as for all of it; noise repeats itself unheard.
-    ripple = torch.from_numpy(draw_each(rng, (), batch, (PERIOD, mels))).float() * 2 - 1
-    ripple = (ripple * (math.sqrt(3) * RIPPLE)).repeat(1, -(-longest // PERIOD), 1)[:, :longest]
     device = features.device
-    sounding = ((level[:, None] * DEVIATION + ripple).exp()).to(device, non_blocking=True)
-    power = (features.float() * DEVIATION).exp()
-    ahead = F.pad(power.transpose(1, 2), (taps.shape[1] - 1, 0)).transpose(0, 1)
-    heard = F.conv1d(ahead, taps[:, None].to(device, non_blocking=True), groups=batch).permute(1, 2, 0)
+    chosen = torch.from_numpy(draw_each(rng, (2,), batch)) < torch.tensor([[noise], [echo]])
+    features = features.float()
     real = (torch.arange(longest, device=device) < frames[:, None])[:, :, None]
-    elsewhere = _normalised((heard + sounding).log() / DEVIATION, real)
+    # Digital zeros are as quiet as each band becomes, in all of them at once.
+    quietest = features.masked_fill(~real, math.inf).amin(1, keepdim=True)
+    live = real & (features > quietest).any(2, keepdim=True)
+    # What is far from the loudest has no power that can be told from 0; none becomes infinite.
+    loudest = features.masked_fill(~real, -math.inf).amax(1, keepdim=True).clamp(min=0)
+    power = ((features - loudest) * DEVIATION).exp() * real
+    if echo:
+        taps = _echo(rng, batch, frame_seconds)
+        taps[~chosen[1], :-1] = 0
+        before = F.pad(power.transpose(1, 2), (taps.shape[1] - 1, 0)).transpose(0, 1)
+        power = F.conv1d(before, taps[:, None].to(device, non_blocking=True), groups=batch).permute(1, 2, 0)
+    if noise:
+        level = _levels(rng, batch, mels)
+        level[~chosen[0]] = -math.inf
+        # As many numbers for a part of a micro-batch as for all of it; noise repeats itself unheard.
+        ripple = torch.from_numpy(draw_each(rng, (), batch, (PERIOD, mels))).float().to(device, non_blocking=True)
+        nats = (ripple * 2 - 1) * (math.sqrt(3) * RIPPLE)
+        sounding = ((level[:, None].to(device, non_blocking=True) - loudest) * DEVIATION + nats).exp()
+        power = power + sounding.repeat(1, -(-longest // PERIOD), 1)[:, :longest]
+    elsewhere = _normalised(power.clamp(min=SILENCE).log() / DEVIATION, live, real)
     return torch.where(chosen.any(0).to(device, non_blocking=True)[:, None, None], elsewhere, features)

@@ -45,7 +45,7 @@ def augment(
         config: its `specaugment`, among others.
         hours: of audio.
         rng: the only source of randomness.
-        views: how many differently masked copies of each utterance are made; all have one speed and vocal tract.
+        views: how many differently masked copies of each utterance are made; all have one speed, vocal tract and room.
     """
     features, real = clean
     settings, counts = config.specaugment, torch.tensor(frames)

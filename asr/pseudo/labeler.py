@@ -6,11 +6,15 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.functional import ctc_loss
 
 from asr.data.tokens import Tokenizer
 from asr.decode.greedy import GreedyLabel, pack_best, unpack_best
 from asr.decode.search import Search
 from asr.pseudo.label import Label
+
+UNLIKELY = -100.0
+"""Mean log-probability of a label that has no path, and least of all others."""
 
 
 def pack_sampled(log_probs: Tensor, lengths: Tensor, temperature: float, seeds: Sequence[int]) -> Tensor:
@@ -36,31 +40,42 @@ def pack_sampled(log_probs: Tensor, lengths: Tensor, temperature: float, seeds: 
 
 
 def pack_all(log_probs: Tensor, lengths: Tensor) -> Tensor:
-    """What a search on the host needs of a batch, as one fp32 tensor `(batch, frames · tokens + 2)`.
-
-    Columns are the log-probabilities, the real frames, the mean log-probability of the likeliest path.
+    """What a search on the host needs of a batch, as one fp32 tensor `(batch, frames · tokens + 1)`: log-probabilities,
+    and the real frames.
 
     Args:
         log_probs: `(batch, frames, tokens)`.
         lengths: real frames, `(batch,)`.
     """
-    return torch.cat((log_probs.float().flatten(1), pack_best(log_probs, lengths)[:, -2:]), 1)
+    return torch.cat((log_probs.float().flatten(1), lengths[:, None].float()), 1)
 
 
-def search_all(packed: Tensor, tokens: int, search: Search) -> list[GreedyLabel]:
-    """What a search finds in the tensor of `pack_all`, of so many tokens, on the host."""
-    lengths = packed[:, -2].long()
-    found = search(packed[:, :-2].reshape(len(packed), -1, tokens), lengths)
-    means = packed[:, -1].tolist()
-    return [GreedyLabel(s.ids, *both) for s, *both in zip(found, lengths.tolist(), means, strict=True)]
+def _search_all(packed: Tensor, tokenizer: Tokenizer, search: Search) -> list[GreedyLabel]:
+    """What a search on the host finds in the tensor of `pack_all`, as it is spelled, and how likely that is: of all its
+    paths together, a frame."""
+    frames = packed[:, -1].long()
+    log_probs = packed[:, :-1].reshape(len(packed), -1, tokenizer.size)
+    ids = [respell(tokenizer, sentence.ids) for sentence in search(log_probs, frames)]
+    joined = torch.tensor([i for one in ids for i in one], dtype=torch.long)
+    sizes = torch.tensor([len(one) for one in ids])
+    losses = ctc_loss(log_probs.transpose(0, 1), joined, frames, sizes, reduction="none")
+    means = (-losses / frames.clamp(min=1)).clamp(min=UNLIKELY).tolist()
+    return [GreedyLabel(list(one), *both) for one, *both in zip(ids, frames.tolist(), means, strict=True)]
 
 
 def respell(tokenizer: Tokenizer, ids: Sequence[int]) -> tuple[int, ...]:
     """What the tokenizer makes of the text of a path: a path may spell it otherwise, or hold a stray word boundary.
 
-    Phones are what they are.
+    Phones are what they are, but for boundaries that stand between no two of them.
     """
-    return tuple(tokenizer.encode(tokenizer.decode(ids)) if tokenizer.writes_words else ids)
+    if tokenizer.writes_words:
+        return tuple(tokenizer.encode(tokenizer.decode(ids)))
+    boundary = tokenizer.boundary
+    kept: list[int] = []
+    for one in ids:
+        if one != boundary or (kept and kept[-1] != boundary):
+            kept.append(one)
+    return tuple(kept[:-1] if kept and kept[-1] == boundary else kept)
 
 
 def read_labels(
@@ -76,7 +91,7 @@ def read_labels(
         maker: model, search and normaliser.
         search: finds the labels here, where no path has been chosen yet.
     """
-    found = unpack_best(packed) if search is None else search_all(packed, tokenizer.size, search)
+    found = unpack_best(packed) if search is None else _search_all(packed, tokenizer, search)
     return [
         Label(row, respell(tokenizer, best.ids), best.mean_log_prob, best.frames, hour, maker)
         for row, best in zip(rows, found, strict=True)

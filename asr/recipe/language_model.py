@@ -16,6 +16,8 @@ from asr.decode.language_model import NO_LEXICON, ORDERS, check_decoding, check_
 from asr.decode.ngram import NgramSettings, train_ngrams
 from asr.decode.ngram_counts import UNKNOWN
 from asr.decode.perplexity import measure_perplexity
+from asr.lock import hold
+from asr.pseudo.words import check_word_search
 from asr.recipe.experiment import Experiment, Paths, digest
 from asr.text.normaliser import find_normaliser
 from data_prep.librispeech_lm import LANGUAGE_MODELS, download_language_model
@@ -102,15 +104,22 @@ def make_lm(
     to_measure = {name: list(read([name])) for name in held_out}
     named = frozenset(word for sentence in read(known) for word in sentence)
     model = train_ngrams(read(names), replace(settings, named_words=named))
-    write_arpa(out, model, decimals)
+    # Where the model is, its lexicon is, too.
+    aside, lexicon = out.with_name(f".{out.name}"), lexicon_beside(out)
+    write_arpa(aside, model, decimals)
+    said: list[str] = []
+    if isinstance(tokenizer, PhoneTokenizer) and units == "words":
+        words = read_words(aside)
+        beside = lexicon.with_name(f".{lexicon.name}.partial")
+        beside.write_bytes(tokenizer.list_pronunciations(words))
+        beside.replace(lexicon)
+        said = [f"{lexicon}: how its {len(words):,} words are said"]
+    aside.replace(out)
     sizes = ", ".join(f"{len(table.word):,} {n}-grams" for n, table in enumerate(model.tables, 1))
     yield f"{out}: {sizes} of {units}, {out.stat().st_size / 1e6:.1f} MB; normaliser {normaliser}"
     if unspelled:
         yield tell_unspelled(unspelled)
-    if isinstance(tokenizer, PhoneTokenizer) and units == "words":
-        words = read_words(out)
-        lexicon_beside(out).write_bytes(tokenizer.list_pronunciations(words))
-        yield f"{lexicon_beside(out)}: how its {len(words):,} words are said"
+    yield from said
     for name, sentences in to_measure.items():
         found = measure_perplexity(model, sentences)
         share = found.unknown / max(found.words, 1)
@@ -121,11 +130,13 @@ def make_lm(
 
 
 def _ensure_own(path: Path, paths: Paths, tell: Tell) -> Path:
-    if not path.is_file():
-        labeled = paths.manifests / "labeled.jsonl"
-        tell(f"language model: made from {labeled}")
-        for line in make_lm([str(labeled)], paths.tokens, path.stem, NgramSettings(ORDERS[path.stem]), path):
-            tell(line)
+    """Several processes, of a study or on several machines, may ask for it at once."""
+    with hold(path.parent / ".lock", wait=True):
+        if not path.is_file():
+            labeled = paths.manifests / "labeled.jsonl"
+            tell(f"language model: made from {labeled}")
+            for line in make_lm([str(labeled)], paths.tokens, path.stem, NgramSettings(ORDERS[path.stem]), path):
+                tell(line)
     return path
 
 
@@ -137,11 +148,11 @@ def ensure_lm(experiment: Experiment, paths: Paths, tell: Tell) -> Path:
 
 def with_labels_lm(experiment: Experiment, paths: Paths, tell: Tell) -> Config:
     """The settings, and in them the language model that pseudo-labels are searched with, made now where it is the
-    recipe's own and not there yet. Raises UserError where a package for such a search is missing."""
+    recipe's own and not there yet. Raises UserError where a package for it, or the user's own, is missing."""
     config = experiment.config
     if not config.pseudo.searches_words:
         return config
-    check_package()
+    check_word_search(config.pseudo)
     own = own_lm_path(experiment, paths, "words", ORDERS["words"])
     path = config.pseudo.lm or str(_ensure_own(own, paths, tell))
     return replace(config, pseudo=replace(config.pseudo, lm=path))

@@ -18,6 +18,7 @@ def fingerprint_sources(config: Config) -> list[str]:
 
     What is not there yet is `absent`: earlier stages do without it, and training says what is missing.
     """
+    from asr.decode.language_model import lexicon_beside
     from asr.decode.tuning import fingerprint as fingerprint_lm
     from asr.pseudo.shards import fingerprint_labels
     from asr.recognizer.trained import fingerprint_weights
@@ -29,6 +30,9 @@ def fingerprint_sources(config: Config) -> list[str]:
         named.append((fingerprint_labels, config.pseudo.labels))
     if config.pseudo.searches_words and config.pseudo.lm:
         named.append((fingerprint_lm, config.pseudo.lm))
+        lexicon = lexicon_beside(Path(config.pseudo.lm).expanduser())
+        if config.tokens.kind == "phones" and lexicon.is_file():
+            named.append((fingerprint_lm, str(lexicon)))
     found: list[str] = []
     for fingerprint, path in named:
         try:

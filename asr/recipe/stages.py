@@ -228,10 +228,10 @@ def run_stages(
         from asr.recipe.language_model import check_lm
 
         check_lm(experiment, say)
-    if last >= 3 and experiment.config.pseudo.searches_words:
-        from asr.decode.language_model import check_package
+    if first <= 3 <= last and experiment.config.pseudo.searches_words:
+        from asr.pseudo.words import check_word_search
 
-        check_package()
+        check_word_search(experiment.config.pseudo)
     say(f"stage 0 {NAMES[0]}: {experiment.root}")
     _prepare_data(experiment)
     if last == 0:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from asr.config import Config
+from asr.config import Config, PseudoConfig
 from asr.config_file import to_dict
 from asr.recipe.experiment import digest
+from asr.recipe.sources import fingerprint_sources
 from asr.scaling.plan import Plan
 from asr.science import scientific
 from asr.train.checkpoint import (
@@ -48,6 +50,7 @@ def beginning(config: Config, hours: float) -> str:
             del settings["schedule"][name]
     scaling = config.scaling
     rules: list[object] = [scaling.ema_clock, scaling.adascale]
+    rules += fingerprint_sources(replace(config, pseudo=PseudoConfig(labels="none")) if later else config)
     if any(scale != 1 for _, scale in scales):
         rules += [scaling.ema, scaling.optimizer, scaling.ramp_hours]
     return digest([settings, scales, rules])

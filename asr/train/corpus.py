@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -128,14 +128,24 @@ class Data:
     """Finds pseudo-labels on the host, where the settings want one that does."""
 
 
-def read_data(config: Config, manifests: Path, tokens: Path, dev: Path | None = None) -> Data:
-    """What the objective asks for, from the folders of a run's stages; without `dev` nothing to measure with.
+def read_data(
+    config: Config,
+    manifests: Path,
+    tokens: Path,
+    dev: Path | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Data:
+    """What the objective asks for, from the folders of a run's stages; without `dev` nothing to measure with. `tell`
+    gets a line about words that labels can never have.
 
     Raises:
         UserError: there is nothing to train on, or an utterance is longer than a device takes.
     """
     read = _read_text if make_objective(config).needs_text else _read_audio
-    return read(config, manifests, tokens, {} if dev is None else read_scored(dev, config.corpus.dev))
+    data = read(config, manifests, tokens, {} if dev is None else read_scored(dev, config.corpus.dev))
+    if not (data.text and config.pseudo.searches_words):
+        return data
+    return replace(data, search=open_word_search(config.pseudo, tokens, tell))
 
 
 def _read_text(config: Config, manifests: Path, tokens: Path, dev: dict[str, Manifest]) -> Data:
@@ -170,8 +180,7 @@ def _read_text(config: Config, manifests: Path, tokens: Path, dev: dict[str, Man
         check_lengths(manifest.durations, manifest.ids, config.batch.device_seconds)
     # Where there are none, millions of rows need not be gone through.
     true_texts = {row: references[u.id] for row, u in enumerate(unlabeled if references else ()) if u.id in references}
-    search = open_word_search(config.pseudo, tokens) if config.pseudo.searches_words else None
-    return Data(tokenizer, labeled, streams, texts, stored, rate, true_texts, dev, left_out, search=search)
+    return Data(tokenizer, labeled, streams, texts, stored, rate, true_texts, dev, left_out)
 
 
 def _read_audio(config: Config, manifests: Path, tokens: Path, dev: dict[str, Manifest]) -> Data:

@@ -241,7 +241,8 @@ class Learner:
         groups = [[place] for place in trained] if self._apart else passes(works, trained, self.config, clock.hours)
         for group in groups:
             if weight is None and not all(works[position].labeled for position in group):
-                targets |= self._targets.labels(works, answers, arrival, clock.hours, result)
+                with record_function("labels"):
+                    targets |= self._targets.labels(works, answers, arrival, clock.hours, result)
                 weight = self._targets.weight(batch, clock.hours, result)
             exchange = last and group is groups[-1]
             together = exchange or not isinstance(self.parallel, DistributedDataParallel)

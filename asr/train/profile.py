@@ -23,7 +23,7 @@ from asr.train.planner import Positions
 from asr.train.ranks import join_ranks
 from asr.train.run import build
 
-PARTS = ("features", "teacher", "student forward and loss", "backward", "optimizer and teacher update")
+PARTS = ("features", "teacher", "labels", "student forward and loss", "backward", "optimizer and teacher update")
 
 
 @dataclass(frozen=True)

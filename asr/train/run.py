@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from asr.config import Config
+from asr.config import Config, PseudoConfig
 from asr.config_file import dump_config
 from asr.data.audio import AudioReader
 from asr.decode.decoder import Decoder
 from asr.decode.measure import Measure
+from asr.decode.tuning import fingerprint
 from asr.errors import UserError
 from asr.lock import hold
 from asr.model.precision import compute_deterministically
@@ -75,6 +76,17 @@ def _record_inputs(data: Data, labels: str, tokens: Path, run_dir: Path) -> None
         aside.rename(kept)
 
 
+def _keep_to_lm(settings: PseudoConfig, run_dir: Path) -> None:
+    """Raises UserError where labels of the run so far were searched with another language model."""
+    now, kept = fingerprint(Path(settings.lm).expanduser()), run_dir / "labels_lm.sha256"
+    if kept.exists() and kept.read_text(encoding="utf-8").strip() != now:
+        raise UserError(
+            f"{run_dir}: labels were searched with another language model than pseudo.lm = {settings.lm} is now; go on "
+            "with that one, or train in another folder"
+        )
+    kept.write_text(f"{now}\n", encoding="utf-8")
+
+
 def build(plan: Plan, data: Data, reader: AudioReader, ranks: Ranks) -> Machinery:
     """What a step goes through, in its first state."""
     config, tokenizer = plan.config, data.tokenizer
@@ -123,11 +135,14 @@ def train(
         elif config.train.deterministic:
             compute_deterministically()
         plan = Plan(config)
-        data = read_data(config, manifests, tokens, manifests / "dev" if dev is None else dev)
+        scored = manifests / "dev" if dev is None else dev
+        data = read_data(config, manifests, tokens, scored, tell=print if ranks.main else lambda _: None)
         if ranks.main:
             held.enter_context(_alone_in(run_dir))
             (run_dir / "config.yaml").write_text(dump_config(config), encoding="utf-8")
             _record_inputs(data, config.pseudo.labels, tokens, run_dir)
+            if config.pseudo.searches_words:
+                _keep_to_lm(config.pseudo, run_dir)
             write_table(run_dir / "plan.json", plan)
             print(format_table(plan), flush=True)
             for kind, ids in data.left_out.items():
