@@ -65,11 +65,11 @@ def run_own_side() -> None:
     from asr.data.audio import AudioReader
     from asr.model.encoder import count_parameters
     from asr.scaling.plan import Plan
+    from asr.step.clock import Clock
+    from asr.step.planner import Positions
+    from asr.step.ranks import join_ranks
     from asr.train.allocator import keep_memory
-    from asr.train.clock import Clock
     from asr.train.corpus import read_data
-    from asr.train.planner import Positions
-    from asr.train.ranks import join_ranks
     from asr.train.run import build
 
     task = json.loads(sys.stdin.readline())

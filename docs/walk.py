@@ -30,8 +30,13 @@ def trace(root: Path) -> Arrows:
     sys.path[:0] = [str(root), str(root / "tests")]
     from tiny_corpus import write_tiny_corpus  # type: ignore[import-not-found]
 
-    from asr.train.learner import Learner
     from asr.train.run import train
+
+    try:
+        from asr.step.learner import Learner
+    except ImportError:
+        # As it was.
+        from asr.train.learner import Learner  # type: ignore[import-not-found,no-redef]
 
     rooms = root / "asr"
     found: Arrows = defaultdict(set)

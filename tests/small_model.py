@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from asr.checkpoint.checkpoint import Checkpoint, save_checkpoint
 from asr.config import Config, ModelConfig, TokenConfig
 from asr.config_file import dump_config
 from asr.data.manifest import Utterance, write_manifest
 from asr.data.tokens import build_tokens, load_tokenizer
 from asr.model.encoder import Encoder
-from asr.train.checkpoint import Checkpoint, save_checkpoint
 
 SMALL = ModelConfig(layers=2, width=32, heads=2, feedforward=48)
 

@@ -18,13 +18,20 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asr.checkpoint.checkpoint import (
+    Checkpoint,
+    DamagedCheckpoint,
+    _seal,
+    load_checkpoint,
+    load_newest,
+    save_checkpoint,
+)
 from asr.config import Config
 from asr.config_file import load_config, to_dict
 from asr.data.audio import read_samples
 from asr.data.manifest import read_manifest
 from asr.errors import UserError
 from asr.score.transcripts import read_transcripts
-from asr.train.checkpoint import Checkpoint, DamagedCheckpoint, _seal, load_checkpoint, load_newest, save_checkpoint
 from asr.train.run import train
 
 if TYPE_CHECKING:

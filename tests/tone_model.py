@@ -14,11 +14,11 @@ import torch
 import torch.nn.functional as F
 from small_model import make_run
 
+from asr.checkpoint.checkpoint import Checkpoint, save_checkpoint
 from asr.config import Config, ModelConfig
 from asr.data.characters import CharTokenizer
 from asr.data.features import LogMel, pad_waveforms
 from asr.model.encoder import Encoder
-from asr.train.checkpoint import Checkpoint, save_checkpoint
 
 RATE = 16_000
 WORDS = "ABE CAB DEAF FACE BEAD FED ACE EBB DAB BAD CAFE ADA".split()

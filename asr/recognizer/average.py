@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from asr.checkpoint.checkpoint import DamagedCheckpoint, best_first, list_checkpoints, load_checkpoint
 from asr.errors import UserError
 from asr.recognizer.trained import TrainedModel, model_of_run
-from asr.train.checkpoint import DamagedCheckpoint, best_first, list_checkpoints, load_checkpoint
 
 
 def choose_checkpoints(run: Path, count: int, best: bool) -> list[Path]:

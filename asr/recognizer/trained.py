@@ -15,12 +15,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from asr.checkpoint.checkpoint import Checkpoint, DamagedCheckpoint, load_checkpoint, load_newest
 from asr.config import FeatureConfig, ModelConfig
 from asr.config_file import check_sections, load_config
 from asr.data.tokens import load_tokenizer
 from asr.errors import UserError
 from asr.model.encoder import Encoder
-from asr.train.checkpoint import Checkpoint, DamagedCheckpoint, load_checkpoint, load_newest
 
 FORMAT = 2
 """1 counted the positions of CAPE from an utterance's beginning, 2 from its middle."""

@@ -7,13 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from asr.config import Config, PseudoConfig
-from asr.config_file import to_dict
-from asr.recipe.experiment import digest
-from asr.recipe.sources import fingerprint_sources
-from asr.scaling.plan import Plan
-from asr.science import scientific
-from asr.train.checkpoint import (
+from asr.checkpoint.checkpoint import (
     Checkpoint,
     DamagedCheckpoint,
     list_checkpoints,
@@ -21,7 +15,13 @@ from asr.train.checkpoint import (
     load_newest,
     save_checkpoint,
 )
-from asr.train.clock import Clock, reached
+from asr.config import Config, PseudoConfig
+from asr.config_file import to_dict
+from asr.recipe.experiment import digest
+from asr.recipe.sources import fingerprint_sources
+from asr.scaling.plan import Plan
+from asr.science import scientific
+from asr.step.clock import Clock, reached
 
 APART = ("name", "decode", "batch_scale", "scaling")
 """Settings that say nothing of training, and those of which the plan tells what they do."""

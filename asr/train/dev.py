@@ -11,7 +11,7 @@ from asr.decode.decoder import Decoder, in_order, references
 from asr.decode.measure import Measure
 from asr.model.encoder import Encoder
 from asr.score.rates import RateName
-from asr.train.ranks import Ranks
+from asr.step.ranks import Ranks
 
 Errors = dict[str, dict[str, dict[str, float]]]
 """By model, dev subset and name of the rate."""

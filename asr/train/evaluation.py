@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from asr.checkpoint.checkpoint import load_newest
 from asr.config import Config
 from asr.data.audio import AudioReader
 from asr.data.audio_bar import audio_bar
@@ -24,7 +25,6 @@ from asr.score.interval import FEW_GROUPS, TOO_NARROW
 from asr.score.rates import find_rate
 from asr.score.table import format_scores
 from asr.score.transcripts import write_transcripts
-from asr.train.checkpoint import load_newest
 from asr.train.corpus import read_scored
 
 MODELS = ("student", "teacher")

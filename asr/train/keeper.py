@@ -12,16 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from asr.config import Config
-from asr.config_file import to_dict
-from asr.data.audio import AudioReader
-from asr.errors import UserError
-from asr.pseudo.store import labels_of
-from asr.scaling.adascale import Smoothed
-from asr.scaling.clipping import RunningClip
-from asr.science import Change, check_same_run
-from asr.train.background import Background
-from asr.train.checkpoint import (
+from asr.checkpoint.background import Background
+from asr.checkpoint.checkpoint import (
     Checkpoint,
     flatten_optimizer,
     load_newest,
@@ -30,11 +22,19 @@ from asr.train.checkpoint import (
     save_checkpoint,
     set_aside_later,
 )
-from asr.train.copies import Copies
-from asr.train.learner import Learner
+from asr.checkpoint.copies import Copies
+from asr.config import Config
+from asr.config_file import to_dict
+from asr.data.audio import AudioReader
+from asr.errors import UserError
+from asr.pseudo.store import labels_of
+from asr.scaling.adascale import Smoothed
+from asr.scaling.clipping import RunningClip
+from asr.science import Change, check_same_run
+from asr.step.learner import Learner
+from asr.step.ranks import Ranks
+from asr.step.sharding import load_whole, write_sharded
 from asr.train.metrics import Totals
-from asr.train.ranks import Ranks
-from asr.train.sharding import load_whole, write_sharded
 from asr.train.state import RunState
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +17,18 @@ from asr.errors import UserError
 from asr.model.arrival import Arrival
 from asr.pseudo.label import Label
 from asr.scaling.plan import Plan
-from asr.train.clock import Clock, passed, reached
+from asr.step.clock import Clock, passed, reached
+from asr.step.feeder import Feeder, StepBatch
+from asr.step.learner import Learner
+from asr.step.ranks import Ranks
+from asr.step.result import StepResult
+from asr.step.sharding import start_from
 from asr.train.corpus import Data
 from asr.train.dev import Evaluation
-from asr.train.feeder import Feeder, StepBatch
 from asr.train.keeper import Keeper
-from asr.train.learner import Learner
 from asr.train.metrics import MetricsFile, Totals, label_errors
 from asr.train.progress import Progress
-from asr.train.ranks import Ranks
 from asr.train.rehearsal import memory_bounds, rehearse
-from asr.train.result import StepResult
-from asr.train.sharding import start_from
 from asr.train.state import RunState
 from asr.train.stop import Preempted
 
@@ -102,7 +103,7 @@ class Loop:
         for change in self.keeper.changes:
             self.progress.say(f"the run goes on with another {change}")
         pseudo = self.learner.pseudo
-        batches = self.feeder.feed(self.state.clock, self.state.positions, lambda: pseudo.turnover)
+        batches = self.feeder.feed(self.state.clock, self.state.positions, partial(getattr, pseudo, "turnover"))
         try:
             if not self.done:
                 rehearse(self.plan, self.learner, self.feeder)

@@ -17,8 +17,8 @@ from asr.model.headed import Headed
 from asr.objective.choice import make_objective
 from asr.scaling.plan import Plan
 from asr.schedule import values_of
-from asr.train.gain import COPIES_OF_METER
-from asr.train.optimizer import MOMENTS
+from asr.step.gain import COPIES_OF_METER
+from asr.step.optimizer import MOMENTS
 
 FLOAT = 4
 CHARACTERS = 29

@@ -18,8 +18,8 @@ from asr.objective import signs
 from asr.pseudo.filters import REASONS
 from asr.score.rates import RateName
 from asr.score.wer import ErrorCounts
+from asr.step.result import StepResult
 from asr.sums import addable
-from asr.train.result import StepResult
 
 MOST_EMPTY = 0.5
 RATES = (1 / 3, 3.0)

@@ -14,13 +14,13 @@ from torch.profiler import ProfilerActivity, profile
 from asr.config import Config
 from asr.data.audio import AudioReader
 from asr.scaling.plan import Plan
+from asr.step.clock import Clock
+from asr.step.feeder import StepBatch
+from asr.step.learner import Learner
+from asr.step.planner import Positions
+from asr.step.ranks import join_ranks
 from asr.train.allocator import keep_memory
-from asr.train.clock import Clock
 from asr.train.corpus import Data, read_data
-from asr.train.feeder import StepBatch
-from asr.train.learner import Learner
-from asr.train.planner import Positions
-from asr.train.ranks import join_ranks
 from asr.train.run import build
 
 PARTS = ("features", "teacher", "labels", "student forward and loss", "backward", "optimizer and teacher update")

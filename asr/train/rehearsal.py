@@ -18,9 +18,9 @@ from asr.data.batching import MicroBatch
 from asr.errors import UserError
 from asr.pseudo.strategy import Use
 from asr.scaling.plan import ROOM, Plan
-from asr.train.feeder import Feeder, StepBatch, Work
-from asr.train.learner import Learner
-from asr.train.planner import Positions
+from asr.step.feeder import Feeder, StepBatch, Work
+from asr.step.learner import Learner
+from asr.step.planner import Positions
 
 
 @contextmanager

@@ -25,15 +25,15 @@ from asr.model.precision import compute_deterministically
 from asr.pseudo.pseudo_labels import PseudoLabels
 from asr.scaling.plan import Plan
 from asr.scaling.table import format_table, write_table
+from asr.step.feeder import Feeder
+from asr.step.learner import Learner
+from asr.step.planner import Planner
+from asr.step.ranks import Ranks, join_ranks
 from asr.train.allocator import keep_memory
 from asr.train.corpus import Data, read_data
 from asr.train.dev import DevDecoding, Evaluation
-from asr.train.feeder import Feeder
-from asr.train.learner import Learner
 from asr.train.loop import Loop, Machinery
-from asr.train.planner import Planner
 from asr.train.probe import Probe
-from asr.train.ranks import Ranks, join_ranks
 from asr.train.stop import stop_requests
 
 

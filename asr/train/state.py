@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from asr.pseudo.strategy import Position
-from asr.train.clock import Clock
+from asr.step.clock import Clock
+from asr.step.planner import Positions
 from asr.train.metrics import Totals
-from asr.train.planner import Positions
 
 
 def _finite(value: float) -> float:

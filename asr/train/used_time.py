@@ -10,8 +10,8 @@ from asr.config import Config
 from asr.data.batching import FloatArray
 from asr.data.manifest import Manifest, Utterance
 from asr.scaling.plan import Plan
-from asr.train.clock import Clock
-from asr.train.planner import Planner, Positions
+from asr.step.clock import Clock
+from asr.step.planner import Planner, Positions
 
 STEPS = 12
 

@@ -82,7 +82,7 @@ def test_a_training_step_calls_no_room_above_its_own() -> None:
         [sys.executable, str(ROOT / "docs" / "walk.py"), "trace"], capture_output=True, text=True, check=True
     )
     arrows = {(a, b) for a, b, _ in yaml.safe_load(done.stdout)}
-    assert ("train", "objective") in arrows
+    assert ("step", "objective") in arrows
     below: dict[str, set[str]] = {a: {b for start, b in arrows if start == a} for a, _ in arrows}
 
     def reached(room: str, seen: frozenset[str] = frozenset()) -> frozenset[str]:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from asr.checkpoint.checkpoint import load_newest
 from asr.config import ModelConfig
 from asr.model import compiled
 from asr.model.encoder import Encoder, Regularizer
-from asr.train.checkpoint import load_newest
 from asr.train.run import train
 
 if TYPE_CHECKING:

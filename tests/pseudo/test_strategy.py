@@ -12,8 +12,8 @@ from asr.data.manifest import Manifest, Utterance
 from asr.errors import UserError
 from asr.pseudo.strategy import Cache, draw_kind
 from asr.scaling.plan import Plan
-from asr.train.clock import Clock
-from asr.train.planner import Planned, Planner, Positions
+from asr.step.clock import Clock
+from asr.step.planner import Planned, Planner, Positions
 
 LENGTHS = np.random.default_rng(1).uniform(2.0, 6.0, 400)
 

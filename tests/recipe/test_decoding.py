@@ -12,6 +12,7 @@ import pytest
 import torch
 from file_server import FileServer
 
+from asr.checkpoint.checkpoint import Checkpoint, save_checkpoint
 from asr.cli.main import main
 from asr.config import BatchConfig, DecodeConfig, ModelConfig
 from asr.config_file import dump_config, load_config
@@ -26,7 +27,6 @@ from asr.model.encoder import Encoder
 from asr.recipe.experiment import Experiment
 from asr.recipe.stages import find_paths
 from asr.recipe.tuning import choose_subset, pick_utterances
-from asr.train.checkpoint import Checkpoint, save_checkpoint
 from asr.train.corpus import read_scored
 from asr.train.evaluation import MODELS, make_decoder
 from data_prep.librispeech_lm import LEXICON, MD5

@@ -7,10 +7,10 @@ import soundfile
 from small_model import make_run, noise
 from tiny_corpus import TinyCorpus
 
+from asr.checkpoint.checkpoint import load_newest, save_checkpoint
 from asr.cli.main import main
 from asr.recipe.experiment import Experiment
 from asr.recipe.sources import fingerprint_sources
-from asr.train.checkpoint import load_newest, save_checkpoint
 
 
 def test_labels_made_anew_in_one_folder_make_another_run(tiny_corpus: TinyCorpus, tmp_path: Path) -> None:

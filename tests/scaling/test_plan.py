@@ -15,7 +15,7 @@ from asr.scaling.momentum import Momentum
 from asr.scaling.plan import Plan
 from asr.scaling.rules import epoch_weight, half_life_hours
 from asr.scaling.table import events, format_table, table
-from asr.train.clock import Clock, passed, reached
+from asr.step.clock import Clock, passed, reached
 
 BASE = Config(batch=dataclasses.replace(Config().batch, base_seconds=60.0, unit_seconds=66.0))
 

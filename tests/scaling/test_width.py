@@ -13,7 +13,7 @@ from asr.config import Config, ModelConfig
 from asr.model.encoder import Encoder
 from asr.scaling.plan import Plan
 from asr.scaling.width import width_decay, width_init, width_lr
-from asr.train.optimizer import make_optimizer, role_of, scale_initial, set_values
+from asr.step.optimizer import make_optimizer, role_of, scale_initial, set_values
 
 SMALL = ModelConfig(layers=1, width=32, heads=2, feedforward=64, convolution=3)
 

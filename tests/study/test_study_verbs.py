@@ -8,8 +8,8 @@ import pytest
 import yaml
 from small_model import make_run
 
+from asr.checkpoint.checkpoint import Checkpoint, load_newest, save_checkpoint
 from asr.cli.main import main
-from asr.train.checkpoint import Checkpoint, load_newest, save_checkpoint
 
 
 def trained(exp: Path) -> dict[str, int]:

@@ -7,10 +7,10 @@ import pytest
 import yaml
 from safetensors.torch import load_file
 
+from asr.checkpoint.checkpoint import list_checkpoints
 from asr.cli.main import main
 from asr.cli.recipe import find_config
 from asr.study.trunk import beginning, fork, newest_until
-from asr.train.checkpoint import list_checkpoints
 
 HOURS = 0.014
 """Just after a step of the tiny corpus begins, and where its pseudo-labels start."""

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from asr.checkpoint.background import THREAD
 from asr.cli.main import main
 from asr.config_file import dump_config
-from asr.train.background import THREAD
 from asr.train.run import train
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ import torch
 from processes import finish, signal_in, start  # type: ignore[import-not-found]
 from test_kill import outcome  # type: ignore[import-not-found]
 
+from asr.checkpoint.checkpoint import load_checkpoint, load_newest
 from asr.config import Config
 from asr.errors import UserError
 from asr.recognizer.trained import find_trained, find_weights
-from asr.train import learner
-from asr.train.checkpoint import load_checkpoint, load_newest
+from asr.step import learner
 from asr.train.run import train
 
 if TYPE_CHECKING:

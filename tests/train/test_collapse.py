@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from asr.checkpoint.checkpoint import load_newest
 from asr.decode.greedy import pack_best
 from asr.errors import UserError
 from asr.pseudo import teacher
 from asr.train import metrics
-from asr.train.checkpoint import load_newest
 from asr.train.run import train
 
 if TYPE_CHECKING:

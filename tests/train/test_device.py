@@ -26,12 +26,12 @@ from asr.pseudo.pseudo_labels import PseudoLabels
 from asr.pseudo.store import LabelStore
 from asr.pseudo.teacher import move_teacher
 from asr.scaling.plan import Plan
-from asr.train.clock import Clock
+from asr.step.clock import Clock
+from asr.step.feeder import Work
+from asr.step.learner import Learner
+from asr.step.planner import Positions
+from asr.step.ranks import Ranks
 from asr.train.corpus import read_data
-from asr.train.feeder import Work
-from asr.train.learner import Learner
-from asr.train.planner import Positions
-from asr.train.ranks import Ranks
 from asr.train.rehearsal import rehearse
 from asr.train.run import build
 

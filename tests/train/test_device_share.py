@@ -13,9 +13,9 @@ from processes import finish  # type: ignore[import-not-found]
 from test_ranks import STEP_HOURS  # type: ignore[import-not-found]
 from test_scaled_runs import measured  # type: ignore[import-not-found]
 
+from asr.checkpoint.checkpoint import load_newest
 from asr.config import Config
 from asr.errors import UserError
-from asr.train.checkpoint import load_newest
 from asr.train.run import train
 
 if TYPE_CHECKING:

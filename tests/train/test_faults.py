@@ -14,12 +14,13 @@ import torch
 from processes import finish, no_file_over, no_memory_over, signal_in, start  # type: ignore[import-not-found]
 from torch import Tensor, nn
 
+from asr.checkpoint.checkpoint import list_checkpoints, load_newest
 from asr.data.audio import AudioReader
 from asr.data.manifest import Manifest, read_manifest
 from asr.errors import UserError
 from asr.objective import recognition
-from asr.train import keeper, learner
-from asr.train.checkpoint import list_checkpoints, load_newest
+from asr.step import learner
+from asr.train import keeper
 from asr.train.run import train
 
 if TYPE_CHECKING:

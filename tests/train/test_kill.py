@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from processes import count_lines, finish, signal_in, start  # type: ignore[import-not-found]
 
-from asr.train.checkpoint import load_newest
+from asr.checkpoint.checkpoint import load_newest
 
 if TYPE_CHECKING:
     from tiny_corpus import TinyCorpus

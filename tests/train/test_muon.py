@@ -9,12 +9,12 @@ import torch
 from processes import finish  # type: ignore[import-not-found]
 from torch import nn
 
+from asr.checkpoint.checkpoint import flatten_optimizer, load_newest, restore_optimizer
 from asr.config import Config, ModelConfig, OptimizerConfig
 from asr.errors import UserError
 from asr.model.encoder import Encoder
 from asr.scaling.plan import Plan
-from asr.train.checkpoint import flatten_optimizer, load_newest, restore_optimizer
-from asr.train.optimizer import make_optimizer, set_values
+from asr.step.optimizer import make_optimizer, set_values
 from asr.train.run import train
 
 if TYPE_CHECKING:

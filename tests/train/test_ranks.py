@@ -11,7 +11,7 @@ import pytest
 import torch
 from processes import finish  # type: ignore[import-not-found]
 
-from asr.train.checkpoint import load_newest
+from asr.checkpoint.checkpoint import load_newest
 from asr.train.run import train
 
 if TYPE_CHECKING:

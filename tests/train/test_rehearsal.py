@@ -14,11 +14,11 @@ from asr.data.batching import Stream
 from asr.data.manifest import Manifest, Utterance
 from asr.model.encoder import Encoder, Regularizer
 from asr.scaling.plan import Plan
-from asr.train.clock import Clock
+from asr.step.clock import Clock
+from asr.step.feeder import Feeder
+from asr.step.planner import Planner, Positions
+from asr.step.ranks import Ranks
 from asr.train.corpus import read_data
-from asr.train.feeder import Feeder
-from asr.train.planner import Planner, Positions
-from asr.train.ranks import Ranks
 from asr.train.rehearsal import held_frames, largest_steps, rehearse
 from asr.train.run import build
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
+from asr.checkpoint.checkpoint import load_newest
 from asr.config import Config
 from asr.errors import UserError
-from asr.train.checkpoint import load_newest
 from asr.train.run import train
 
 if TYPE_CHECKING:
@@ -78,11 +78,11 @@ def test_accumulation_gives_the_gradients_of_one_large_batch(tiny_corpus: TinyCo
     from asr.pseudo.pseudo_labels import PseudoLabels
     from asr.pseudo.store import LabelStore
     from asr.scaling.plan import Plan
-    from asr.train.clock import Clock
-    from asr.train.feeder import StepBatch, Work
-    from asr.train.learner import Learner
-    from asr.train.planner import Positions
-    from asr.train.ranks import Ranks
+    from asr.step.clock import Clock
+    from asr.step.feeder import StepBatch, Work
+    from asr.step.learner import Learner
+    from asr.step.planner import Positions
+    from asr.step.ranks import Ranks
 
     config = dataclasses.replace(
         tiny_corpus.config,

@@ -12,14 +12,14 @@ import torch
 from processes import finish  # type: ignore[import-not-found]
 from test_ranks import STEP_HOURS, even  # type: ignore[import-not-found]
 
+from asr.checkpoint.checkpoint import load_newest
 from asr.config import Config
 from asr.errors import UserError
 from asr.scaling.plan import Plan
 from asr.scaling.width import ROLES
-from asr.train.checkpoint import load_newest
-from asr.train.gain import GainMeter
-from asr.train.optimizer import make_optimizer, set_steps, set_values
-from asr.train.ranks import Ranks
+from asr.step.gain import GainMeter
+from asr.step.optimizer import make_optimizer, set_steps, set_values
+from asr.step.ranks import Ranks
 from asr.train.run import train
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from processes import finish, no_file_over, start  # type: ignore[import-not-fou
 from test_ranks import even, metrics  # type: ignore[import-not-found]
 from torch.distributed.fsdp._fully_shard import _fsdp_param_group
 
-from asr.train import learner
-from asr.train.checkpoint import load_newest
-from asr.train.clock import Clock
-from asr.train.feeder import StepBatch
-from asr.train.result import StepResult
+from asr.checkpoint.checkpoint import load_newest
+from asr.step import learner
+from asr.step.clock import Clock
+from asr.step.feeder import StepBatch
+from asr.step.result import StepResult
 from asr.train.run import train
 
 if TYPE_CHECKING:

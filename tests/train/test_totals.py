@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 
 from asr.score.wer import ErrorCounts
+from asr.step.result import StepResult
 from asr.train.metrics import Totals
-from asr.train.result import StepResult
 
 
 def test_totals_do_not_depend_on_how_ranks_and_stops_have_them_added_up() -> None:

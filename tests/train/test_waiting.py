@@ -16,10 +16,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from asr.data.audio import AudioReader
 from asr.model.arrival import Arrival
 from asr.scaling.plan import Plan
-from asr.train.clock import Clock
+from asr.step.clock import Clock
+from asr.step.planner import Positions
+from asr.step.ranks import Ranks
 from asr.train.corpus import read_data
-from asr.train.planner import Positions
-from asr.train.ranks import Ranks
 from asr.train.run import build
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ import torch
 from tiny_corpus import WORDS, TinyCorpus
 from torch.nn.functional import ctc_loss
 
+from asr.checkpoint.checkpoint import load_newest
 from asr.cli.main import main
 from asr.config import PseudoConfig
 from asr.data.phones import PhoneTokenizer
@@ -20,7 +21,6 @@ from asr.decode.search import search_greedily
 from asr.errors import UserError
 from asr.pseudo.labeler import pack_all, read_labels, respell
 from asr.pseudo.words import open_word_search
-from asr.train.checkpoint import load_newest
 from asr.train.run import train
 
 

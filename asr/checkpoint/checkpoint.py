@@ -22,9 +22,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from asr.checkpoint.tensor_file import write_tensors
 from asr.errors import UserError
-from asr.train.sharding import cut_like
-from asr.train.tensor_file import write_tensors
+from asr.step.sharding import cut_like
 
 FORMAT = 2
 """1 had no checksum over the state itself."""

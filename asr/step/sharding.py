@@ -15,8 +15,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from asr.model.headed import Headed
-from asr.train.optimizer import HEAD
-from asr.train.ranks import Ranks
+from asr.step.optimizer import HEAD
+from asr.step.ranks import Ranks
 
 # Sharded tensors are told by what they can do: importing their class takes longer than most commands.
 

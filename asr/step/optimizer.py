@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from asr.config import OptimizerConfig
 from asr.scaling.rules import OptimizerValues
 from asr.scaling.width import ROLES, Role, width_init, width_lr
-from asr.train.muon import MuonWithAdamW
+from asr.step.muon import MuonWithAdamW
 
 MOMENTS = {"adam": 2, "adamw": 2, "rmsprop": 1, "sgd": 1, "muon": 2}
 """Numbers that an optimizer keeps per parameter, at most."""

@@ -11,9 +11,9 @@ from asr.pseudo.pseudo_labels import PseudoLabels
 from asr.pseudo.store import LabelStore
 from asr.pseudo.teacher import Answer
 from asr.schedule import value_at
-from asr.train.feeder import StepBatch, Work
-from asr.train.ranks import Ranks
-from asr.train.result import StepResult
+from asr.step.feeder import StepBatch, Work
+from asr.step.ranks import Ranks
+from asr.step.result import StepResult
 
 
 class Targets:

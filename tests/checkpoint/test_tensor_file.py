@@ -8,8 +8,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from asr.train import tensor_file
-from asr.train.tensor_file import NAMES, write_tensors
+from asr.checkpoint import tensor_file
+from asr.checkpoint.tensor_file import NAMES, write_tensors
 
 
 def test_what_is_written_the_library_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

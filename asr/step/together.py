@@ -12,7 +12,7 @@ from asr.config import Config
 from asr.model.encoder import Heard
 from asr.objective.objective import Inputs
 from asr.schedule import value_at
-from asr.train.feeder import Work
+from asr.step.feeder import Work
 
 WORTH = 1.25
 """How much more frames may become by padding to the longest of a group: more would cost what is won."""

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from asr.config import Config
-from asr.train.gain import GainMeter
-from asr.train.ranks import Ranks
+from asr.step.gain import GainMeter
+from asr.step.ranks import Ranks
 
 BASE_SECONDS = 20.0
 Floats = npt.NDArray[np.float64]

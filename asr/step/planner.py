@@ -11,7 +11,7 @@ from asr.data.manifest import Manifest
 from asr.errors import UserError
 from asr.pseudo.strategy import Cache, Position, Taken, Use, draw_kind
 from asr.scaling.plan import Cut, Plan
-from asr.train.clock import Clock, reached
+from asr.step.clock import Clock, reached
 
 
 @dataclass(frozen=True)

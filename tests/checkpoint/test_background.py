@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
+from asr.checkpoint.background import Background
+from asr.checkpoint.checkpoint import Checkpoint, load_newest, save_checkpoint
+from asr.checkpoint.copies import Copies
 from asr.errors import UserError
+from asr.step.learner import Learner
 from asr.train import keeper
-from asr.train.background import Background
-from asr.train.checkpoint import Checkpoint, load_newest, save_checkpoint
-from asr.train.copies import Copies
-from asr.train.learner import Learner
 from asr.train.run import train
 
 if TYPE_CHECKING:

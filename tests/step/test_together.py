@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
+from asr.checkpoint.checkpoint import load_newest
 from asr.config import BatchConfig, Config, ModelConfig
 from asr.data.batching import MicroBatch
 from asr.model.encoder import Heard
 from asr.objective.objective import Inputs
-from asr.train import together
-from asr.train.checkpoint import load_newest
-from asr.train.feeder import Work
+from asr.step import together
+from asr.step.feeder import Work
+from asr.step.together import join, neighbours, passes, split
 from asr.train.run import train
-from asr.train.together import join, neighbours, passes, split
 
 if TYPE_CHECKING:
     from pathlib import Path

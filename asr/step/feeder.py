@@ -12,8 +12,8 @@ from asr.data.batching import MicroBatch
 from asr.data.draws import LargestDraws, PartGenerator
 from asr.pseudo.strategy import Use, draws
 from asr.scaling.plan import Cut
-from asr.train.clock import Clock
-from asr.train.planner import Planned, Planner, Positions
+from asr.step.clock import Clock
+from asr.step.planner import Planned, Planner, Positions
 
 AHEAD = 3
 """Steps whose audio is being read while one is trained on."""

@@ -33,15 +33,15 @@ from asr.scaling.clipping import RunningClip
 from asr.scaling.plan import Plan
 from asr.scaling.rules import corrected_rate
 from asr.schedule import hour_of_most, value_at, values_of
-from asr.train.clock import Clock, learning_rate_share, reached
-from asr.train.feeder import StepBatch, Work
-from asr.train.gain import COPIES_OF_METER, GainMeter, audio_seconds, group_work
-from asr.train.optimizer import HEAD, MOMENTS, make_optimizer, scale_initial, set_steps, set_values
-from asr.train.ranks import Ranks
-from asr.train.result import StepResult
-from asr.train.sharding import exchange_next, hold, joined, let_go, shard
-from asr.train.targets import Targets
-from asr.train.together import join, passes, split
+from asr.step.clock import Clock, learning_rate_share, reached
+from asr.step.feeder import StepBatch, Work
+from asr.step.gain import COPIES_OF_METER, GainMeter, audio_seconds, group_work
+from asr.step.optimizer import HEAD, MOMENTS, make_optimizer, scale_initial, set_steps, set_values
+from asr.step.ranks import Ranks
+from asr.step.result import StepResult
+from asr.step.sharding import exchange_next, hold, joined, let_go, shard
+from asr.step.targets import Targets
+from asr.step.together import join, passes, split
 
 
 class Learner:

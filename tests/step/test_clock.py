@@ -9,8 +9,8 @@ import pytest
 from asr.config import Config, ScheduleConfig
 from asr.data.manifest import Manifest, Utterance
 from asr.scaling.plan import Plan
-from asr.train.clock import Clock, learning_rate_share, passed, reached
-from asr.train.planner import Planner, Positions
+from asr.step.clock import Clock, learning_rate_share, passed, reached
+from asr.step.planner import Planner, Positions
 
 KAPPAS = (0.5, 1, 2, 4, 8)
 

@@ -14,8 +14,8 @@ from asr.config import Config, OptimizerConfig
 from asr.data.audio import SAMPLE_RATE
 from asr.errors import UserError
 from asr.scaling.adascale import Smoothed, estimate_noise
-from asr.train.feeder import Work
-from asr.train.ranks import Ranks
+from asr.step.feeder import Work
+from asr.step.ranks import Ranks
 
 COPIES_OF_METER = 2
 """Of the gradient, that measuring its noise needs."""

@@ -7,8 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from asr.errors import UserError
-from asr.train.checkpoint import (
+from asr.checkpoint.checkpoint import (
     Checkpoint,
     flatten_optimizer,
     list_checkpoints,
@@ -19,6 +18,7 @@ from asr.train.checkpoint import (
     save_checkpoint,
     set_aside_later,
 )
+from asr.errors import UserError
 
 
 def save(folder: Path, step: int, wer: float | None = None) -> Path:
@@ -144,7 +144,7 @@ def test_no_room_is_a_clear_error_and_leaves_the_earlier_checkpoint(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("asr.train.checkpoint.write_tensors", full)
+    monkeypatch.setattr("asr.checkpoint.checkpoint.write_tensors", full)
     with pytest.raises(UserError, match="No space left"):
         save(tmp_path, 2)
     monkeypatch.undo()
