@@ -45,7 +45,7 @@ _CONTEXT.set_forkserver_preload(
 Fault = Callable[[], None]
 """Called in a process before it trains."""
 
-WATCHED = ("/asr/train/", "/asr/pseudo/", "/asr/decode/", "/asr/data/audio.py")
+WATCHED = ("/asr/train/", "/asr/step/", "/asr/checkpoint/", "/asr/pseudo/", "/asr/decode/", "/asr/data/audio.py")
 
 
 LAST = "AudioReader.close"
