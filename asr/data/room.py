@@ -1,9 +1,8 @@
 """Features of the same speech in other rooms: with what else sounds there, and with its echo.
 
 On features that are normalised per utterance and band, since a student shares them with the teacher who hears them
-clean: powers add and decay in bands as they do in waveforms, up to phases (Hirsch and Finster, Interspeech 2005, adapt
-to rooms in the same domain). What noise is to a band that has mean 0 and deviation 1 needs no word on its spectrum: any
-steady noise is a level in each band.
+clean: powers add and decay in bands as they do in waveforms, up to phases (Hirsch and Finster, Speech Communication 50,
+2008, adapt models to rooms and noise in the same domain). To a band of mean 0 and deviation 1 any steady noise is a level.
 """
 
 from __future__ import annotations
