@@ -2,7 +2,7 @@
 
 On features that are normalised per utterance and band, since a student shares them with the teacher who hears them
 clean: powers add and decay in bands as they do in waveforms, up to phases (Hirsch and Finster, Speech Communication 50,
-2008, adapt models to rooms and noise in the same domain). To a band of mean 0 and deviation 1 any steady noise is a level.
+2008, adapt models to rooms and noise in the same domain). To a band of mean 0 and deviation 1 steady noise is a level.
 """
 
 from __future__ import annotations
