@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -91,8 +92,11 @@ def read_labels(
         maker: model, search and normaliser.
         search: finds the labels here, where no path has been chosen yet.
     """
-    found = unpack_best(packed) if search is None else _search_all(packed, tokenizer, search)
+    if search is None:
+        found = [replace(best, ids=list(respell(tokenizer, best.ids))) for best in unpack_best(packed)]
+    else:
+        found = _search_all(packed, tokenizer, search)
     return [
-        Label(row, respell(tokenizer, best.ids), best.mean_log_prob, best.frames, hour, maker)
+        Label(row, tuple(best.ids), best.mean_log_prob, best.frames, hour, maker)
         for row, best in zip(rows, found, strict=True)
     ]
