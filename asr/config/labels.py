@@ -51,6 +51,9 @@ class PseudoConfig:
     """words: what the language model's log-probabilities are multiplied with."""
     beam: int = 32
     """words: hypotheses that are kept."""
+    blank_penalty: float = 0.0
+    """Nats by which the blank is lowered before a label is found: labels of a model that is unsure leave out tokens, and
+    teach to leave out more."""
     temperature: float = 1.0
     """Of sampled paths: below 1 they are nearer to the likeliest one."""
     cache_hours: float = 0.0

@@ -173,6 +173,7 @@ class Stream:
         self.epoch = 0
         self.offset = 0
         self._plans: dict[int, list[MicroBatch]] = {}
+        self._means: dict[int, float] = {}
 
     def seek(self, epoch: int, offset: int) -> None:
         """Go to a position that was read from `epoch` and `offset`."""
@@ -184,7 +185,15 @@ class Stream:
             seconds = self._seconds if rows is None else self._seconds[rows]
             plan = plan_epoch(seconds, self._grid, self._jitter, self._seed, epoch)
             self._plans[epoch] = plan if rows is None else [MicroBatch(rows[b.rows], b.frames) for b in plan]
+            self._means[epoch] = float(seconds.sum()) / max(1, len(plan))
         return self._plans[epoch]
+
+    @property
+    def mean_seconds(self) -> float:
+        """Audio of a micro-batch, without padding, in the mean of the epoch that the next one is of."""
+        epoch = self.epoch if self.offset < len(self._plan(self.epoch)) else self.epoch + 1
+        self._plan(epoch)
+        return self._means[epoch]
 
     def _rows(self, epoch: int) -> IntArray | None:
         """The utterances of an epoch; None for all."""
@@ -204,6 +213,7 @@ class Stream:
         """Keep no plans but those of the `needed` epochs and the present one."""
         kept = {*needed, self.epoch}
         self._plans = {epoch: plan for epoch, plan in self._plans.items() if epoch in kept}
+        self._means = {epoch: mean for epoch, mean in self._means.items() if epoch in kept}
 
     def next(self) -> tuple[int, int]:
         """Position of the next micro-batch. Where an epoch ends, the next one begins."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from asr.config import PseudoConfig
+from asr.decode.blank import lower_blank
 from asr.decode.greedy import pack_best
 from asr.pseudo.labeler import pack_all, pack_sampled
 from asr.scaling.average import move_averages
@@ -56,9 +57,10 @@ class Asking:
         """Label a batch: features `(batch, frames, mels)`, real frames and seeds of draws `(batch,)`."""
         with self._autocast():
             heard = self._model(features, frames)
+        scores = lower_blank(heard.log_probs, self._settings.blank_penalty)
         if self._settings.search == "sampled":
-            packed = pack_sampled(heard.log_probs, heard.lengths, self._settings.temperature, seeds)
+            packed = pack_sampled(scores, heard.lengths, self._settings.temperature, seeds)
         else:
             pack = pack_all if self._settings.search == "words" else pack_best
-            packed = pack(heard.log_probs, heard.lengths)
+            packed = pack(scores, heard.lengths)
         return Answer(packed, heard.log_probs if self._keep else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -10,8 +11,11 @@ from asr.data.batching import Grid, MicroBatch, Stream, share_out
 from asr.data.manifest import Manifest
 from asr.errors import UserError
 from asr.pseudo.strategy import Cache, Position, Taken, Use, draw_kind
-from asr.scaling.plan import Cut, Plan
+from asr.scaling.plan import Cut, Micro, Plan
+from asr.step.account import NEAR, Need, count_micros, need
 from asr.step.clock import Clock, reached
+
+Owed = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,8 @@ class Positions:
     slots: tuple[Position, ...] = ()
     shapes: tuple[float, float] | None = None
     """Seconds of a micro-batch of each stream, in which positions count; None before the first step."""
+    owed: Owed = (0.0, 0.0)
+    """Seconds of each stream that steps have taken too little, by their means; see `count_micros`."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,7 @@ class Planner:
 
     def _cache(self, stream: Stream, cut: Cut, seconds: float) -> Cache:
         hours = self._config.pseudo.cache_hours
+        seconds = need(Micro(1, seconds), stream.mean_seconds).usual
         size, step = int(hours * 3600 / seconds + 1e-9), max(cut.unlabeled.count, 1)
         if size < step:
             raise UserError(
@@ -93,6 +100,22 @@ class Planner:
                 "of a step; make it larger"
             )
         return Cache(stream, size, self._config.seed)
+
+    def _counts(self, scale: float, needs: list[Need], owed: tuple[float, float]) -> tuple[list[int], Owed]:
+        """Micro-batches of each kind that a step of κ = `scale` takes. Raises UserError where it has to take too many."""
+        if self.in_groups:
+            # A labeled and an unlabeled one are compared with others like them.
+            return [one.micro.count if one.usual else 0 for one in needs], owed
+        held = sum(one.seconds / one.usual for one in needs if one.usual)
+        if held < 1 - NEAR:
+            base = self._config.batch.base_seconds
+            raise UserError(
+                f"batches of {base * scale:.3g} s (batch.base_seconds = {base:g}, κ = {scale:g}) are shorter than "
+                f"utterances are on average, and hold one at least: {100 * (1 / held - 1):.0f} % more would be heard "
+                f"than the clock counts; raise batch.base_seconds to {math.ceil(base / held)} or more, or κ"
+            )
+        counts, left = count_micros(needs, owed)
+        return counts, (left[0], left[1])
 
     def steps(self, clock: Clock, positions: Positions, turnover: Callable[[], float]) -> Iterator[Planned]:
         """Global batches from a point on, labeled micro-batches first. `clock` is moved along.
@@ -103,7 +126,7 @@ class Planner:
             turnover: asked for at each step.
 
         Raises:
-            UserError: the cache is smaller than a step.
+            UserError: the cache is smaller than a step, or a step than an utterance.
         """
         frame_seconds = self._config.features.shift_ms / 1000
         pseudo = self._config.pseudo
@@ -126,19 +149,25 @@ class Planner:
             if started:
                 kinds = draw_kind(pseudo, self._plan.share(clock.hours), self._config.seed, clock.steps)
             used = turnover()
-            parts: list[tuple[Use, MicroBatch]] = []
+            counts, owed = self._counts(
+                cut.scale,
+                [
+                    need(micro, stream.mean_seconds) if taken else Need(micro, 0.0)
+                    for taken, micro, stream in zip(kinds, (labeled, unlabeled), (texts, others), strict=True)
+                ],
+                positions.owed,
+            )
+            parts: list[tuple[Use, MicroBatch]] = [("text", batch) for batch in texts.take(counts[0])]
             taken = Taken([])
-            if kinds[0]:
-                parts += [("text", batch) for batch in texts.take(labeled.count)]
-            if kinds[1] and cache is not None:
-                taken = cache.take(unlabeled.count, clock.steps, used)
-            elif kinds[1]:
+            if counts[1] and cache is not None:
+                taken = cache.take(counts[1], clock.steps, used)
+            elif counts[1]:
                 use: Use = "now" if pseudo.labels in ("teacher", "student") else "stored"
-                taken = Taken([(use, batch) for batch in others.take(unlabeled.count)])
+                taken = Taken([(use, batch) for batch in others.take(counts[1])])
             parts += taken.batches
             slots = () if cache is None else cache.slots
             ends = [(stream.epoch, stream.offset) for stream in (texts, others)]
-            positions = Positions(ends[0], ends[1], started, slots, shapes)
+            positions = Positions(ends[0], ends[1], started, slots, shapes, owed)
             clock.tick(cut.scale)
             trained = [(use, batch) for use, batch in parts if use != "label"]
             yield Planned(
@@ -163,7 +192,7 @@ class Planner:
         if before[0] not in (0, shapes[0]):
             labeled = (labeled[0] + 1, 0)
         if before[1] in (0, shapes[1]):
-            return Positions(labeled, unlabeled, positions.started, positions.slots, shapes), ()
+            return replace(positions, labeled=labeled, shapes=shapes), ()
         old = self._stream(False, before[1])
         lost = tuple(row for slot in positions.slots for row in old.at(slot).rows.tolist())
-        return Positions(labeled, (unlabeled[0] + 1, 0), positions.started, (), shapes), lost
+        return replace(positions, labeled=labeled, unlabeled=(unlabeled[0] + 1, 0), slots=(), shapes=shapes), lost

@@ -9,7 +9,7 @@ from typing import Any
 
 from asr.pseudo.strategy import Position
 from asr.step.clock import Clock
-from asr.step.planner import Positions
+from asr.step.planner import Owed, Positions
 from asr.train.metrics import Totals
 
 
@@ -26,6 +26,13 @@ def _position(values: Sequence[int]) -> Position:
     return epoch, offset
 
 
+def _owed(values: Sequence[float]) -> Owed:
+    labeled, unlabeled = values
+    if not (math.isfinite(labeled) and math.isfinite(unlabeled)):
+        raise ValueError(f"{values!r} where seconds should be")
+    return labeled, unlabeled
+
+
 def _positions(content: dict[str, Any]) -> Positions:
     shapes = content["shapes"]
     return Positions(
@@ -34,6 +41,7 @@ def _positions(content: dict[str, Any]) -> Positions:
         bool(content["started"]),
         tuple(_position(slot) for slot in content["slots"]),
         None if shapes is None else (_finite(shapes[0]), _finite(shapes[1])),
+        _owed(content.get("owed", (0.0, 0.0))),
     )
 
 
@@ -69,6 +77,7 @@ class RunState:
                 "started": positions.started,
                 "slots": [list(slot) for slot in positions.slots],
                 "shapes": None if positions.shapes is None else list(positions.shapes),
+                "owed": list(positions.owed),
             },
             "totals": totals.values(),
             "dev_wer": self.dev_wer,

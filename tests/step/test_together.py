@@ -88,7 +88,7 @@ def test_a_run_learns_the_same_whether_its_micro_batches_go_together_or_apart(
 
     monkeypatch.setattr(together, "neighbours", watched)
     train(config, tiny_corpus.manifests, tiny_corpus.tokens, tmp_path / "together")
-    assert max(groups) == 2
+    assert max(groups) > 1
     monkeypatch.setattr(together, "neighbours", lambda works, places, _: neighbours(works, places, 0))
     train(config, tiny_corpus.manifests, tiny_corpus.tokens, tmp_path / "apart")
     one, other = (load_newest(tmp_path / name / "checkpoints") for name in ("together", "apart"))
