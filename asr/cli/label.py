@@ -60,8 +60,9 @@ def _language_model(trained: Path, decode: DecodeConfig) -> str:
     else:
         tuned = [entry for entry in read_tuned(run) if decode.lexicon in ("", entry.lexicon)][-1]
         digest = tuned.lm_sha256
-    weight, score, _ = choose_weights(decode, tuned)
-    return f"{digest[:12]} {weight:g} {score:g}"
+    weights, _ = choose_weights(decode, tuned)
+    penalty = f" {weights.blank_penalty:g}" if weights.blank_penalty else ""
+    return f"{digest[:12]} {weights.lm_weight:g} {weights.word_score:g}{penalty}"
 
 
 def _open(arguments: argparse.Namespace) -> Labeling:

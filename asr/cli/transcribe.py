@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("txt", "json", "srt", "vtt")
 FOR_BEAMS = ("beam", "hotword", "hotword_score")
-FOR_LANGUAGE_MODELS = ("lm", "lexicon", "lm_weight", "word_score")
+FOR_LANGUAGE_MODELS = ("lm", "lexicon", "lm_weight", "word_score", "blank_penalty")
 """Options that the other decoders have no use for."""
 LONG_SECONDS = 60.0
 """One file that is longer has a progress bar, as several files have."""
@@ -103,6 +103,7 @@ def add_decoder_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--lexicon", default="", metavar="FILE|none", help="words to write; default: those of the LM")
     group.add_argument("--lm-weight", type=float, metavar="X", help="of its log-probabilities; default: as tuned")
     group.add_argument("--word-score", type=float, metavar="X", help="nats for each word; default: as tuned")
+    group.add_argument("--blank-penalty", type=float, metavar="X", help="nats off the blank's; default: as tuned")
     group.add_argument("--hotword", action="append", default=[], metavar="TEXT", help="expected word or phrase")
     score = f"nats for each (default: {usual.hotword_score:g})"
     group.add_argument("--hotword-score", type=float, metavar="X", help=score)
@@ -130,12 +131,13 @@ def decode_settings(arguments: argparse.Namespace) -> DecodeConfig:
         lexicon=arguments.lexicon,
         lm_weight=arguments.lm_weight,
         word_score=arguments.word_score,
+        blank_penalty=arguments.blank_penalty,
         hotwords=tuple(arguments.hotword),
         hotword_score=usual.hotword_score if arguments.hotword_score is None else arguments.hotword_score,
     )
     if not 1 <= config.width <= MOST_BEAM:
         raise UserError(f"--beam {config.width}: must be between 1 and {MOST_BEAM}, as memory grows with its square")
-    for name in ("lm_weight", "hotword_score"):
+    for name in ("lm_weight", "blank_penalty", "hotword_score"):
         value = getattr(config, name)
         if value is not None and not 0 <= value < math.inf:
             raise UserError(f"--{name.replace('_', '-')} {value:g}: must be a number, and at least 0")

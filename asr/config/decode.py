@@ -34,6 +34,9 @@ class DecodeConfig:
     """What the language model's log-probabilities are multiplied with; empty: what `kappa-asr tune` found."""
     word_score: float | None = None
     """Nats for every word of the lexicon: more of them make longer texts. Empty: what `kappa-asr tune` found."""
+    blank_penalty: float | None = None
+    """lm: nats by which the blank is lowered, for models that leave out what they are unsure of. Empty: what
+    `kappa-asr tune` found."""
     hotwords: tuple[str, ...] = ()
     """Words or phrases that are expected: texts that have them are worth more."""
     hotword_score: float = 6.0

@@ -52,8 +52,8 @@ class PseudoConfig:
     beam: int = 32
     """words: hypotheses that are kept."""
     blank_penalty: float = 0.0
-    """Nats by which the blank is lowered before a label is found: labels of a model that is unsure leave out tokens, and
-    teach to leave out more."""
+    """Nats by which the blank is lowered before a label is found: a model that is unsure leaves out tokens, and labels
+    without them teach to leave out more."""
     temperature: float = 1.0
     """Of sampled paths: below 1 they are nearer to the likeliest one."""
     cache_hours: float = 0.0

@@ -25,7 +25,7 @@ from asr.decode.hotwords import Hotwords
 from asr.decode.language_model import LanguageModel
 from asr.decode.ngram_counts import UNKNOWN
 from asr.decode.repeats import merge_repeats
-from asr.decode.search import Search, Sentence, SpelledWord, one_by_one
+from asr.decode.search import Search, Sentence, SpelledWord, Weights, one_by_one
 from asr.errors import UserError
 
 flashlight: Any = untyped
@@ -183,10 +183,10 @@ class FlashlightSearch:
         tree.smear(flashlight.SmearingMode.MAX)
         return tree
 
-    def weighted(self, lm_weight: float, word_score: float) -> Search:
-        """A search with these weights, both on natural logarithms."""
+    def weighted(self, weights: Weights) -> Search:
+        """A search with these weights, which are for natural logarithms."""
         # KenLM's logarithms are to base 10.
-        scale = max(lm_weight * math.log(10), SMALLEST_WEIGHT)
+        scale = max(weights.lm_weight * math.log(10), SMALLEST_WEIGHT)
         model, tree = self._model, self._tree
         if self._hotwords is not None:
             model = _WithHotwords(model, self._hotwords, self._units, scale)
@@ -204,13 +204,13 @@ class FlashlightSearch:
             options = flashlight.LexiconFreeDecoderOptions(**common)
             decoder = flashlight.LexiconFreeDecoder(options, model, self._silence, BLANK, [])
         else:
-            options = flashlight.LexiconDecoderOptions(**common, word_score=word_score, unk_score=-math.inf)
+            options = flashlight.LexiconDecoderOptions(**common, word_score=weights.word_score, unk_score=-math.inf)
             unknown = self._dictionary.get_index(UNKNOWN)
             decoder = flashlight.LexiconDecoder(options, tree, model, self._silence, BLANK, unknown, [], False)
 
         # The decoder does not keep a model alive that is written in Python.
         held = decoder, model
-        return one_by_one(lambda log_probs: self._best(held[0], log_probs))
+        return one_by_one(lambda log_probs: self._best(held[0], log_probs), weights.blank_penalty)
 
     def _best(self, decoder: Any, log_probs: Tensor) -> Sentence:
         if self._spellings and self._boundary is not None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from asr.data.tokens import Tokenizer
 from asr.decode.language_model import LanguageModel
-from asr.decode.search import Search, Sentence, one_by_one
+from asr.decode.search import Search, Sentence, Weights, one_by_one
 from asr.errors import UserError
 
 ctc_beam_decoder: Any = untyped
@@ -44,11 +44,15 @@ class OpenVocabularySearch:
         self._hotwords = list(hotwords)
         self._hotword_score = hotword_score
 
-    def weighted(self, lm_weight: float, word_score: float) -> Search:
-        """A search with these weights, both on natural logarithms."""
+    def weighted(self, weights: Weights) -> Search:
+        """A search with these weights, which are for natural logarithms."""
         try:
             decoder = ctc_beam_decoder.build_ctcdecoder(
-                self._labels, str(self._model.path), self._model.words, alpha=lm_weight, beta=word_score
+                self._labels,
+                str(self._model.path),
+                self._model.words,
+                alpha=weights.lm_weight,
+                beta=weights.word_score,
             )
         except (RuntimeError, ValueError, OSError) as error:
             raise UserError(f"{self._model.path}: KenLM cannot read this language model ({error})") from None
@@ -64,4 +68,4 @@ class OpenVocabularySearch:
             )
             return Sentence(self._tokenizer.encode(text))
 
-        return one_by_one(best)
+        return one_by_one(best, weights.blank_penalty)

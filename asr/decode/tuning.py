@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr.config import DecodeConfig
+from asr.decode.search import Weights
 from asr.errors import UserError
 
 TUNED_FILE = "tuned.json"
-USUAL = (0.8, 0.0)
-"""Language model's weight and word score where they have not been tuned; also where tuning starts."""
-FIRST_STEPS = (0.4, 1.0)
+USUAL = Weights(0.8, 0.0)
+"""Where they have not been tuned; also where tuning starts."""
+FIRST_STEPS = Weights(0.4, 1.0, 1.0)
 FINEST = 4
 """Tuning ends with steps that are so many times finer."""
 
@@ -33,6 +34,11 @@ class Tuned:
     """teacher or student."""
     subset: str
     utterances: int
+    blank_penalty: float = 0.0
+
+    @property
+    def weights(self) -> Weights:
+        return Weights(self.lm_weight, self.word_score, self.blank_penalty)
 
 
 def fingerprint(path: Path) -> str:
@@ -60,18 +66,20 @@ def find_tuned(run: Path, lm_sha256: str, lexicon: str) -> Tuned | None:
     return found[-1] if found else None
 
 
-def choose_weights(config: DecodeConfig, tuned: Tuned | None) -> tuple[float, float, str]:
-    """Weight, word score, and where they come from: the settings, or else tuning, or else what is usual."""
-    weight, score = USUAL if tuned is None else (tuned.lm_weight, tuned.word_score)
+def choose_weights(config: DecodeConfig, tuned: Tuned | None) -> tuple[Weights, str]:
+    """The weights, and where they come from: the settings, or else tuning, or else what is usual.
+
+    With a weight and a word score of their own, settings that name no blank penalty mean none.
+    """
+    weights = USUAL if tuned is None else tuned.weights
     if config.lm_weight is not None and config.word_score is not None:
-        note = "weights as set"
+        weights, note = USUAL, "weights as set"
     elif tuned is None:
         note = "weights as usual; `kappa-asr tune` finds better ones on a dev subset"
     else:
         note = f"weights tuned on {tuned.utterances} utterances of {tuned.subset}, whose WER they flatter"
-    weight = weight if config.lm_weight is None else config.lm_weight
-    score = score if config.word_score is None else config.word_score
-    return weight, score, note
+    own = {name: value for name in Weights._fields if (value := getattr(config, name)) is not None}
+    return weights._replace(**own), note
 
 
 def write_tuned(run: Path, tuned: Tuned) -> Path:
@@ -85,30 +93,33 @@ def write_tuned(run: Path, tuned: Tuned) -> Path:
     return path
 
 
-def _around(point: tuple[float, float], steps: tuple[float, float]) -> Iterator[tuple[float, float]]:
-    for weight in (0, -1, 1):
-        for score in (0, -1, 1):
-            yield round(max(0.0, point[0] + weight * steps[0]), 4), round(point[1] + score * steps[1], 4)
+WAYS = ((0, 0, 0), *((w, s, 0) for w in (0, -1, 1) for s in (0, -1, 1) if w or s), *((0, s, -s) for s in (-1, 1)))
+"""In which tuning goes, in weight, word score and blank penalty. A lower blank makes more words, which a lower score of
+each takes back, so that these two are moved at once."""
 
 
-def descend(
-    measure: Callable[[float, float], float], steps: tuple[float, float] = FIRST_STEPS
-) -> tuple[tuple[float, float], float]:
-    """The weight and word score of lowest WER that a walk over a grid finds, and this WER.
+def _around(point: Weights, steps: Weights) -> Iterator[Weights]:
+    for way in WAYS:
+        weight, score, penalty = (round(at + by * step, 4) for at, by, step in zip(point, way, steps, strict=True))
+        yield Weights(max(0.0, weight), score, max(0.0, penalty))
+
+
+def descend(measure: Callable[[Weights], float], steps: Weights = FIRST_STEPS) -> tuple[Weights, float]:
+    """The weights of lowest WER that a walk over a grid finds, and this WER.
 
     The walk goes to the best of the neighbours until there is none better; then the grid becomes finer. Of equally
     good points the one nearest to where it stands is taken, so that the result depends on nothing else.
 
     Args:
-        measure: WER at a weight and a word score.
-        steps: the first ones, in either; 0 leaves it as it is.
+        measure: WER with these weights.
+        steps: the first ones; 0 leaves a weight as it is.
     """
-    known: dict[tuple[float, float], float] = {}
+    known: dict[Weights, float] = {}
     point, fineness = USUAL, 1
     while True:
         for place in _around(point, steps):
             if place not in known:
-                known[place] = measure(*place)
+                known[place] = measure(place)
         best = min(_around(point, steps), key=lambda place: known[place])
         if known[best] < known[point]:
             point = best
@@ -116,4 +127,4 @@ def descend(
             return point, known[point]
         else:
             fineness *= 2
-            steps = steps[0] / 2, steps[1] / 2
+            steps = Weights(*(step / 2 for step in steps))

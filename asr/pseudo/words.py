@@ -16,7 +16,7 @@ from asr.config import DecodeConfig, PseudoConfig
 from asr.data.tokens import load_tokenizer
 from asr.decode.arpa import is_arpa, read_words
 from asr.decode.choice import fuse
-from asr.decode.search import Search
+from asr.decode.search import Search, Weights
 from asr.errors import UserError
 
 
@@ -53,4 +53,4 @@ def open_word_search(settings: PseudoConfig, tokens: Path, tell: Callable[[str],
     if set(read_words(path)) <= set(load_tokenizer(tokens).symbols):
         raise UserError(f"pseudo.lm = {path}: a model of tokens, and not of words, as kappa-asr lm makes it by itself")
     decode = DecodeConfig(decoder="lm", beam=settings.beam)
-    return fuse(decode, path, tokens, "pseudo.lm", tell).weighted(settings.lm_weight, 0.0)
+    return fuse(decode, path, tokens, "pseudo.lm", tell).weighted(Weights(settings.lm_weight, 0.0))

@@ -46,10 +46,11 @@ def choose_decoding(experiment: Experiment, paths: Paths) -> Decoding:
         known = fingerprint(path) if path.is_file() or is_the_users(decode.lm) else ""
         named = decode.lexicon not in ("", NO_LEXICON)
         tuned = find_tuned(paths.run, known, decode.lexicon)
-        weight, score, note = choose_weights(decode, tuned)
-        decode = dataclasses.replace(decode, lm=str(path), lm_weight=weight, word_score=score)
-        about = f"lm {path.stem} {weight:g} {score:+g}"
-        matters += [known, weight, score, fingerprint(Path(decode.lexicon)) if named else decode.lexicon]
+        weights, note = choose_weights(decode, tuned)
+        decode = dataclasses.replace(decode, lm=str(path), **weights._asdict())
+        about = f"lm {path.stem} {weights.lm_weight:g} {weights.word_score:+g}"
+        about += f" blank −{weights.blank_penalty:g}" if weights.blank_penalty else ""
+        matters += [known, *weights, fingerprint(Path(decode.lexicon)) if named else decode.lexicon]
         if decode.lexicon == "" and lexicon_beside(path).is_file():
             matters.append(fingerprint(lexicon_beside(path)))
     if decode.hotwords:
@@ -65,7 +66,6 @@ def open_search(decoding: Decoding, tokens: Path, tell: Tell) -> NamedSearch | N
         return None
     if decode.decoder == "beam":
         return NamedSearch(decoding.about, decoding.folder, search_prefixes(decode, tokens))
-    if decode.lm_weight is None or decode.word_score is None:
-        raise ValueError("the weights have not been chosen")
-    search = fuse(decode, Path(decode.lm), tokens, tell=tell).weighted(decode.lm_weight, decode.word_score)
+    # `choose_decoding` has filled them in.
+    search = fuse(decode, Path(decode.lm), tokens, tell=tell).weighted(choose_weights(decode, None)[0])
     return NamedSearch(decoding.about, decoding.folder, search, decode.lexicon != NO_LEXICON)

@@ -20,6 +20,7 @@ from asr.data.tokens import load_tokenizer
 from asr.decode.choice import fuse
 from asr.decode.decoder import references
 from asr.decode.language_model import NO_LEXICON
+from asr.decode.search import Weights
 from asr.decode.tuning import FIRST_STEPS, Tuned, descend, fingerprint, write_tuned
 from asr.errors import UserError
 from asr.recipe.experiment import Experiment, Paths
@@ -82,7 +83,7 @@ def tune(
     utterances: int,
     tell: Callable[[str], None],
 ) -> Path:
-    """Find language model weight and word score, and write them where stage 4 looks; returns the file.
+    """Find the weights of a search with a language model, and write them where stage 4 looks; returns the file.
 
     Args:
         experiment: names the language model and the search's settings.
@@ -106,22 +107,19 @@ def tune(
     heard = hear(config, paths, manifest, model)
     said, audio = references(manifest), float(manifest.durations.sum())
 
-    def measure(weight: float, score: float) -> float:
+    def measure(weights: Weights) -> float:
         begun = time.perf_counter()
-        run = search.weighted(weight, score)
+        run = search.weighted(weights)
         texts = [run(one[None], torch.tensor([len(one)]))[0].text(tokenizer) for one in heard]
         wer = sum(count_errors(said, texts, "word"), ErrorCounts()).rate
         speed = audio / max(time.perf_counter() - begun, 1e-9)
-        tell(f"weight {weight:<6g} word score {score:<+6g} WER {wer:7.2%}   {speed:,.0f} × real time")
+        tell(f"WER {wer:7.2%}  {weights}   {speed:,.0f} × real time")
         return wer
 
     tell(f"{subset}: {len(manifest)} utterances, {manifest.hours:.2f} h, {model}")
     # Without words nothing is scored for them.
-    (weight, score), wer = descend(
-        measure, FIRST_STEPS if config.decode.lexicon != NO_LEXICON else (FIRST_STEPS[0], 0.0)
-    )
-    tell(f"best: weight {weight:g}, word score {score:+g}, WER {wer:.2%} (flattered: it is what was tuned on)")
-    return write_tuned(
-        paths.run,
-        Tuned(fingerprint(lm), str(lm), config.decode.lexicon, weight, score, wer, model, subset, len(manifest)),
-    )
+    by_words = config.decode.lexicon != NO_LEXICON
+    weights, wer = descend(measure, FIRST_STEPS if by_words else FIRST_STEPS._replace(word_score=0.0))
+    tell(f"best: {weights}, WER {wer:.2%} (flattered: it is what was tuned on)")
+    found = weights.lm_weight, weights.word_score, wer, model, subset, len(manifest), weights.blank_penalty
+    return write_tuned(paths.run, Tuned(fingerprint(lm), str(lm), config.decode.lexicon, *found))

@@ -51,6 +51,6 @@ def open_search(config: DecodeConfig, trained: Path, tokens: Path, tell: Callabl
         tuned = entries[-1]
         # An exported folder has its own.
         path, config = run / tuned.lm, replace(config, lexicon=tuned.lexicon)
-    weight, score, note = choose_weights(config, tuned)
-    tell(f"{path.name}, weight {weight:g}, word score {score:g}: {note}")
-    return fuse(config, path, tokens, "--lexicon", tell).weighted(weight, score)
+    weights, note = choose_weights(config, tuned)
+    tell(f"{path.name}, {weights}: {note}")
+    return fuse(config, path, tokens, "--lexicon", tell).weighted(weights)

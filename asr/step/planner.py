@@ -102,7 +102,7 @@ class Planner:
         return Cache(stream, size, self._config.seed)
 
     def _counts(self, scale: float, needs: list[Need], owed: tuple[float, float]) -> tuple[list[int], Owed]:
-        """Micro-batches of each kind that a step of κ = `scale` takes. Raises UserError where it has to take too many."""
+        """Micro-batches of each kind that a step of κ = `scale` takes. Raises UserError where these are too many."""
         if self.in_groups:
             # A labeled and an unlabeled one are compared with others like them.
             return [one.micro.count if one.usual else 0 for one in needs], owed

@@ -20,7 +20,7 @@ from asr.decode.choice import fuse, search_prefixes
 from asr.decode.corpus import read_sentences
 from asr.decode.language_model import TO_INSTALL, check_package, open_language_model, token_texts
 from asr.decode.ngram import NgramSettings, train_ngrams
-from asr.decode.search import search_greedily
+from asr.decode.search import Weights, search_greedily
 from asr.errors import UserError
 from asr.text.normaliser import find_normaliser
 
@@ -67,7 +67,7 @@ def hear(tokens: Path, text: str, rival: str, doubt: float = 0.6) -> Tensor:
 
 def decode(config: DecodeConfig, lm: Path, tokens: Path, log_probs: Tensor, weight: float = 1.0) -> str:
     pytest.importorskip("flashlight.lib.text")
-    search = fuse(config, lm, tokens).weighted(weight, 0.0)
+    search = fuse(config, lm, tokens).weighted(Weights(weight, 0.0))
     return search(log_probs, torch.tensor([log_probs.shape[1]]))[0].text(load_tokenizer(tokens))
 
 
@@ -162,7 +162,7 @@ def test_what_is_found_does_not_depend_on_the_batch(
     pytest.importorskip("flashlight.lib.text")
     lm = words_arpa if not lexicon else tokens_arpa(tmp_path, tokens)
     config = DecodeConfig(lexicon=lexicon, hotwords=("BAT",))
-    search = fuse(config, lm, tokens).weighted(0.7, 0.5)
+    search = fuse(config, lm, tokens).weighted(Weights(0.7, 0.5))
     noise = torch.randn(4, 40, 29, generator=torch.Generator().manual_seed(1)).log_softmax(-1)
     lengths = torch.tensor([40, 13, 1, 0])
     together = search(noise, lengths)
@@ -179,10 +179,10 @@ def test_for_newer_pythons_another_package_takes_over(
     monkeypatch.setitem(sys.modules, "asr.decode.flashlight", None)
     heard = hear(tokens, "THE CAT SAT", "THE CAP SAT")
     lengths = torch.tensor([heard.shape[1]])
-    found = fuse(DecodeConfig(), words_arpa, tokens).weighted(1.0, 0.0)(heard, lengths)[0]
+    found = fuse(DecodeConfig(), words_arpa, tokens).weighted(Weights(1.0, 0.0))(heard, lengths)[0]
     assert found.text(load_tokenizer(tokens)) == "THE CAT SAT"
     config = DecodeConfig(hotwords=("cap",), hotword_score=30.0)
-    found = fuse(config, words_arpa, tokens).weighted(1.0, 0.0)(heard, lengths)[0]
+    found = fuse(config, words_arpa, tokens).weighted(Weights(1.0, 0.0))(heard, lengths)[0]
     assert found.text(load_tokenizer(tokens)) == "THE CAP SAT"
     with pytest.raises(UserError, match="needs flashlight-text"):
         fuse(DecodeConfig(lexicon="none"), tokens_arpa(tmp_path, tokens), tokens)

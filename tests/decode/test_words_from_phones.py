@@ -18,7 +18,7 @@ from asr.decode.choice import fuse, search_prefixes
 from asr.decode.language_model import lexicon_beside
 from asr.decode.ngram import NgramSettings, train_ngrams
 from asr.decode.repeats import merge_repeats
-from asr.decode.search import Sentence
+from asr.decode.search import Sentence, Weights
 from asr.errors import UserError
 
 LEXICON = """THE DH AH0
@@ -75,7 +75,7 @@ def hear(tokens: Path, phones: str, frames: int = 1, sure: float = 0.9) -> Tenso
 
 def find(tokens: Path, lm: Path, log_probs: Tensor, config: DecodeConfig = USUAL, weight: float = 1.0) -> Sentence:
     pytest.importorskip("flashlight.lib.text")
-    return fuse(config, lm, tokens).weighted(weight, 0.0)(log_probs, torch.tensor([log_probs.shape[1]]))[0]
+    return fuse(config, lm, tokens).weighted(Weights(weight, 0.0))(log_probs, torch.tensor([log_probs.shape[1]]))[0]
 
 
 def text(tokens: Path, lm: Path, phones: str, frames: int = 1, config: DecodeConfig = USUAL) -> str:
@@ -135,7 +135,7 @@ def test_of_many_words_said_alike_the_likeliest_are_kept_and_the_others_are_told
     texts = [[word] for count, word in enumerate(words, 1) for _ in range(count)]
     write_arpa(tmp_path / "many.arpa", train_ngrams([*texts, ["42"], ["THE", "WD"]], NgramSettings(2)))
     told: list[str] = []
-    search = fuse(DecodeConfig(), tmp_path / "many.arpa", tokens, tell=told.append).weighted(1.0, 0.0)
+    search = fuse(DecodeConfig(), tmp_path / "many.arpa", tokens, tell=told.append).weighted(Weights(1.0, 0.0))
     where = tmp_path / "many.arpa"
     assert told[0] == f"{where}: 1 of 12 words are left out, as the model's tokens cannot spell them: 42"
     assert told[1].startswith(f"{where}: 4 of 12 words are left out, as of words with the same tokens only the 6 ")

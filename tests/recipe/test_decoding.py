@@ -112,7 +112,7 @@ def test_a_language_model_is_made_tuned_and_used(
 
     audio = str(next((tmp_path / "data").rglob("*.flac")))
     assert main(["transcribe", str(run), audio, "--decoder", "lm"]) == 0
-    assert "words.arpa, weight 0.25, word score 1.5: weights tuned on" in capsys.readouterr().err
+    assert "words.arpa, weight 0.25, word score +1.5: weights tuned on" in capsys.readouterr().err
 
 
 def test_an_official_language_model_is_downloaded_tuned_and_used(
