@@ -10,7 +10,7 @@ from typing import Any
 
 from asr.config import MOST_BEAM, Config
 from asr.errors import UserError
-from asr.schedule import Schedule, values_of
+from asr.schedule import Schedule, only_jumps, values_of
 
 POSITIVE = (
     "batch_scale corpus.labeled_hours corpus.max_seconds tokens.size features.mels features.window_ms "
@@ -110,6 +110,10 @@ def check(config: Config, where: Mapping[str, str]) -> None:
     if config.scaling.adascale and (config.pseudo.cache_hours or config.pseudo.denominator == "kept"):
         raise refuse(
             "scaling.adascale", "false with pseudo.cache_hours or pseudo.denominator: kept, whose groups differ"
+        )
+    if config.train.compile and not only_jumps(config.model.dropout):
+        raise refuse(
+            "model.dropout", "constant, or change in jumps, with train.compile: each value is compiled", "train.compile"
         )
     if config.tokens.kind == "phones" and not config.tokens.lexicon:
         raise refuse("tokens.lexicon", "a file or cmudict, for tokens.kind = phones")

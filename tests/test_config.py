@@ -58,6 +58,11 @@ def test_settings_that_come_with_the_project_load_and_come_back_as_they_went(pat
         ("model:\n  half_rate: 4", "model.half_rate must be less than model.layers"),
         ("model:\n  intermediate: [4]", "line 2: model.intermediate must be from 1 to"),
         ("model:\n  half_rate: 2\n  intermediate: [2]", "not within the blocks of half rate, 2 to 2"),
+        ("pseudo:\n  blank_penalty: -1", "line 2: pseudo.blank_penalty must be at least 0"),
+        (
+            "model:\n  dropout: [[0, 0.3], [9, 0]]\ntrain:\n  compile: true",
+            "line 2: model.dropout must be constant, or change in jumps",
+        ),
         ("batch:\n  frame_multiple: 25", "multiple of model.stride"),
         ("optimizer:\n  max_grad_norm: 0", "line 2: optimizer.max_grad_norm must be more than 0"),
         ("corpus:\n  labeled_hours: -1", "corpus.labeled_hours must be more than 0"),

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from asr.data.draws import draw_each
+from asr.device import send
 
 DEVIATION = 3.0
 """Of log-mel powers of read speech within an utterance, in nats: 13 dB."""
@@ -97,14 +98,14 @@ def other_room(
         taps = _echo(rng, batch, frame_seconds)
         taps[~chosen[1], :-1] = 0
         before = F.pad(power.transpose(1, 2), (taps.shape[1] - 1, 0)).transpose(0, 1)
-        power = F.conv1d(before, taps[:, None].to(device, non_blocking=True), groups=batch).permute(1, 2, 0)
+        power = F.conv1d(before, send(taps[:, None], device), groups=batch).permute(1, 2, 0)
     if noise:
         level = _levels(rng, batch, mels)
         level[~chosen[0]] = -math.inf
         # As many numbers for a part of a micro-batch as for all of it; noise repeats itself unheard.
-        ripple = torch.from_numpy(draw_each(rng, (), batch, (PERIOD, mels))).float().to(device, non_blocking=True)
+        ripple = send(torch.from_numpy(draw_each(rng, (), batch, (PERIOD, mels))).float(), device)
         nats = (ripple * 2 - 1) * (math.sqrt(3) * RIPPLE)
-        sounding = ((level[:, None].to(device, non_blocking=True) - loudest) * DEVIATION + nats).exp()
+        sounding = ((send(level[:, None], device) - loudest) * DEVIATION + nats).exp()
         power = power + sounding.repeat(1, -(-longest // PERIOD), 1)[:, :longest]
     elsewhere = _normalised(power.clamp(min=SILENCE).log() / DEVIATION, live, real)
-    return torch.where(chosen.any(0).to(device, non_blocking=True)[:, None, None], elsewhere, features)
+    return torch.where(send(chosen.any(0), device)[:, None, None], elsewhere, features)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from asr.config import SpecAugmentConfig
 from asr.data.draws import draw_each
+from asr.device import send
 
 
 def _spans(rng: np.random.Generator, widest: Tensor, length: Tensor, masks: int) -> tuple[Tensor, Tensor]:
@@ -38,5 +39,5 @@ def specaugment(features: Tensor, frames: Tensor, config: SpecAugmentConfig, rng
         axis = torch.arange(size)
         covered = (axis >= start[..., None]) & (axis < end[..., None])
         masks.append(covered.any(1))
-    hidden = [mask.to(features.device, non_blocking=True) for mask in masks]
+    hidden = [send(mask, features.device) for mask in masks]
     return features.masked_fill(hidden[0][:, :, None] | hidden[1][:, None, :], 0.0)

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from asr.data.draws import draw_each
+from asr.device import send
 
 LOWEST, HIGHEST = 20.0, 8000.0
 """Ends of the mel bands, in Hz."""
@@ -46,7 +47,7 @@ def warp_frequency(features: Tensor, largest: float, rng: np.random.Generator) -
         rng: the only source of randomness.
     """
     factors = torch.from_numpy(1 - largest + 2 * largest * draw_each(rng, (), len(features))).float()
-    matrix = warp_matrix(factors, features.shape[2]).to(features.device, non_blocking=True)
+    matrix = send(warp_matrix(factors, features.shape[2]), features.device)
     return torch.bmm(features, matrix.transpose(1, 2))
 
 
@@ -69,4 +70,4 @@ def stretch_time(features: Tensor, frames: Tensor, factor: float, multiple: int)
     width = -(-size // multiple) * multiple
     stretched = F.pad(stretched, (0, 0, 0, width - size))
     real = torch.arange(width) < counts[:, None]
-    return stretched * real.to(features.device, non_blocking=True)[:, :, None], counts
+    return stretched * send(real, features.device)[:, :, None], counts

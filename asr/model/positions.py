@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from asr.data.draws import draw_each
+from asr.device import send
 
 
 def rotary_angles(frames: int, head_width: int, device: torch.device) -> Tensor:
@@ -83,7 +84,7 @@ def cape_positions(lengths: Tensor, frames: int, frame_seconds: float, rng: np.r
     if rng is None:
         return positions
     shift = (CAPE_SHIFT_SECONDS * (2 * draw_each(rng, (), len(lengths), (1,)) - 1)).astype(np.float32)
-    return positions + torch.from_numpy(shift).to(positions.device, non_blocking=True)
+    return positions + send(torch.from_numpy(shift), positions.device)
 
 
 def sinusoids(positions: Tensor, width: int) -> Tensor:

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from asr.config import Config
+from asr.data.draws import LargestDraws
 from asr.data.room import other_room
 from asr.data.specaugment import specaugment
 from asr.data.warp import stretch_time, warp_frequency
+from asr.device import send
 from asr.objective.ctc import needed_frames
 from asr.objective.objective import Inputs
 
@@ -49,14 +51,15 @@ def augment(
     """
     features, real = clean
     settings, counts = config.specaugment, torch.tensor(frames)
-    if hours < settings.start_hours - 1e-9:
+    # In a rehearsal nothing is left out.
+    if hours < settings.start_hours - 1e-9 and not isinstance(rng, LargestDraws):
         return Inputs(features.repeat(views, 1, 1), real.repeat(views), counts.repeat(views))
     if settings.frequency_warp:
         features = warp_frequency(features, settings.frequency_warp, rng)
     if settings.time_stretch:
         factor = _factor(settings.time_stretch, frames, targets, config.model.stride, rng)
         features, counts = stretch_time(features, counts, factor, config.batch.frame_multiple)
-        real = counts.to(features.device, non_blocking=True)
+        real = send(counts, features.device)
     if settings.noise or settings.echo:
         frame_seconds = config.features.shift_ms / 1000
         features = other_room(features, real, settings.noise, settings.echo, frame_seconds, rng)

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from asr.data.tokens import BLANK
+from asr.device import send
 
 
 def needed_frames(ids: Sequence[int]) -> int:
@@ -36,12 +37,12 @@ def ctc_loss(log_probs: Tensor, lengths: Tensor, targets: Sequence[Sequence[int]
     device = log_probs.device
     each = F.ctc_loss(
         log_probs.float().transpose(0, 1),
-        padded.to(device, non_blocking=True),
+        send(padded, device),
         lengths,
         counts,
         blank=BLANK,
         reduction="none",
         zero_infinity=True,
     )
-    used = (counts > 0).to(device, non_blocking=True)
+    used = send(counts > 0, device)
     return torch.where(used, each, torch.zeros_like(each)).sum().to(home)

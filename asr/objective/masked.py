@@ -24,6 +24,8 @@ import torch
 from torch import Tensor, nn
 
 from asr.config import Config
+from asr.data.draws import draw_each
+from asr.device import send
 from asr.model.block import Convolution
 from asr.model.encoder import Heard
 from asr.model.headed import Headed, real_frames
@@ -66,10 +68,10 @@ def hide(
         rng: the only source of randomness.
     """
     count = np.array(lengths)
-    offsets = rng.integers(span, size=len(count))
+    offsets = (draw_each(rng, (), len(count)) * span).astype(np.int64)
     most = (frames + span - 1) // span + 1
     stretches = (count + offsets + span - 1) // span
-    ranks = rng.random((len(count), most))
+    ranks = draw_each(rng, (), len(count), (most,))
     # What does not begin before an utterance's end ranks last.
     ranks[np.arange(most) >= stretches[:, None]] = 2.0
     taken = np.clip(np.round(share * stretches), 1, np.maximum(stretches - 1, 1))
@@ -113,7 +115,7 @@ class Masked:
         # An encoder frame is centred on the first of its stride's feature frames; the last one has what is left over.
         nearest = (np.arange(features.shape[1]) + self._stride // 2) // self._stride
         silent = np.take_along_axis(drawn, np.minimum(nearest, np.maximum(np.array(lengths)[:, None] - 1, 0)), 1)
-        hidden, hushed = (torch.from_numpy(m).to(features.device, non_blocking=True) for m in (drawn, silent))
+        hidden, hushed = (send(torch.from_numpy(m), features.device) for m in (drawn, silent))
         copied = features.repeat(self.copies, 1, 1).masked_fill(hushed[:, :, None], 0.0)
         counts = torch.tensor(lesson.counts).repeat(self.copies)
         return Inputs(copied, real.repeat(self.copies), counts, hidden)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from asr.config import Config
+from asr.device import send
 from asr.model.encoder import Heard
 from asr.model.headed import Headed
 from asr.objective.consistency import consistency_loss
@@ -17,7 +18,7 @@ from asr.schedule import value_at, values_of
 
 def _used(target: Target, heard: Heard) -> Tensor:
     """Which utterances have a target, `(batch,)`."""
-    return torch.tensor([bool(ids) for ids in target.tokens]).to(heard.lengths.device, non_blocking=True)
+    return send(torch.tensor([bool(ids) for ids in target.tokens]), heard.lengths.device)
 
 
 class Recognition:

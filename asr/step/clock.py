@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from asr.config import ScheduleConfig
+
+
+class When(NamedTuple):
+    """Where a step reads what changes with audio."""
+
+    step: int
+    """Keys the randomness."""
+    hours: float
+    """Of audio."""
 
 
 @dataclass
@@ -35,6 +45,11 @@ class Clock:
     def hours_after(self, gain: float) -> float:
         return (self.base_steps + gain) * self.base_seconds / 3600
 
+    def middle(self, gain: float) -> When:
+        """Of the step from here on. Over a straight line its value is the mean of those of the base steps that it
+        stands for."""
+        return When(self.steps, (self.hours + self.hours_after(gain)) / 2)
+
     def tick(self, kappa: float, gain: float | None = None) -> None:
         """One step of κ base batches, worth `gain` base steps; as many as it holds where none is given."""
         self.steps += 1
@@ -52,13 +67,8 @@ def passed(before: float, after: float, every: float) -> bool:
     return every > 0 and math.floor(after / every + 1e-9) > math.floor(before / every + 1e-9)
 
 
-def learning_rate_share(schedule: ScheduleConfig, before: float, after: float) -> float:
-    """Learning rate of a step from `before` to `after` hours, as a share of the peak.
-
-    It is read at the middle of the step: over a straight line that is the mean of the base steps that one
-    scaled step stands for.
-    """
-    hours = (before + after) / 2
+def learning_rate_share(schedule: ScheduleConfig, hours: float) -> float:
+    """Learning rate at an hour of audio, as a share of the peak."""
     if hours < schedule.warmup_hours:
         return hours / schedule.warmup_hours
     start = schedule.warmup_hours if schedule.decay_start_hours is None else schedule.decay_start_hours

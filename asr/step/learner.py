@@ -16,6 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from asr.config import Config
 from asr.data.features import LogMel, pad_waveforms
+from asr.device import send
 from asr.errors import UserError
 from asr.model.arrival import fetch
 from asr.model.compiled import compile_blocks
@@ -33,7 +34,7 @@ from asr.scaling.clipping import RunningClip
 from asr.scaling.plan import Plan
 from asr.scaling.rules import corrected_rate
 from asr.schedule import hour_of_most, value_at, values_of
-from asr.step.clock import Clock, learning_rate_share, reached
+from asr.step.clock import Clock, When, learning_rate_share, reached
 from asr.step.feeder import StepBatch, Work
 from asr.step.gain import COPIES_OF_METER, GainMeter, audio_seconds, group_work
 from asr.step.optimizer import HEAD, MOMENTS, make_optimizer, scale_initial, set_steps, set_values
@@ -127,23 +128,19 @@ class Learner:
         samples = work.samples or [np.zeros(0, dtype=np.int16)]
         waveforms, lengths = pad_waveforms(samples, self.features.samples(work.batch.frames))
         device = self.ranks.device
-        if device.type == "cuda":
-            waveforms, lengths = waveforms.pin_memory(), lengths.pin_memory()
-        features: tuple[Tensor, Tensor] = self.features(
-            waveforms.to(device, non_blocking=True), lengths.to(device, non_blocking=True)
-        )
+        features: tuple[Tensor, Tensor] = self.features(send(waveforms, device), send(lengths, device))
         return features
 
     def _costs(
-        self, works: Sequence[Work], clean: Sequence[tuple[Tensor, Tensor]], targets: Sequence[Target], clock: Clock
+        self, works: Sequence[Work], clean: Sequence[tuple[Tensor, Tensor]], targets: Sequence[Target], when: When
     ) -> list[Cost]:
         """The objective's, of micro-batches that go through the student together."""
-        rngs = [work.random(self.config.seed, clock.steps) for work in works]
+        rngs = [work.random(self.config.seed, when.step) for work in works]
         seeds = [int(rng.integers(2**62)) for rng in rngs]
         model = self.config.model
         worst = any(work.worst for work in works)
-        dropout = max(values_of(model.dropout)) if worst else value_at(model.dropout, clock.hours)
-        regularizer = Regularizer(dropout, value_at(model.layerdrop, clock.hours), rngs[0])
+        dropout = max(values_of(model.dropout)) if worst else value_at(model.dropout, when.hours)
+        regularizer = Regularizer(dropout, value_at(model.layerdrop, when.hours), rngs[0])
         # Parts of a micro-batch must not drop out the same.
         torch.manual_seed(seeds[0] + works[0].batch.first)
         lessons: list[Lesson] = []
@@ -151,8 +148,8 @@ class Learner:
             # Real frames are known on the host without asking the device.
             lengths = [len(s) for s in work.samples] or [0]
             frames = [min(self.features.frames_in(length), work.batch.frames) for length in lengths]
-            copies = partial(augment, features, frames, target.tokens, self.config, clock.hours, rng)
-            lessons.append(Lesson(features, frames, target, clock.hours, copies, rng))
+            copies = partial(augment, features, frames, target.tokens, self.config, when.hours, rng)
+            lessons.append(Lesson(features, frames, target, when.hours, copies, rng))
         inputs = [self.objective.inputs(lesson) for lesson in lessons]
         with self.autocast():
             asked = [self.objective.ask(self.average, *pair) for pair in zip(lessons, inputs, strict=True)]
@@ -171,22 +168,23 @@ class Learner:
 
         Args:
             batch: the work of this rank.
-            clock: before the step; its count of steps keys the randomness.
+            clock: before the step.
         """
         self.optimizer.zero_grad(set_to_none=True)
         result = StepResult()
         result.gain = batch.cut.scale if self.meter is None else self.meter.gain(batch.cut.scale)
         losses = torch.zeros(2 + len(result.signs), dtype=torch.float64, device=self.ranks.device)
+        when = clock.middle(result.gain)
         if self.meter is None:
-            self._accumulate(batch, batch.work, clock, losses, result, last=True)
+            self._accumulate(batch, batch.work, when, losses, result, last=True)
         else:
             self.meter.begin(clock.base_steps)
             for group in group_work(batch.work):
-                self._accumulate(batch, group, clock, losses, result, last=False)
+                self._accumulate(batch, group, when, losses, result, last=False)
                 self.meter.add_group(audio_seconds(group))
             self.meter.finish(batch.cut.scale, batch.seconds)
         with record_function("optimizer and teacher update"):
-            self._move(batch, clock, losses, result)
+            self._move(batch, clock, when, losses, result)
         return result
 
     def rehearse(self, batch: StepBatch, frames: int) -> None:
@@ -206,17 +204,16 @@ class Learner:
             kept = self.objective.wants_teacher + settings.pseudo.searches_words
             held += [torch.empty(shape, device=device) for _ in range(kept)]
         losses = torch.zeros(2 + len(StepResult.signs), dtype=torch.float64, device=self.ranks.device)
-        clock = Clock(settings.batch.base_seconds)
         # When the most views are heard.
-        clock.base_steps = hour_of_most(settings.objective.consistency) * 3600 / clock.base_seconds
-        self._accumulate(batch, batch.work, clock, losses, StepResult(), last=True)
+        when = When(0, hour_of_most(settings.objective.consistency))
+        self._accumulate(batch, batch.work, when, losses, StepResult(), last=True)
         # A GPU may not have come to the end of it.
         losses.tolist()
         self.optimizer.zero_grad(set_to_none=True)
         del held
 
     def _accumulate(
-        self, batch: StepBatch, works: Sequence[Work], clock: Clock, losses: Tensor, result: StepResult, last: bool
+        self, batch: StepBatch, works: Sequence[Work], when: When, losses: Tensor, result: StepResult, last: bool
     ) -> None:
         """Add the gradients of some of a step's micro-batches; with the `last` ones ranks exchange theirs."""
         both = (self.model, self.average) if self._holds else ()
@@ -227,7 +224,7 @@ class Learner:
         # All labels are asked for before the student starts, so that a GPU has work while the host waits.
         with record_function("teacher"):
             answers = {
-                position: self._asking.ask(*features, work.seeds(self.config.seed, clock.steps))
+                position: self._asking.ask(*features, work.seeds(self.config.seed, when.step))
                 for position, (work, features) in enumerate(zip(works, clean, strict=True))
                 if work.use in LABELED
             }
@@ -238,12 +235,12 @@ class Learner:
         trained = [position for position, work in enumerate(works) if work.use != "label"]
         targets = {i: self._targets.text(works[i], result) for i in trained if works[i].labeled}
         weight: float | None = None
-        groups = [[place] for place in trained] if self._apart else passes(works, trained, self.config, clock.hours)
+        groups = [[place] for place in trained] if self._apart else passes(works, trained, self.config, when.hours)
         for group in groups:
             if weight is None and not all(works[position].labeled for position in group):
                 with record_function("labels"):
-                    targets |= self._targets.labels(works, answers, arrival, clock.hours, result)
-                weight = self._targets.weight(batch, clock.hours, result)
+                    targets |= self._targets.labels(works, answers, arrival, when.hours, result)
+                weight = self._targets.weight(batch, when.hours, result)
             exchange = last and group is groups[-1]
             together = exchange or not isinstance(self.parallel, DistributedDataParallel)
             if exchange and self._holds:
@@ -251,7 +248,7 @@ class Learner:
             own = [works[position] for position in group]
             with nullcontext() if together else self.parallel.no_sync():  # type: ignore[operator]
                 with record_function("student forward and loss"):
-                    costs = self._costs(own, [clean[i] for i in group], [targets[i] for i in group], clock)
+                    costs = self._costs(own, [clean[i] for i in group], [targets[i] for i in group], when)
                     weights = [1.0 if work.labeled or weight is None else weight for work in own]
                     total = torch.stack([cost.total * w for cost, w in zip(costs, weights, strict=True)]).sum()
                 with record_function("backward"):
@@ -264,10 +261,10 @@ class Learner:
         for model in both:
             let_go(model)
 
-    def _move(self, batch: StepBatch, clock: Clock, losses: Tensor, result: StepResult) -> None:
+    def _move(self, batch: StepBatch, clock: Clock, when: When, losses: Tensor, result: StepResult) -> None:
         """Clip, step, move the teacher; or none of it where a number is not finite, on all ranks alike."""
         values = self.plan.values(result.gain)
-        share = learning_rate_share(self.config.schedule, clock.hours, clock.hours_after(result.gain))
+        share = learning_rate_share(self.config.schedule, when.hours)
         result.learning_rate = values.optimizer.lr * share
         decay = self.plan.teacher_decay(clock.hours, result.gain, batch.cut.scale, batch.seconds)
         result.teacher_rate, students_weight = -math.expm1(decay), self.students_weight

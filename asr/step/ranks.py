@@ -34,11 +34,10 @@ class Ranks:
         return self.rank == 0
 
     def sum(self, values: Sequence[float]) -> list[float]:
-        """Sums over ranks, in float64."""
+        """Sums over ranks, in float64. It takes them on the host: what GPUs have still to do is not waited for."""
         if self.world_size == 1:
             return list(values)
-        # NCCL reduces on the GPU only.
-        total = torch.tensor(values, dtype=torch.float64, device=self.device)
+        total = torch.tensor(values, dtype=torch.float64)
         dist.all_reduce(total)
         summed: list[float] = total.tolist()
         return summed
@@ -60,7 +59,7 @@ class Ranks:
             tensor.copy_(part.view_as(tensor))
 
     def gather(self, value: T) -> list[T]:
-        """Every rank's value, on every rank."""
+        """Every rank's value, on every rank; between hosts, as `sum`."""
         if self.world_size == 1:
             return [value]
         values: list[T | None] = [None] * self.world_size
@@ -82,7 +81,8 @@ def join_ranks() -> Iterator[Ranks]:
     if world_size == 1:
         yield Ranks(rank, world_size, device)
         return
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
+    # Objects go by the host's backend where there is one: NCCL's makes the host wait for each rank's.
+    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
     try:
         yield Ranks(rank, world_size, device)
     finally:

@@ -37,10 +37,10 @@ def neighbours(works: Sequence[Work], places: Sequence[int], most: int) -> list[
 def passes(works: Sequence[Work], trained: Sequence[int], config: Config, hours: float) -> list[list[int]]:
     """Places of micro-batches that are trained on, in groups that the student hears together, on a CPU.
 
-    Each goes alone while blocks are left out, which is drawn for each; all go together in a rehearsal, since no group
-    takes more than the largest of either kind do.
+    Each goes alone where blocks are left out or positions shifted, as is drawn for each; all go together in a
+    rehearsal, since no group takes more than the largest of either kind do.
     """
-    if value_at(config.model.layerdrop, hours) > 0:
+    if value_at(config.model.layerdrop, hours) > 0 or config.model.positions == "cape":
         return [[place] for place in trained]
     if any(work.worst for work in works):
         return [list(trained)]

@@ -136,12 +136,13 @@ class Keeper:
             state.unreadable.update(errors)
         # Kept by rank 0, so that they are not counted more than once.
         state.totals = totals if self._ranks.main else Totals()
-        checkpoint = self._checkpoint(state, totals)
         if self._learner.sharded:
+            checkpoint = self._checkpoint(state, totals)
             save_checkpoint(self._folder, checkpoint, partial(write_sharded, ranks=self._ranks), self._ranks.main)
             self._prune()
             self._ranks.wait()
         elif self._ranks.main:
+            checkpoint = self._checkpoint(state, totals)
             checkpoint = replace(checkpoint, tensors=self._copies.take(checkpoint.tensors))
             self._background.begin(lambda: self._write(checkpoint))
         self.saved_step, self._saved_at = step, time.monotonic()

@@ -17,7 +17,8 @@ from asr.data.audio import SAMPLE_RATE
 from asr.data.batching import MicroBatch
 from asr.errors import UserError
 from asr.pseudo.strategy import Use
-from asr.scaling.plan import ROOM, Plan
+from asr.scaling.plan import ROOM, Cut, Plan
+from asr.schedule import values_of
 from asr.step.feeder import Feeder, StepBatch, Work
 from asr.step.learner import Learner
 from asr.step.planner import Positions
@@ -44,9 +45,17 @@ def memory_bounds(config: Config, when: str) -> Iterator[None]:
         ) from None
 
 
+def _cuts(plan: Plan) -> list[Cut]:
+    """All that there are, at every κ and share of unlabeled audio that is named."""
+    pseudo = plan.config.pseudo
+    shares = [0.0] if pseudo.labels == "none" else values_of(pseudo.unlabeled_share)
+    scales = [plan.at(hours + plan.config.scaling.ramp_hours).scale for hours, _ in plan.points]
+    return [plan.cut(scale, share) for scale in scales for share in shares]
+
+
 def _largest(plan: Plan, feeder: Feeder, labeled: bool) -> list[MicroBatch]:
     """The micro-batch of most audio, and that of most audio times length, which attention's scores go with."""
-    cuts = [plan.at(hours + plan.config.scaling.ramp_hours) for hours, _ in plan.points]
+    cuts = _cuts(plan)
     # An update of one kind has whole units of it.
     whole = labeled or plan.config.pseudo.mixing == "update"
     micros = {m for cut in cuts for m in (cut.labeled if labeled else cut.unlabeled, *([cut.whole] * whole)) if m.count}
@@ -72,7 +81,7 @@ def _largest(plan: Plan, feeder: Feeder, labeled: bool) -> list[MicroBatch]:
 def largest_steps(plan: Plan, feeder: Feeder) -> list[StepBatch]:
     """Steps of one labeled and, where there are pseudo-labels, one unlabeled micro-batch; of silence."""
     kinds: list[Use] = ["text"]
-    if plan.share(plan.config.pseudo.start_hours):
+    if any(cut.unlabeled.count for cut in _cuts(plan)):
         kinds.append("now" if plan.config.pseudo.labels in ("teacher", "student") else "stored")
     steps: list[StepBatch] = []
     for batches in zip(*(_largest(plan, feeder, kind == "text") for kind in kinds), strict=True):
@@ -90,12 +99,13 @@ def largest_steps(plan: Plan, feeder: Feeder) -> list[StepBatch]:
 
 def held_frames(plan: Plan, world_size: int) -> int:
     """Feature frames of all micro-batches that a rank has in a step, at most: a step begins with reading them."""
-    cuts = [plan.at(hours + plan.config.scaling.ramp_hours) for hours, _ in plan.points]
+    cuts = _cuts(plan)
     # With a cache what is labeled for later comes in addition.
     unlabeled = 2 if plan.config.pseudo.cache_hours else 1
     parts = [[(cut.labeled, 1), (cut.unlabeled, unlabeled)] for cut in cuts]
     parts += [[(cut.whole, unlabeled)] for cut in cuts]
-    seconds = [sum(math.ceil(m.count / world_size) * m.seconds * times for m, times in step) for step in parts]
+    # One more than usual, to make up for what others have held too little.
+    seconds = [sum(math.ceil(m.count / world_size + 1) * m.seconds * times for m, times in step) for step in parts]
     return math.ceil(max(seconds) * ROOM * 1000 / plan.config.features.shift_ms)
 
 

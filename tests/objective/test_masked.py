@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from asr.config import Config
+from asr.data.draws import PartGenerator
 from asr.model.encoder import Encoder
 from asr.model.headed import Headed
 from asr.objective.masked import Masked, block_targets, hide
@@ -50,6 +51,20 @@ def test_the_share_that_is_hidden_is_the_one_asked_for_in_stretches_of_one_lengt
     assert not hidden[3, :7].all()
     other = hide(lengths, 400, share, 5, np.random.default_rng(1))
     assert (hidden != other).any()
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+def test_an_utterance_is_hidden_alike_whatever_part_of_its_micro_batch_it_is_in(copies: int) -> None:
+    lengths, key = np.array([400, 300, 200, 350, 90]), (1, 7)
+
+    def hidden(places: np.ndarray) -> np.ndarray:
+        return hide(lengths[places].tolist() * copies, 400, 0.5, 15, PartGenerator(key, 5, places))
+
+    whole = hidden(np.arange(5)).reshape(copies, 5, -1)
+    for first in (0, 1):
+        part = hidden(np.arange(first, 5, 2)).reshape(copies, -1, 400)
+        assert (part == whole[:, first::2]).all()
+    assert copies == 1 or (whole[0] != whole[1]).any()
 
 
 def test_what_is_hidden_is_silent_in_the_features_around_its_encoder_frames_and_nothing_else_is() -> None:

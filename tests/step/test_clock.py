@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from asr.config import Config, ScheduleConfig
 from asr.data.manifest import Manifest, Utterance
 from asr.scaling.plan import Plan
+from asr.schedule import value_at
 from asr.step.clock import Clock, learning_rate_share, passed, reached
 from asr.step.planner import Planner, Positions
 
@@ -31,11 +33,22 @@ def test_events_lie_at_the_same_hour_at_every_kappa(kappa: float) -> None:
 
 
 @pytest.mark.parametrize("kappa", KAPPAS)
+def test_the_mean_of_a_schedule_over_a_straight_line_does_not_depend_on_kappa(kappa: float) -> None:
+    clock, total = Clock(60.0), 0.0
+    while clock.hours < 4 - 1e-9:
+        when = clock.middle(kappa)
+        assert when.step == clock.steps
+        total += kappa * value_at(((0.0, 0.3), (4.0, 0.1)), when.hours)
+        clock.tick(kappa)
+    assert total / 240 == pytest.approx(0.2, rel=1e-9)
+
+
+@pytest.mark.parametrize("kappa", KAPPAS)
 def test_the_sum_of_learning_rates_over_a_straight_line_does_not_depend_on_kappa(kappa: float) -> None:
     schedule = ScheduleConfig(total_hours=4, warmup_hours=0.8, decay_start_hours=1.6, decay="linear")
     clock, total = Clock(60.0), 0.0
     while clock.hours < 4 - 1e-9:
-        total += kappa * learning_rate_share(schedule, clock.hours, clock.hours_after(kappa))
+        total += kappa * learning_rate_share(schedule, clock.middle(kappa).hours)
         clock.tick(kappa)
     assert total == pytest.approx(60 * (0.8 / 2 + 0.8 + 2.4 / 2), rel=1e-9)
 
@@ -43,8 +56,7 @@ def test_the_sum_of_learning_rates_over_a_straight_line_does_not_depend_on_kappa
 def test_the_learning_rate_rises_stays_and_falls() -> None:
     schedule = ScheduleConfig(total_hours=10, warmup_hours=2, decay_start_hours=6, decay="cosine", final_share=0.1)
 
-    def share(hours: float) -> float:
-        return learning_rate_share(schedule, hours, hours)
+    share = partial(learning_rate_share, schedule)
 
     assert share(0) == 0
     assert share(1) == 0.5

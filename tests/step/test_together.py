@@ -39,7 +39,7 @@ def test_neighbours_share_a_pass_up_to_a_number_of_frames_and_where_little_is_pa
     assert neighbours(works, [], 96) == []
 
 
-def test_a_rehearsal_takes_all_at_once_and_blocks_that_are_left_out_keep_micro_batches_apart() -> None:
+def test_a_rehearsal_takes_all_at_once_and_draws_for_a_whole_micro_batch_keep_it_apart() -> None:
     whole = Config(model=ModelConfig(layerdrop=0.0), batch=BatchConfig(unit_seconds=1.0))
     works = [work(1, 96), work(1, 192)]
     assert passes(works, [0, 1], whole, 0.0) == [[0], [1]]
@@ -48,6 +48,8 @@ def test_a_rehearsal_takes_all_at_once_and_blocks_that_are_left_out_keep_micro_b
     assert passes([works[0], works[0]], [0, 1], roomy, 0.0) == [[0, 1]]
     dropping = dataclasses.replace(roomy, model=ModelConfig(layerdrop=0.1))
     assert passes([works[0], works[0]], [0, 1], dropping, 0.0) == [[0], [1]]
+    shifting = dataclasses.replace(roomy, model=ModelConfig(layerdrop=0.0, positions="cape"))
+    assert passes([works[0], works[0]], [0, 1], shifting, 0.0) == [[0], [1]]
 
 
 def test_parts_are_had_back_as_they_were_before_the_longest_was_padded_to() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ from asr.pseudo.pseudo_labels import PseudoLabels
 from asr.pseudo.store import LabelStore
 from asr.pseudo.teacher import move_teacher
 from asr.scaling.plan import Plan
-from asr.step.clock import Clock
+from asr.step.clock import Clock, When
 from asr.step.feeder import Work
 from asr.step.learner import Learner
 from asr.step.planner import Positions
@@ -56,7 +56,9 @@ def move_to_fake_card(module: nn.Module) -> None:
 @pytest.fixture
 def fake_learner(tiny_corpus: TinyCorpus, monkeypatch: pytest.MonkeyPatch) -> Learner:
     """On a card that does not exist; what it computes has shapes and devices and no values."""
-    specaugment = dataclasses.replace(tiny_corpus.config.specaugment, frequency_warp=0.1, time_stretch=0.1)
+    specaugment = dataclasses.replace(
+        tiny_corpus.config.specaugment, frequency_warp=0.1, time_stretch=0.1, noise=0.9, echo=0.9
+    )
     model = dataclasses.replace(tiny_corpus.config.model, layers=3, convolution=5, half_rate=1, intermediate=(1,))
     objective = dataclasses.replace(tiny_corpus.config.objective, consistency=0.2)
     config: Config = dataclasses.replace(tiny_corpus.config, specaugment=specaugment, model=model, objective=objective)
@@ -83,6 +85,20 @@ def test_no_tensor_of_a_step_is_left_on_the_host_and_none_is_waited_for(
         losses.append((log_probs, lengths))
         return log_probs.sum()
 
+    moved: list[bool] = []
+    original = Tensor.to
+
+    def pin(self: Tensor) -> Tensor:
+        self.is_pinned_here = True  # type: ignore[attr-defined]
+        return self
+
+    def to(self: Tensor, *args: Any, **options: Any) -> Tensor:
+        if self.device.type == "cpu" and CUDA in args:
+            moved.append(getattr(self, "is_pinned_here", False) and options.get("non_blocking", False))
+        return original(self, *args, **options)
+
+    monkeypatch.setattr(Tensor, "pin_memory", pin)
+    monkeypatch.setattr(Tensor, "to", to)
     # CTC has no fake counterpart.
     monkeypatch.setattr(recognition, "ctc_loss", loss)
     samples = [np.zeros(15_000, dtype=np.int16), np.zeros(9_000, dtype=np.int16)]
@@ -96,10 +112,13 @@ def test_no_tensor_of_a_step_is_left_on_the_host_and_none_is_waited_for(
         packed = pack_best(heard.log_probs, heard.lengths)
         assert (packed.device, packed.shape) == (CUDA, (2, 34))
         # Backward needs a driver; it runs where forward put its tensors.
-        (cost,) = one._costs([work], [(features, frames)], [Target([[1, 2], [3]])], Clock(60.0))
+        (cost,) = one._costs([work], [(features, frames)], [Target([[1, 2], [3]])], When(0, 0.0))
         assert cost.total.requires_grad
         # CTC is told lengths by the host, and need not fetch them.
         assert {(log_probs.device.type, lengths.device.type) for log_probs, lengths in losses} == {("cuda", "cpu")}
+        # A copy of memory that may be paged out would be waited for.
+        assert len(moved) > 6
+        assert all(moved)
         move_teacher(one.teacher, one.student, 0.1)
         assert {p.device for p in one.teacher.parameters()} == {CUDA}
 
@@ -128,6 +147,7 @@ def test_where_every_bit_shall_be_the_same_ctc_is_the_host_s(
         return log_probs.sum((0, 2))
 
     monkeypatch.setattr(ctc.F, "ctc_loss", loss)
+    monkeypatch.setattr(Tensor, "pin_memory", lambda self: self)
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
     try:
         if deterministic:
