@@ -101,16 +101,16 @@ class Planner:
             )
         return Cache(stream, size, self._config.seed)
 
-    def _counts(self, scale: float, needs: list[Need], owed: tuple[float, float]) -> tuple[list[int], Owed]:
-        """Micro-batches of each kind that a step of κ = `scale` takes. Raises UserError where these are too many."""
-        if self.in_groups:
+    def _counts(self, cut: Cut, needs: list[Need], owed: tuple[float, float]) -> tuple[list[int], Owed]:
+        """Micro-batches of each kind that a step takes. Raises UserError where these are too many."""
+        if self.in_groups and cut.whole.count > 1:
             # A labeled and an unlabeled one are compared with others like them.
             return [one.micro.count if one.usual else 0 for one in needs], owed
         held = sum(one.seconds / one.usual for one in needs if one.usual)
         if held < 1 - NEAR:
             base = self._config.batch.base_seconds
             raise UserError(
-                f"batches of {base * scale:.3g} s (batch.base_seconds = {base:g}, κ = {scale:g}) are shorter than "
+                f"batches of {base * cut.scale:.3g} s (batch.base_seconds = {base:g}, κ = {cut.scale:g}) are shorter than "
                 f"utterances are on average, and hold one at least: {100 * (1 / held - 1):.0f} % more would be heard "
                 f"than the clock counts; raise batch.base_seconds to {math.ceil(base / held)} or more, or κ"
             )
@@ -150,7 +150,7 @@ class Planner:
                 kinds = draw_kind(pseudo, self._plan.share(clock.hours), self._config.seed, clock.steps)
             used = turnover()
             counts, owed = self._counts(
-                cut.scale,
+                cut,
                 [
                     need(micro, stream.mean_seconds) if taken else Need(micro, 0.0)
                     for taken, micro, stream in zip(kinds, (labeled, unlabeled), (texts, others), strict=True)

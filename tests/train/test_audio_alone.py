@@ -29,7 +29,7 @@ STEP = 12.0 / 3600
 
 
 def of(corpus: TinyCorpus, kind: str, **train_settings: Any) -> TinyCorpus:
-    """Six steps of two micro-batches, with all that is random: a rank of two has a whole one at each step."""
+    """Six steps of two micro-batches or three, with all that is random."""
     config = corpus.config
     changed = {
         "pseudo": dataclasses.replace(config.pseudo, labels="none"),
@@ -77,6 +77,9 @@ def test_stopped_and_killed_it_ends_with_the_same_bits(tiny_corpus: TinyCorpus, 
 def test_one_rank_two_and_two_that_share_the_model_agree_and_go_on_from_each_other(
     tiny_corpus: TinyCorpus, tmp_path: Path, kind: str
 ) -> None:
+    # Some micro-batches are cut between ranks, which draw their dropout each for itself.
+    model = dataclasses.replace(tiny_corpus.config.model, dropout=0.0)
+    tiny_corpus = dataclasses.replace(tiny_corpus, config=dataclasses.replace(tiny_corpus.config, model=model))
     whole, sharded = of(tiny_corpus, kind), of(tiny_corpus, kind, engine="fsdp")
     train(whole.config, whole.manifests, whole.tokens, tmp_path / "one")
     finish(whole, tmp_path / "two", 2)
@@ -95,8 +98,14 @@ def test_one_rank_two_and_two_that_share_the_model_agree_and_go_on_from_each_oth
             for key, tensor in one.tensors[file].items():
                 torch.testing.assert_close(other.tensors[file][key], tensor, rtol=1e-3, atol=2e-5, msg=f"{name} {key}")
         for line, other_line in zip(lines(tmp_path / "one"), lines(tmp_path / name), strict=True):
-            for key in ("loss", "target_variance", "prediction_variance", "rank", "grad_norm"):
-                assert other_line[key] == pytest.approx(line[key], rel=1e-2), (name, key)
+            # Variances are those of frames that are together.
+            for key, rel in (
+                ("loss", 1e-2),
+                ("grad_norm", 1e-2),
+                ("target_variance", 0.1),
+                ("prediction_variance", 0.1),
+            ):
+                assert other_line[key] == pytest.approx(line[key], rel=rel), (name, key)
 
 
 def test_at_another_batch_scale_every_schedule_is_at_the_same_hour_of_audio(

@@ -126,8 +126,8 @@ def _spoil_a_loss() -> None:
 
     def loss(log_probs: Tensor, lengths: Tensor, targets: list[list[int]]) -> Tensor:
         nonlocal calls
-        calls += 1
-        # The first two are the rehearsal's.
+        # A rank without an utterance has a loss that nothing follows from. The first two are the rehearsal's.
+        calls += any(targets)
         return right(log_probs, lengths, targets) * (float("nan") if calls == 8 else 1.0)
 
     recognition.ctc_loss = loss
