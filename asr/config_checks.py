@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from asr.config import MOST_BEAM, Config
+from asr.config import MOST_BEAM, Config, OptimizerConfig
 from asr.errors import UserError
 from asr.schedule import Schedule, only_jumps, values_of
 
@@ -17,7 +17,7 @@ POSITIVE = (
     "features.shift_ms model.layers model.width model.heads model.proxy_head_width model.feedforward model.kernel "
     "model.stride "
     "batch.base_seconds batch.unit_seconds batch.max_device_seconds batch.frame_multiple optimizer.lr "
-    "optimizer.max_grad_norm optimizer.clip_ratio optimizer.head_lr objective.mask_share objective.mask_seconds "
+    "optimizer.max_grad_norm optimizer.head_lr objective.mask_share objective.mask_seconds "
     "objective.masks objective.top_blocks "
     "optimizer.proxy_width schedule.total_hours teacher.half_life_hours teacher.half_life_share teacher.epoch_hours "
     "pseudo.temperature pseudo.beam train.keep_last "
@@ -115,6 +115,10 @@ def check(config: Config, where: Mapping[str, str]) -> None:
         raise refuse(
             "model.dropout", "constant, or change in jumps, with train.compile: each value is compiled", "train.compile"
         )
+    if config.optimizer.clip_ratio <= 1:
+        raise refuse("optimizer.clip_ratio", "more than 1, or the bound of gradients would never rise")
+    if config.optimizer.clip != "fixed" and config.optimizer.max_grad_norm != OptimizerConfig.max_grad_norm:
+        raise refuse("optimizer.clip", "fixed with optimizer.max_grad_norm", "optimizer.max_grad_norm")
     if config.tokens.kind == "phones" and not config.tokens.lexicon:
         raise refuse("tokens.lexicon", "a file or cmudict, for tokens.kind = phones")
     if config.optimizer.kind != "adamw" and config.optimizer.proxy_width is not None:

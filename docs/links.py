@@ -57,7 +57,8 @@ def dead_links(site: Path) -> list[str]:
             start = site if parts.path.startswith("/") else page.path.parent
             target = (start / unquote(parts.path).lstrip("/")).resolve() if parts.path else page.path.resolve()
             target = target / "index.html" if target.is_dir() else target
-            if not target.is_file():
+            # What lies outside is there beside the repository alone.
+            if not target.is_file() or not target.is_relative_to(site.resolve()):
                 found.append(f"{here}: {address}: is not there")
             elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].anchors:
                 found.append(f"{here}: {address}: has no such anchor")

@@ -46,13 +46,15 @@ class OptimizerConfig:
     """SGD: κ leaves it unchanged. Muon: momentum^κ; 0.95 is usual."""
     weight_decay: float = 0.0
     """AdamW and Muon: decoupled; others: L2. Never applied to vectors (biases, norm gains)."""
-    clip: Literal["fixed", "running", "none"] = "fixed"
-    """fixed: gradients are clipped to `max_grad_norm`, which is no part of any batch-size rule and breaks SGD's where
-    it clips every step; running: to `clip_ratio` times the mean norm of late, which follows the batch size."""
+    clip: Literal["fixed", "running", "none"] = "running"
+    """running: gradients are clipped to `clip_ratio` times the mean norm of late, which follows the batch size; fixed:
+    to `max_grad_norm`, which is no part of any batch-size rule and breaks SGD's where it clips every step."""
     max_grad_norm: float = 1.0
     clip_ratio: float = 2.0
     beta_rule: Literal["linear", "power", "keep"] = "power"
     """β → 1 − κ(1 − β), or β^κ, which exists for every κ, or β."""
+    eps_rule: Literal["root", "keep"] = "root"
+    """ε → ε/√κ, as noise makes gradients that much smaller, or ε, where signal dominates."""
     decay_rule: Literal["keep", "small-lr", "exact"] = "keep"
     """λ → λ, or √κ·λ, with which weights shrink as much over the same audio, or what shrinks them exactly as κ base
     steps do. AdamW only, where the learning rate follows √κ; L2 decay stays, and so does that of Muon's matrices."""

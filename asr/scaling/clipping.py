@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from asr.errors import UserError
 from asr.scaling.rules import corrected_rate
 
 
@@ -41,10 +42,17 @@ class RunningClip:
     clipped: float = 0.0
     """Those of them that were cut."""
 
+    def __post_init__(self) -> None:
+        """Raises UserError for a ratio at which the bound could never rise again, or a half-life that is none."""
+        if not 1 < self.ratio < math.inf:
+            raise UserError(f"ratio = {self.ratio}: must be more than 1, or the bound would never rise")
+        if not 0 < self.half_life < math.inf:
+            raise UserError(f"half_life = {self.half_life}: must be a number of base batches, more than 0")
+
     @property
     def bound(self) -> float:
-        """For the next step; ∞ before the first."""
-        return self.ratio * self.average if self.weight else math.inf
+        """For the next step; ∞ before the first gradient that is not 0."""
+        return self.ratio * self.average if self.average else math.inf
 
     def add(self, norm: float, kappa: float = 1.0) -> None:
         """Count a step.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 import torch.distributed as dist
@@ -15,6 +16,8 @@ from asr.errors import UserError
 from asr.scaling.average import move_averages
 from asr.scaling.recipe import Buffers, Recipe, Unit
 from asr.scaling.rules import corrected_rate
+
+Amounts = Literal["global", "local"]
 
 
 def named_tensors(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -38,10 +41,11 @@ def named_tensors(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, Tensor
 
 
 def _mean_over_ranks(tensors: dict[str, Tensor], ranks: int) -> dict[str, Tensor]:
-    """In fp32, in one transfer."""
+    """In fp32, or in the highest precision that one of them has; in one transfer."""
     if ranks == 1 or not tensors:
         return tensors
-    flat = torch.cat([tensor.float().flatten() for tensor in tensors.values()])
+    highest = functools.reduce(torch.promote_types, (tensor.dtype for tensor in tensors.values()), torch.float32)
+    flat = torch.cat([tensor.to(highest).flatten() for tensor in tensors.values()])
     dist.all_reduce(flat)
     parts = torch.split(flat / ranks, [tensor.numel() for tensor in tensors.values()])
     return {name: part.view_as(tensor) for (name, tensor), part in zip(tensors.items(), parts, strict=True)}
@@ -60,11 +64,12 @@ class ScaledEMA:
         >>> model = nn.Linear(2, 1)
         >>> ema = ScaledEMA(model, momentum=0.999, base_batch=256)
         >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-        >>> for batch in torch.ones(8, 64, 2):              # 8 micro-batches of 64 samples
-        ...     model(batch).mean().backward()
+        >>> for batch in torch.ones(16, 64, 2):             # micro-batches of 64 samples
+        ...     (model(batch).mean() / 8).backward()        # the step's gradient is a mean over all of it
         ...     ema.count(samples=64)
         ...     if ema.counted == 512:                      # a step of two base batches
         ...         optimizer.step()
+        ...         optimizer.zero_grad()
         ...         ema.update()
         >>> with ema.swapped():                             # evaluate the average
         ...     output = model(batch)
@@ -84,7 +89,7 @@ class ScaledEMA:
         unit: Unit = "samples",
         buffers: Buffers = "average",
         correct_start: bool = False,
-        amounts: Literal["global", "local"] | None = None,
+        amounts: Amounts | None = None,
     ) -> None:
         """Give one of `half_life_seconds`, `half_life_samples` and `momentum`.
 
@@ -106,6 +111,8 @@ class ScaledEMA:
         self.recipe = Recipe.of(
             half_life_seconds, half_life_samples, momentum, base_batch, unit, buffers, correct_start
         )
+        if amounts not in (None, *get_args(Amounts)):
+            raise UserError(f"amounts = {amounts!r}: must be one of {get_args(Amounts)}")
         self._ranks = dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
         if self._ranks > 1 and amounts is None:
             raise UserError(
@@ -115,7 +122,8 @@ class ScaledEMA:
         self._sum = self._ranks > 1 and amounts == "local"
         self._model = model
         self.averages: dict[str, Tensor] = {name: _shadow(tensor) for name, tensor in self._tensors().items()}
-        """By name; parameters, then buffers. `torch.func.functional_call(model, ema.averages, inputs)` uses them."""
+        """By name; parameters, then buffers. `torch.func.functional_call(model, ema.averages, inputs)` uses them, of a
+        model in fp32 that is neither wrapped nor compiled; with any other, `swapped` does."""
         self.counted = 0.0
         """Data since the last update."""
         self.seen = 0.0
@@ -138,6 +146,8 @@ class ScaledEMA:
         amount = given.pop(self.recipe.unit)
         if amount is None or any(value is not None for value in given.values()):
             raise UserError(f"this average counts {self.recipe.unit}: give those, and those alone")
+        # A tensor would count in its own precision.
+        amount = float(amount)
         self.recipe.rate(amount)  # Raises where it is no amount.
         self.counted += amount
 
@@ -191,20 +201,35 @@ class ScaledEMA:
         # Each rank's statistics are of its own data, and averages must be the same on all.
         running = {name: buffer for name, buffer in buffers.items() if buffer.is_floating_point()}
         tensors = parameters | buffers | _mean_over_ranks(running, self._ranks)
-        copied = {name for name, own in self.averages.items() if not own.is_floating_point()}
-        if self.recipe.buffers == "copy":
-            copied |= buffers.keys()
+        whole = {name for name, own in self.averages.items() if not (own.is_floating_point() or own.is_complex())}
+        copied = whole | (buffers.keys() if self.recipe.buffers == "copy" else set())
         moved = [name for name in self.averages if name not in copied]
         move_averages([self.averages[name] for name in moved], [tensors[name] for name in moved], rate)
         for name in copied:
             self.averages[name].copy_(tensors[name])
+        for name in buffers.keys() - copied:
+            # Masks and ranges may hold ∞, from which no average ever returns.
+            own = self.averages[name]
+            own.copy_(torch.where(own.isfinite(), own, tensors[name].to(own.dtype)))
 
     @torch.no_grad()
     def copy_to(self, model: nn.Module) -> None:
-        """Give the average's weights and buffers to a model of the same names and shapes, in its own precision."""
+        """Give the average's weights and buffers to a model of the same names and shapes, in its own precision.
+
+        Raises:
+            UserError: they differ; nothing is given then.
+        """
         parameters, buffers = named_tensors(model)
-        for name, tensor in (parameters | buffers).items():
+        tensors = parameters | buffers
+        self._refuse_others({name: tensor.shape for name, tensor in tensors.items()}, "the model is not")
+        for name, tensor in tensors.items():
             tensor.copy_(self.averages[name])
+
+    def _refuse_others(self, shapes: Mapping[str, torch.Size], what: str) -> None:
+        own = {name: tensor.shape for name, tensor in self.averages.items()}
+        odd = {name for name in own.keys() | shapes.keys() if own.get(name) != shapes.get(name)}
+        if odd:
+            raise UserError(f"{min(odd)}: {what} that of this average ({len(odd)} names or shapes differ)")
 
     @contextmanager
     def swapped(self) -> Iterator[None]:
@@ -242,8 +267,11 @@ class ScaledEMA:
             change_recipe: go on with this average's own recipe where the saved one differs.
 
         Raises:
-            UserError: the recipe differs and `change_recipe` was not given; names or shapes differ.
+            UserError: the recipe differs and `change_recipe` was not given; names or shapes differ; it is no average.
         """
+        lacking = {"recipe", "averages", "counted", "seen", "weight"} - state.keys()
+        if lacking:
+            raise UserError(f"not what ScaledEMA.state_dict gives: it lacks {', '.join(sorted(lacking))}")
         differ = self.recipe.differences(state["recipe"])
         if differ and not change_recipe:
             raise UserError(
@@ -251,11 +279,11 @@ class ScaledEMA:
                 "change_recipe=True"
             )
         saved: Mapping[str, Tensor] = state["averages"]
-        odd = self.averages.keys() ^ saved.keys()
-        odd |= {n for n, t in saved.items() if n in self.averages and self.averages[n].shape != t.shape}
-        if odd:
-            raise UserError(f"{min(odd)}: the saved average is of another model ({len(odd)} names or shapes differ)")
+        self._refuse_others({name: tensor.shape for name, tensor in saved.items()}, "the saved average is not")
         for name, tensor in saved.items():
             self.averages[name].copy_(tensor)
         self.counted, self.seen = float(state["counted"]), float(state["seen"])
-        self.weight = float(state["weight"])
+        if state["recipe"]["unit"] != self.recipe.unit:
+            self.counted = self.seen = 0.0
+        # An average whose start is in it has all of its weight.
+        self.weight = float(state["weight"]) if state["recipe"]["correct_start"] else 1.0

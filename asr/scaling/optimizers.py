@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,6 +19,7 @@ from asr.scaling.rules import (
     check_scale,
     scale_adam,
     scale_adamw,
+    scale_decay,
     scale_muon,
     scale_sgd,
 )
@@ -39,7 +42,9 @@ def scale_optimizer(
     momentum^κ. The values at κ = 1 are those at the first call; they stay in the groups, as `base`, and so in the
     optimizer's state dict: a later call starts from them again, and so does one after a resume.
 
-    Where κ changes on the way Adam's count of steps follows, so that its correction of bias goes by data.
+    Where κ changes on the way Adam's count of steps follows, so that its correction of bias goes by data, as its
+    moments do; not with `betas="keep"`, by which moments go by steps. Call it again after `load_state_dict`: what was
+    loaded has the κ that it was saved with.
 
     Examples:
         >>> optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.ones(2))], lr=1e-3, betas=(0.9, 0.98))
@@ -53,7 +58,7 @@ def scale_optimizer(
         kappa: the batch, in units of the one that the values were tuned for.
         betas: see `BetaRule`.
         eps: see `EpsRule`.
-        decay: see `DecayRule`.
+        decay: see `DecayRule`; exact at the learning rate that `share` makes.
         share: of the peak learning rate, where a schedule of your own sets it. Without, learning rates must be as the
             last call left them. A scheduler of torch is made after the first call, which cannot be followed by others.
 
@@ -61,6 +66,8 @@ def scale_optimizer(
         UserError: κ is no scale, or not feasible; the optimizer has no rule; something else changed a learning rate.
     """
     check_scale(kappa)
+    if share is not None and not 0 <= share < math.inf:
+        raise UserError(f"share = {share}: must be a number, at least 0")
     rule = _rule_of(optimizer)
     plans = [(group, _scaled(rule, group, kappa, (betas, eps, decay), share)) for group in optimizer.param_groups]
     # All of them could be scaled, or none is.
@@ -68,7 +75,8 @@ def scale_optimizer(
         before = group.get("kappa", kappa)
         group.update(values, base=base, kappa=kappa, peak=values["lr"])
         group["lr"] *= 1.0 if share is None else share
-        _recount(optimizer, group, before / kappa)
+        if betas != "keep":
+            _recount(optimizer, group, before / kappa)
 
 
 def _rule_of(optimizer: Optimizer) -> type[Optimizer]:
@@ -113,7 +121,9 @@ def _scaled(
     beta1, beta2 = base["betas"]
     values = OptimizerValues(lr, beta1, beta2, base["eps"], weight_decay)
     if rule is AdamW or group.get("decoupled_weight_decay"):
-        scaled = scale_adamw(values, kappa, betas, decay, eps)
+        scaled = scale_adamw(values, kappa, betas, "keep", eps)
+        now = lr if share is None else lr * share
+        scaled = replace(scaled, weight_decay=scale_decay(weight_decay, now, kappa, decay))
     else:
         scaled = scale_adam(values, kappa, betas, eps)
     moments = (scaled.beta1, scaled.beta2)

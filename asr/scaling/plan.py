@@ -76,11 +76,11 @@ def optimizer_at(o: OptimizerConfig, kappa: float) -> OptimizerValues:
     if o.kind == "sgd":
         return scale_sgd(base, kappa)
     if base.muon is not None:
-        scaled = scale_adamw(base, kappa, o.beta_rule, o.decay_rule)
+        scaled = scale_adamw(base, kappa, o.beta_rule, o.decay_rule, o.eps_rule)
         return dataclasses.replace(scaled, muon=scale_muon(base.muon, kappa))
     if o.kind == "adamw":
-        return scale_adamw(base, kappa, o.beta_rule, o.decay_rule)
-    return scale_adam(base, kappa, o.beta_rule)
+        return scale_adamw(base, kappa, o.beta_rule, o.decay_rule, o.eps_rule)
+    return scale_adam(base, kappa, o.beta_rule, o.eps_rule)
 
 
 MOST_UNITS = 16

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from asr.errors import UserError
 
@@ -51,6 +51,22 @@ class OptimizerValues:
     muon: MuonValues | None = None
 
 
+def _check_rule(name: str, rule: object, known: object) -> None:
+    if rule not in get_args(known):
+        raise UserError(f"{name} rule {rule!r}: must be one of {', '.join(get_args(known))}")
+
+
+def _check_momentum(momentum: float) -> None:
+    if not 0 <= momentum < 1:
+        raise UserError(f"momentum = {momentum:g}: must be at least 0 and less than 1")
+
+
+def _check_lengths(**lengths: float) -> None:
+    for name, value in lengths.items():
+        if not 0 < value < math.inf:
+            raise UserError(f"{name} = {value:g}: must be a number, more than 0")
+
+
 def check_scale(kappa: float) -> None:
     """Raises UserError unless κ is a positive finite number."""
     if not (math.isfinite(kappa) and kappa > 0):
@@ -61,7 +77,12 @@ def ema_rate(momentum: float, kappa: float) -> float:
     """1 − ρ^κ: how far the teacher moves towards the student in one step of κ base batches [EMA, §2.2].
 
     Computed as −expm1(κ ln ρ), since 1 − ρ^κ itself loses half its digits where ρ is near 1. Exactly 1 − ρ at κ = 1.
+
+    Raises:
+        UserError: ρ is no momentum, or κ no scale.
     """
+    _check_momentum(momentum)
+    check_scale(kappa)
     if kappa == 1:
         return 1 - momentum
     return 1.0 if momentum == 0 else -math.expm1(kappa * math.log(momentum))
@@ -89,22 +110,32 @@ def corrected_rate(rate: float, weight: float) -> tuple[float, float]:
 
 
 def half_life_hours(momentum: float, base_seconds: float) -> float:
-    """Audio over which an old student's weight in the teacher halves, in hours. The same at every κ."""
+    """Audio over which an old student's weight in the teacher halves, in hours. The same at every κ.
+
+    Raises UserError where ρ is no momentum, or the batch has no length; so do the functions that follow.
+    """
+    _check_momentum(momentum)
+    _check_lengths(base_seconds=base_seconds)
     return base_seconds / 3600 * math.log(2) / -math.log(momentum) if momentum > 0 else 0.0
 
 
 def momentum_of_half_life(hours: float, base_seconds: float) -> float:
     """ρ per base step for a half-life of `hours` of audio. Inverse of `half_life_hours`."""
+    _check_lengths(base_seconds=base_seconds)
     return math.exp(-math.log(2) * base_seconds / (3600 * hours)) if hours > 0 else 0.0
 
 
 def momentum_of_epoch_weight(weight: float, epoch_hours: float, base_seconds: float) -> float:
     """ρ = w^(1/K), K being the base steps in `epoch_hours` of audio: w of the old teacher is left after them [MPL]."""
+    _check_momentum(weight)
+    _check_lengths(epoch_hours=epoch_hours, base_seconds=base_seconds)
     return math.pow(weight, base_seconds / (3600 * epoch_hours))
 
 
 def epoch_weight(momentum: float, epoch_hours: float, base_seconds: float) -> float:
     """What is left of a teacher after `epoch_hours` of audio. Inverse of `momentum_of_epoch_weight`."""
+    _check_momentum(momentum)
+    _check_lengths(epoch_hours=epoch_hours, base_seconds=base_seconds)
     return math.pow(momentum, 3600 * epoch_hours / base_seconds)
 
 
@@ -121,8 +152,11 @@ def largest_linear_scale(values: OptimizerValues) -> float:
 def scale_beta(beta: float, kappa: float, rule: BetaRule) -> float:
     """A moment's decay at κ; see `BetaRule`. 0 stays 0.
 
-    Under the linear rule κ must not be beyond `largest_linear_scale`.
+    Under the linear rule κ must not be beyond `largest_linear_scale`. Raises UserError for another rule, or a κ that is
+    no scale; so do the functions that follow.
     """
+    check_scale(kappa)
+    _check_rule("β", rule, BetaRule)
     if beta == 0 or kappa == 1 or rule == "keep":
         return beta
     # 1 − 10·(1 − 0.9) is −2e-16, and stands for 0.
@@ -138,6 +172,8 @@ def scale_decay(decay: float, lr: float, kappa: float, rule: DecayRule) -> float
     Raises:
         UserError: ηλ is 1 or more, so that a base step would turn weights around.
     """
+    check_scale(kappa)
+    _check_rule("decay", rule, DecayRule)
     if kappa == 1 or decay == 0 or rule == "keep":
         return decay
     if rule == "small-lr" or lr == 0:
@@ -170,6 +206,8 @@ def scale_adam(base: OptimizerValues, kappa: float, betas: BetaRule, eps: EpsRul
     Raises:
         UserError: κ is beyond what the linear β rule allows.
     """
+    check_scale(kappa)
+    _check_rule("ε", eps, EpsRule)
     largest = largest_linear_scale(base)
     if betas == "linear" and kappa > largest * (1 + 1e-9):
         raise UserError(
@@ -192,6 +230,7 @@ def scale_muon(base: MuonValues, kappa: float) -> MuonValues:
     An orthogonalised update is as long at every κ. With ρ^κ the momentum averages the same audio, so that the update
     has the same direction too; it has to go κ times as far. With momentum left as it is there is no one exponent.
     """
+    check_scale(kappa)
     momentum = base.momentum if kappa == 1 else math.pow(base.momentum, kappa)
     return MuonValues(base.lr * kappa, momentum)
 
@@ -201,4 +240,5 @@ def scale_sgd(base: OptimizerValues, kappa: float) -> OptimizerValues:
 
     Gradients must not be clipped at a fixed norm, which undoes the rule: see `asr.scaling.clipping`.
     """
+    check_scale(kappa)
     return replace(base, lr=base.lr * kappa)

@@ -263,7 +263,19 @@ def format_table(plan: Plan, only_changes: bool = False) -> str:
         f"{name:<{widths[0]}}  {base:>{widths[1]}}  {scaled:>{widths[2]}}  {rule}".rstrip()
         for name, base, scaled, rule in cells
     ]
-    return "\n".join([lines[0], "-" * (sum(widths) + 6), *lines[1:]])
+    return "\n".join([lines[0], "-" * (sum(widths) + 6), *lines[1:], *_warnings(plan)])
+
+
+def _warnings(plan: Plan) -> list[str]:
+    """Of settings that undo a rule."""
+    optimizer = plan.config.optimizer
+    scaled = any(scale != 1 for _, scale in plan.points)
+    if optimizer.kind == "sgd" and optimizer.clip == "fixed" and scaled and plan.config.scaling.optimizer:
+        return [
+            "warning: optimizer.clip = fixed undoes SGD's rule where it clips: lr·κ times a step of one length goes up "
+            "to √κ times too far; optimizer.clip=running follows the batch"
+        ]
+    return []
 
 
 def to_json(plan: Plan) -> dict[str, object]:

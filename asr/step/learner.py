@@ -273,7 +273,8 @@ class Learner:
         matrix_decay = self.plan.matrix_decay(result.gain, share)
         set_values(self.optimizer, values.optimizer, share, self.plan.width_ratio, matrix_decay)
         # Where every step's β is the same the optimizer's own count is right.
-        if self.plan.in_units and self.config.scaling.optimizer:
+        changes = self.plan.in_units and self.config.scaling.optimizer and self.config.optimizer.beta_rule != "keep"
+        if changes:
             # What was frozen at first has moments since then.
             thawed = max(0.0, clock.base_steps - self.config.schedule.frozen_hours * 3600 / clock.base_seconds)
             set_steps(self.optimizer, clock.base_steps / result.gain, thawed / result.gain)

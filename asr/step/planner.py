@@ -110,9 +110,10 @@ class Planner:
         if held < 1 - NEAR:
             base = self._config.batch.base_seconds
             raise UserError(
-                f"batches of {base * cut.scale:.3g} s (batch.base_seconds = {base:g}, κ = {cut.scale:g}) are shorter than "
-                f"utterances are on average, and hold one at least: {100 * (1 / held - 1):.0f} % more would be heard "
-                f"than the clock counts; raise batch.base_seconds to {math.ceil(base / held)} or more, or κ"
+                f"batches of {base * cut.scale:.3g} s (batch.base_seconds = {base:g}, κ = {cut.scale:g}) are shorter "
+                "than utterances are on average, and hold one at least: "
+                f"{100 * (1 / held - 1):.0f} % more would be heard than the clock counts; raise batch.base_seconds to "
+                f"{math.ceil(base / held)} or more, or κ"
             )
         counts, left = count_micros(needs, owed)
         return counts, (left[0], left[1])

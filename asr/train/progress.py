@@ -43,6 +43,7 @@ def describe(line: Mapping[str, Any]) -> str:
         *(_write(f"label {rate.upper()}", line.get(f"label_{rate}"), ".1%") for rate in UNITS),
         _write("kept", line["labels_kept"], ".1%"),
         _write("gradient norm", line["grad_norm"], ".2f"),
+        _write("clipped", line["clipped_steps"] or None, ".0%"),
         f"lr {line['lr']:.2e}",
     )
     return (head + "".join(parts)).rstrip()

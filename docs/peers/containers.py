@@ -20,7 +20,7 @@ from pathlib import Path
 
 import soundfile
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "audio"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 from encoded import encode, flac_without_length, steps, wav_size, without_xing
 
 NOT_THERE = (ImportError, metadata.PackageNotFoundError, FileNotFoundError)

@@ -45,6 +45,24 @@ def test_a_dead_link_is_told_with_its_page(tmp_path: Path, content: str, said: s
     assert said in found
 
 
+def test_what_lies_beside_the_site_is_not_there_where_the_site_is_put(tmp_path: Path) -> None:
+    (tmp_path / "LICENSE").write_text("")
+    (tmp_path / "site").mkdir()
+    assert dead_links(site(tmp_path / "site", '<a href="../../LICENSE">')) == [
+        "a/index.html: ../../LICENSE: is not there"
+    ]
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "docs" / "peers").glob("*.py")), ids=lambda p: p.stem)
+def test_a_script_that_made_a_page_finds_what_it_imports(script: Path) -> None:
+    missing = r"No module named '(\w+)'"
+    code = f"import runpy; runpy.run_path({str(script)!r}, run_name='imported')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    lacking = re.findall(missing, done.stderr)
+    # Peers need not be installed; what is ours is there.
+    assert done.returncode == 0 or (lacking and not any((ROOT / "tests").rglob(f"{lacking[-1]}.py"))), done.stderr
+
+
 def test_every_page_is_in_the_navigation_and_every_picture_is_small() -> None:
     told = set(re.findall(r'"([\w/-]+\.md)"', (ROOT / "zensical.toml").read_text()))
     there = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}

@@ -85,6 +85,12 @@ def pieces(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainedModel, Any]
 
 
 @pytest.fixture(scope="module")
+def unigrams(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainedModel, Any]:
+    model = dataclasses.replace(SMALL, layers=1)
+    return export(tmp_path_factory.mktemp("unigrams"), TokenConfig(kind="unigram", size=20), model)
+
+
+@pytest.fixture(scope="module")
 def phones(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainedModel, Any]:
     folder = tmp_path_factory.mktemp("phones")
     (folder / "lexicon").write_text("SHE SH IY1\nSELLS S EH1 L Z\nSEA S IY1\nSHELLS SH EH1 L Z\nSHORE SH AO1 R\n")
@@ -111,7 +117,7 @@ def texts(trained: TrainedModel, recordings: list[Samples]) -> list[str]:
     return [" ".join(word.text for word in words) for words in ours.words(recordings)]
 
 
-@pytest.mark.parametrize("exported", ["characters", "pieces", "phones"])
+@pytest.mark.parametrize("exported", ["characters", "pieces", "unigrams", "phones"])
 def test_sherpa_onnx_writes_the_same_text_with_every_kind_of_tokens(
     exported: str, speech: list[Samples], request: pytest.FixtureRequest
 ) -> None:

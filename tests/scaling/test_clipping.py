@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from asr.errors import UserError
 from asr.scaling.clipping import RunningClip
 
 
@@ -77,3 +78,20 @@ def test_a_lasting_change_is_followed() -> None:
     for _ in range(100):
         clip.add(50.0)
     assert clip.bound == pytest.approx(100.0, rel=1e-2)
+
+
+def test_a_gradient_of_zero_bounds_nothing() -> None:
+    clip = RunningClip()
+    clip.add(0.0)
+    assert clip.bound == math.inf
+    clip.add(5.0)
+    assert 0 < clip.bound < math.inf
+    for _ in range(2000):
+        clip.add(5.0)
+    assert clip.bound == pytest.approx(10.0)
+
+
+@pytest.mark.parametrize("given", [{"ratio": 1.0}, {"ratio": 0.5}, {"ratio": math.inf}, {"half_life": 0.0}])
+def test_a_bound_that_could_never_rise_is_refused(given: dict[str, float]) -> None:
+    with pytest.raises(UserError, match="must be"):
+        RunningClip(**given)

@@ -21,9 +21,16 @@ pytest.importorskip("accelerate", reason="the extra `transformers` is not instal
 class Toy(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.net = toy_model()
+        self.net, self.fails, self.again = toy_model(), False, False
 
     def forward(self, sample: torch.Tensor) -> dict[str, torch.Tensor]:
+        if self.fails:
+            raise ZeroDivisionError
+        if self.again:
+            self.again = False
+            loss: dict[str, torch.Tensor] = self(sample=sample)
+            self.again = True
+            return loss
         return {"loss": self.net(sample).mean()}
 
 
@@ -41,9 +48,11 @@ def fit(
     from asr.scaling.trainers.huggingface import EMACallback
 
     momentum, resume = given.pop("momentum", MOMENTUM), given.pop("resume", None)
+    fails, again = given.pop("fails", False), given.pop("again", False)
     callback = EMACallback(
         lambda model: ScaledEMA(model, momentum=momentum, base_batch=BASE_BATCH, amounts="local"),
         amount=lambda inputs: len(inputs["sample"]),
+        checkpoint=given.pop("checkpoint", None),
     )
     arguments = transformers.TrainingArguments(
         output_dir=str(out),
@@ -58,11 +67,17 @@ def fit(
         **{"num_train_epochs": 1} | given,
     )
     model = Toy()
+    model.again = again
     optimizer = torch.optim.SGD(model.parameters(), lr=LR * kappa)
     constant = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
     trainer = transformers.Trainer(
         model, arguments, train_dataset=Data(), callbacks=[callback], optimizers=(optimizer, constant)
     )
+    if fails:
+        model.fails = True
+        with pytest.raises(ZeroDivisionError):
+            trainer.train()
+        model.fails = False
     trainer.train(resume_from_checkpoint=resume)
     with callback.ema.swapped():
         assert torch.equal(model.net.weight, callback.ema.averages["net.weight"])
@@ -99,3 +114,25 @@ def test_a_checkpoint_holds_the_average_and_another_recipe_is_refused(tmp_path: 
         file.unlink()
     with pytest.warns(UserWarning, match=r"scaled_ema.pt: not found; training goes on with a new average"):
         fit(tmp_path, accumulate=KAPPA, num_train_epochs=3, resume=True)
+
+
+def test_an_average_that_was_saved_beside_other_weights_is_refused(tmp_path: Path) -> None:
+    fit(tmp_path / "1", accumulate=KAPPA)
+    checkpoint = next((tmp_path / "1").glob("checkpoint-*"))
+    # As far, but of another training.
+    fit(tmp_path / "2", kappa=1, accumulate=KAPPA)
+    assert (tmp_path / "2" / checkpoint.name / "scaled_ema.pt").is_file()
+    with pytest.raises(UserError, match=r"saved beside other weights than those.*name the checkpoint"):
+        fit(tmp_path / "2", accumulate=KAPPA, num_train_epochs=2, resume=str(checkpoint))
+    _, ema = fit(
+        tmp_path / "2", accumulate=KAPPA, num_train_epochs=2, resume=str(checkpoint), checkpoint=str(checkpoint)
+    )
+    _, straight = fit(tmp_path / "3", accumulate=KAPPA, num_train_epochs=2)
+    torch.testing.assert_close(ema.averages["net.weight"], straight.averages["net.weight"], rtol=1e-12, atol=0)
+
+
+def test_a_batch_counts_once_after_a_training_that_failed_and_in_two_passes(tmp_path: Path) -> None:
+    _, once = fit(tmp_path / "1", accumulate=KAPPA)
+    _, failed = fit(tmp_path / "2", accumulate=KAPPA, fails=True)
+    _, twice = fit(tmp_path / "3", accumulate=KAPPA, again=True)
+    assert failed.seen == twice.seen == once.seen == BASE_STEPS * BASE_BATCH

@@ -103,3 +103,34 @@ def test_a_checkpoint_holds_the_average_and_another_recipe_is_refused(tmp_path: 
     torch.testing.assert_close(whole.averages["net.weight"], straight.averages["net.weight"], rtol=1e-12, atol=0)
     with pytest.raises(UserError, match="was made otherwise"):
         fit(tmp_path, accumulate=KAPPA, max_epochs=3, momentum=0.99, resume=tmp_path / "last.ckpt")
+
+
+def test_a_second_fit_goes_on_with_the_average_and_another_model_has_its_own(tmp_path: Path) -> None:
+    from asr.scaling.trainers.lightning import EMACallback
+
+    def trainer(callback: EMACallback, epochs: int) -> Any:
+        return lightning.Trainer(
+            accelerator="cpu",
+            callbacks=[callback],
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=tmp_path,
+            max_epochs=epochs,
+        )
+
+    fit(tmp_path)
+    callback = EMACallback(
+        lambda model: ScaledEMA(model, momentum=MOMENTUM, base_batch=BASE_BATCH, amounts="local"), amount=len
+    )
+    loader = torch.utils.data.DataLoader(Data(), batch_size=BASE_BATCH)
+    model, one = Toy(LR * KAPPA), trainer(callback, 2)
+    one.fit(model, loader, ckpt_path=tmp_path / "last.ckpt")
+    assert callback.ema.seen == 2 * len(Data())
+    one.fit_loop.max_epochs = 3
+    one.fit(model, loader)
+    assert callback.ema.seen == 3 * len(Data())
+    other = Toy(LR)
+    trainer(callback, 1).fit(other, loader)
+    assert callback.ema.seen == len(Data())

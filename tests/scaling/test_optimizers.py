@@ -136,3 +136,34 @@ def test_what_has_no_rule_is_refused() -> None:
         scale_optimizer(SGD([parameter()]), 0)
     with pytest.raises(UserError, match="is a tensor"):
         scale_optimizer(Adam([parameter()], lr=torch.tensor(0.1)), 4)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 1.0])
+def test_the_exact_decay_is_that_of_the_learning_rate_that_a_schedule_makes(share: float) -> None:
+    weight = torch.nn.Parameter(torch.ones(1))
+    optimizer = torch.optim.AdamW([weight], lr=0.1, weight_decay=1.0)
+    scale_optimizer(optimizer, 16, decay="exact", share=share)
+    weight.grad = torch.zeros(1)
+    optimizer.step()
+    assert weight.item() == pytest.approx((1 - 0.1 * share) ** 16, rel=1e-5)
+
+
+def test_a_share_without_sense_is_refused() -> None:
+    optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.ones(1))], lr=0.1)
+    for share in (float("nan"), -1.0):
+        with pytest.raises(UserError, match="must be a number, at least 0"):
+            scale_optimizer(optimizer, 4, share=share)
+    assert optimizer.param_groups[0]["lr"] == 0.1
+
+
+def test_moments_that_go_by_steps_are_corrected_by_steps() -> None:
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.Adam([weight], lr=1e-3, betas=(0.9, 0.98), eps=0.0)
+    moves = []
+    for kappa in (1, 1, 8, 8):
+        scale_optimizer(optimizer, kappa, betas="keep")
+        before = weight.item()
+        weight.grad = torch.ones(1)
+        optimizer.step()
+        moves.append((before - weight.item()) / optimizer.param_groups[0]["lr"])
+    assert moves == pytest.approx([1.0] * 4, rel=1e-4)

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,16 +12,21 @@ from hypothesis import strategies as st
 
 from asr.errors import UserError
 from asr.scaling.rules import (
+    MuonValues,
     OptimizerValues,
     check_scale,
     ema_rate,
     half_life_hours,
     largest_linear_scale,
+    momentum_of_epoch_weight,
+    scale_adam,
     scale_adamw,
     scale_beta,
     scale_decay,
+    scale_muon,
     scale_sgd,
 )
+from asr.scaling.width import width_decay, width_lr
 
 ADAM = OptimizerValues(lr=1e-3, beta1=0.9, beta2=0.98, eps=1e-8, weight_decay=0.1)
 
@@ -107,3 +115,25 @@ def test_decay_that_takes_all_of_a_weight_is_refused() -> None:
 def test_a_kappa_that_is_no_scale_is_refused(kappa: float) -> None:
     with pytest.raises(UserError, match="must be a positive number"):
         check_scale(kappa)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: ema_rate(1.5, 8), "momentum = 1.5: must be at least 0"),
+        (lambda: ema_rate(-0.1, 8), "momentum = -0.1"),
+        (lambda: half_life_hours(1.0, 60), "momentum = 1: must be at least 0 and less than 1"),
+        (lambda: momentum_of_epoch_weight(0.5, 0, 60), "epoch_hours = 0: must be a number, more than 0"),
+        (lambda: scale_adam(ADAM, 0, "power"), "batch scale κ = 0"),
+        (lambda: scale_sgd(ADAM, -4), "batch scale κ = -4"),
+        (lambda: scale_muon(MuonValues(0.1, 0.95), -2), "batch scale κ = -2"),
+        (lambda: scale_adam(ADAM, 4, "pow"), "β rule 'pow': must be one of linear, power, keep"),  # type: ignore[arg-type]
+        (lambda: scale_adam(ADAM, 4, "power", "sqrt"), "ε rule 'sqrt'"),  # type: ignore[arg-type]
+        (lambda: scale_adamw(ADAM, 4, "power", "none"), "decay rule 'none': must be one of keep, small-lr, exact"),  # type: ignore[arg-type]
+        (lambda: width_lr(0.1, "hiden", 4), "role 'hiden': must be one of"),  # type: ignore[arg-type]
+        (lambda: width_decay(0.1, "vector", 0), "width ratio 0"),
+    ],
+)
+def test_what_has_no_sense_is_refused_and_not_taken_for_something_else(call: Callable[[], Any], message: str) -> None:
+    with pytest.raises(UserError, match=re.escape(message)):
+        call()

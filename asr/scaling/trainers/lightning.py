@@ -34,7 +34,9 @@ class EMACallback(Callback):  # type: ignore[misc]
         """
         self._make, self._amount = make, amount
         self._ema: ScaledEMA | None = None
+        self._model: LightningModule | None = None
         self._saved: dict[str, Any] | None = None
+        self._fits = self._goes_on = False
         self._steps = 0
         self._evaluation = ExitStack()
 
@@ -46,13 +48,15 @@ class EMACallback(Callback):  # type: ignore[misc]
         return self._ema
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._ema = self._make(pl_module)
+        self._fits, self._goes_on = True, self._model is pl_module
+        if not self._goes_on:
+            self._ema, self._model = self._make(pl_module), pl_module
         if self._saved is not None:
-            self._ema.load_state_dict(self._saved)
+            self.load_state_dict(self._saved)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._steps = trainer.global_step
-        if self._steps and self._saved is None:
+        if self._steps and not self._goes_on:
             warnings.warn(
                 f"training goes on from step {self._steps} with a new average: its checkpoint has none", stacklevel=2
             )
@@ -76,11 +80,16 @@ class EMACallback(Callback):  # type: ignore[misc]
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self._evaluation.close()
 
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self._fits, self._saved = False, None
+
     def state_dict(self) -> dict[str, Any]:
         return (self._saved or {}) if self._ema is None else self._ema.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._saved = state_dict
-        # Sharding strategies restore after the average was made.
-        if self._ema is not None:
+        # Sharding strategies restore after the average was made; else it waits for the model.
+        if self._fits and self._ema is not None:
             self._ema.load_state_dict(state_dict)
+            self._goes_on = True
+        else:
+            self._saved = state_dict

@@ -19,7 +19,8 @@ class EMAHook:
                 super().init_optimizers()
                 average = ScaledEMA(self.modules, half_life_seconds=7200, amounts="local")
                 self.ema = EMAHook(average, amount=lambda batch: batch.seconds.sum().item())
-                self.checkpointer.add_recoverable("ema", self.ema, EMAHook.load, EMAHook.save)
+                if self.checkpointer is not None:
+                    self.checkpointer.add_recoverable("ema", self.ema, EMAHook.load, EMAHook.save)
 
             def on_fit_batch_end(self, batch, outputs, loss, should_step):
                 self.ema.after_batch(batch, should_step)
