@@ -201,3 +201,25 @@ def test_the_table_has_a_row_for_each_value_that_kappa_changes(kind: str) -> Non
         assert (rows["weight decay"].base, rows["weight decay"].scaled) == (0.1, (0.2,))
     else:
         assert (rows["weight decay (L2)"].base, rows["weight decay (L2)"].scaled) == (0.1, (0.1,))
+
+
+@pytest.mark.parametrize(
+    ("kind", "clip", "kappa", "warned"),
+    [
+        ("sgd", "fixed", 8.0, True),
+        ("sgd", "running", 8.0, False),
+        ("sgd", "fixed", 1.0, False),
+        ("adamw", "fixed", 8.0, False),
+    ],
+)
+def test_a_fixed_clip_that_undoes_sgd_s_rule_is_warned_of(kind: Any, clip: Any, kappa: float, warned: bool) -> None:
+    optimizer = dataclasses.replace(BASE.optimizer, kind=kind, clip=clip)
+    plan = Plan(dataclasses.replace(BASE, optimizer=optimizer, batch_scale=kappa))
+    assert ("undoes SGD's rule" in format_table(plan)) is warned
+
+
+def test_epsilon_follows_its_rule() -> None:
+    for rule, eps in (("root", 5e-9), ("keep", 1e-8)):
+        for kind in ("adam", "adamw", "muon"):
+            optimizer = dataclasses.replace(BASE.optimizer, kind=kind, eps=1e-8, eps_rule=rule)  # type: ignore[arg-type]
+            assert Plan(dataclasses.replace(BASE, optimizer=optimizer)).values(4.0).optimizer.eps == pytest.approx(eps)
