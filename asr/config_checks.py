@@ -115,6 +115,12 @@ def check(config: Config, where: Mapping[str, str]) -> None:
         raise refuse(
             "model.dropout", "constant, or change in jumps, with train.compile: each value is compiled", "train.compile"
         )
+    low, high = config.pseudo.length_rate or (0.0, 1.0)
+    if not 0 <= low < high:
+        raise refuse("pseudo.length_rate", "two numbers, the first at least 0 and less than the second")
+    least = config.pseudo.min_mean_log_prob
+    if least is not None and not all(value <= 0 for value in values_of(least)):
+        raise refuse("pseudo.min_mean_log_prob", "at most 0, as logarithms of probabilities are")
     if config.optimizer.clip_ratio <= 1:
         raise refuse("optimizer.clip_ratio", "more than 1, or the bound of gradients would never rise")
     if config.optimizer.clip != "fixed" and config.optimizer.max_grad_norm != OptimizerConfig.max_grad_norm:

@@ -58,6 +58,12 @@ def test_settings_that_come_with_the_project_load_and_come_back_as_they_went(pat
         ("model:\n  half_rate: 4", "model.half_rate must be less than model.layers"),
         ("model:\n  intermediate: [4]", "line 2: model.intermediate must be from 1 to"),
         ("model:\n  half_rate: 2\n  intermediate: [2]", "not within the blocks of half rate, 2 to 2"),
+        (
+            "pseudo:\n  length_rate: [2, 1]",
+            "pseudo.length_rate must be two numbers, the first at least 0 and less",
+        ),
+        ("pseudo:\n  length_rate: [-1, 5]", "line 2: pseudo.length_rate must be two numbers"),
+        ("pseudo:\n  min_mean_log_prob: 0.1", "line 2: pseudo.min_mean_log_prob must be at most 0, as logarithms"),
         ("optimizer:\n  clip_ratio: 1", "line 2: optimizer.clip_ratio must be more than 1, or the bound"),
         ("optimizer:\n  max_grad_norm: 2", "line 2: optimizer.clip must be fixed with optimizer.max_grad_norm"),
         ("pseudo:\n  blank_penalty: -1", "line 2: pseudo.blank_penalty must be at least 0"),

@@ -15,6 +15,7 @@ import soxr
 
 from asr.audio.channels import Floats, Mixer
 from asr.audio.opening import find_missing, open_stream, read_streams
+from asr.audio.scale import Scale
 from asr.audio.sound import Sound
 from asr.audio.stream import Broken, Fault, Stream, Unreadable
 from asr.data.audio import SAMPLE_RATE, Samples
@@ -41,15 +42,15 @@ IN_PLACE = ("FLAC", "WAV", "WAVEX")
 
 def _quantise(samples: Floats) -> Samples:
     scaled = samples * np.float32(32768)
-    # A float file may hold NaN, and exceed full scale.
+    # A float file may hold what is no number, and exceed full scale: `Scale` tells of it.
     if not np.isfinite(np.dot(scaled, scaled)):
-        np.nan_to_num(scaled, copy=False)
+        np.nan_to_num(scaled, copy=False, posinf=0.0, neginf=0.0)
     np.rint(scaled, out=scaled)
     quantised: Samples = scaled.clip(-32768, 32767, out=scaled).astype(np.int16)
     return quantised
 
 
-def _run(sound: Sound, mixer: Mixer, take: Take) -> tuple[int, int, str]:
+def _run(sound: Sound, mixer: Mixer, scale: Scale, take: Take) -> tuple[int, int, str]:
     """Decode one stream; returns its frames, its samples of 16 kHz, and why it broke off."""
     resampler = None if sound.rate == SAMPLE_RATE else soxr.ResampleStream(sound.rate, SAMPLE_RATE, 1, quality="HQ")
     frames, samples, broken = 0, 0, ""
@@ -64,6 +65,7 @@ def _run(sound: Sound, mixer: Mixer, take: Take) -> tuple[int, int, str]:
         for block in sound.blocks:
             frames += len(block)
             mono = mixer(block)
+            scale(mono)
             give(mono if resampler is None else resampler.resample_chunk(np.ascontiguousarray(mono)))
     except Broken as error:
         broken = str(error)
@@ -89,18 +91,20 @@ def _decode_streams(
     name: Path | str, data: memoryview, take: Take, channel: int | None
 ) -> tuple[Decoded, Mixer, set[int]]:
     streams = read_streams(name, data)
-    decoded, mixer, rates = Decoded(), Mixer(channel), set[int]()
+    decoded, mixer, scale, rates = Decoded(), Mixer(channel), Scale(), set[int]()
     for stream in streams:
         sound = open_stream(name, stream, decoded.faults)
         if channel is not None and channel > sound.channels:
             raise Unreadable(name, "no such channel", f"it has {sound.channels}, and not {channel}")
-        frames, samples, broken = _run(sound, mixer, take)
+        frames, samples, broken = _run(sound, mixer, scale, take)
         decoded.samples += samples
         decoded.channels = max(decoded.channels, sound.channels)
         decoded.in_place = _lies_plain(streams, sound) and round((sound.seconds or 0) * SAMPLE_RATE) == samples
         rates.add(sound.rate)
         fault = find_missing(stream, sound, frames, broken)
         decoded.faults += [fault] if fault else []
+    scale.check(name)
+    decoded.notes += scale.notes()
     if len(streams) > 1:
         decoded.notes.append(f"{len(streams)} recordings one after the other")
     return decoded, mixer, rates

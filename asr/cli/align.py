@@ -42,11 +42,12 @@ def run(arguments: argparse.Namespace) -> int:
     from asr.recognizer.output import ALIGNMENT_FORMATS, write_result
 
     files = find_files(arguments)
-    if arguments.out is not None:
+    # A CTM knows recordings by their names alone.
+    if arguments.out is not None or arguments.format == "ctm":
         check_names(files)
     elif len(files) > 1 and arguments.format == "TextGrid":
         raise UserError(f"{len(files)} files as TextGrid: give --out DIR, for a file each")
-    texts = texts_of(files, arguments.transcripts if arguments.text is None else arguments.text)
+    texts = texts_of(files, arguments.transcripts if arguments.text is None else arguments.text, say)
     recognizer = open_model(arguments)
     form = ALIGNMENT_FORMATS[arguments.format]
     with open_bar(files, "aligning") as bar:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -41,6 +42,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_decoder_arguments(parser)
 
 
+def _check(arguments: argparse.Namespace) -> None:
+    """Raises UserError for numbers without sense."""
+    for name in ("longest", "batch_seconds"):
+        seconds = getattr(arguments, name)
+        if seconds is not None and not 0 < seconds < math.inf:
+            raise UserError(f"--{name.replace('_', '-')} {seconds:g}: must be a number of seconds, more than 0")
+    for name, least in (("shards", 1), ("max_bad_audio", 0)):
+        count = getattr(arguments, name)
+        if count is not None and count < least:
+            raise UserError(f"--{name.replace('_', '-')} {count}: must be at least {least}")
+
+
 def _chosen(text: str) -> tuple[int, int]:
     index, _, count = text.partition("/")
     if not (index.isdecimal() and count.isdecimal() and int(index) < int(count)):
@@ -50,6 +63,7 @@ def _chosen(text: str) -> tuple[int, int]:
 
 def _language_model(trained: Path, decode: DecodeConfig) -> str:
     """Which one labels, by its content, since two may have one name; and its weights, as `open_search` finds them."""
+    from asr.decode.language_model import NO_LEXICON
     from asr.decode.tuning import choose_weights, find_tuned, fingerprint, read_tuned
     from asr.recognizer.decoding import run_folder
 
@@ -61,8 +75,10 @@ def _language_model(trained: Path, decode: DecodeConfig) -> str:
         tuned = [entry for entry in read_tuned(run) if decode.lexicon in ("", entry.lexicon)][-1]
         digest = tuned.lm_sha256
     weights, _ = choose_weights(decode, tuned)
-    penalty = f" {weights.blank_penalty:g}" if weights.blank_penalty else ""
-    return f"{digest[:12]} {weights.lm_weight:g} {weights.word_score:g}{penalty}"
+    more = f" {weights.blank_penalty:g}" if weights.blank_penalty else ""
+    if decode.lexicon:
+        more += f" lexicon {decode.lexicon if decode.lexicon == NO_LEXICON else fingerprint(Path(decode.lexicon))[:12]}"
+    return f"{digest[:12]} {weights.lm_weight:g} {weights.word_score:g}{more}"
 
 
 def _open(arguments: argparse.Namespace) -> Labeling:
@@ -94,6 +110,9 @@ def _open(arguments: argparse.Namespace) -> Labeling:
     maker = f"model {digest_weights(trained.weights)[:12]}, {read_normaliser(trained.tokens)}, {decode.decoder}"
     if decode.decoder != "greedy":
         maker += f" {decode.width}"
+        # Hotwords and words that may be written make other labels.
+        maker += "".join(f" {word}" for word in decode.hotwords)
+        maker += f" {decode.hotword_score:g}" if decode.hotwords else ""
     if decode.decoder == "lm":
         maker += f" {_language_model(arguments.trained, decode)}"
     return Labeling(model, decoder, tokenizer, maker, search, words=decode.decoder == "lm")
@@ -109,7 +128,8 @@ def _find_manifest(arguments: argparse.Namespace) -> Path:
             raise UserError(f"--longest: {arguments.corpus} says itself where utterances begin and end")
         return corpus
     seconds = find_trained(arguments.trained, arguments.model, arguments.tokens).utterance_seconds
-    longest = arguments.longest or (LONGEST if seconds is None else seconds[-1])
+    usual = LONGEST if seconds is None else seconds[-1]
+    longest = usual if arguments.longest is None else arguments.longest
     return list_audio(arguments.corpus, arguments.out / "corpus", longest, lambda line: print(line, file=sys.stderr))
 
 
@@ -143,6 +163,7 @@ def _in_turn(shards: Sequence[Shard]) -> list[Shard]:
 def run(arguments: argparse.Namespace) -> int:
     if arguments.status:
         return _status(arguments.out)
+    _check(arguments)
     from asr.data.audio_bar import audio_bar
     from asr.data.manifest import read_manifest
     from asr.pseudo.offline import task_of

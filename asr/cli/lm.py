@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr.cli.recipe import add_experiment_arguments, find_experiment
-from asr.errors import UserError
+from asr.errors import UserError, check_output
 
 if TYPE_CHECKING:
     from asr.decode.ngram import NgramSettings
@@ -77,6 +77,9 @@ def run(arguments: argparse.Namespace) -> int:
         out = out or own_lm_path(experiment, paths, arguments.units, settings.order)
     elif out is None or tokens is None:
         raise UserError("of these texts: give --out FILE.arpa and, for how words are written, --tokens RUN/tokens")
+    if out.is_dir():
+        raise UserError(f"--out {out}: is a folder; name a file, such as {out / 'lm.arpa'}")
+    check_output(out, [*texts, *arguments.evaluate])
     known = [text for text in arguments.vocabulary if not text.isdecimal()]
     for line in make_lm(texts, tokens, arguments.units, settings, out, known, arguments.evaluate, arguments.decimals):
         print(line, flush=True)

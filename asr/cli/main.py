@@ -37,6 +37,8 @@ VERBS = {
 }
 """What each does, as its module says: none but the one that is asked for is imported."""
 
+RESUMED = ("label", "recipe", "study", "train")
+"""Verbs that, given once more, go on from where they were."""
 USER_ERROR = 2
 INTERRUPTED = 130
 NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
@@ -73,7 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"kappa-asr: error: {error}", file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt:
-        print("kappa-asr: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        goes_on = "; the same command goes on from where it was" if given[:1] and given[0] in RESUMED else ""
+        print(f"kappa-asr: interrupted{goes_on}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has gone, as `| head` does.

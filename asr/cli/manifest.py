@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from asr.errors import UserError
+from asr.errors import UserError, check_output
 
 FORMATS = ("nemo", "kaldi", "lhotse")
 SHOWN = 10
@@ -24,6 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     from data_prep.formats.listing import list_any
     from data_prep.formats.writing import WRITERS, measure_rows, refuse_channels
 
+    check_output(arguments.out, [arguments.listed])
     listing = list_any(arguments.listed)
     rows, unmeasured = measure_rows(listing.sources)
     rows, unsayable = refuse_channels(rows, arguments.to)

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr.errors import UserError
+from asr.errors import UserError, check_output
 from asr.score.formats import FORMATS
 from asr.score.lines import FIELDS, HYPOTHESIS_TEXT, Fields
 from asr.text.normaliser import NORMALISERS
@@ -193,6 +193,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.utterances and not arguments.json:
         raise UserError("--utterances: is part of the JSON; add --json")
+    if arguments.html is not None:
+        check_output(arguments.html, [arguments.reference, *arguments.hypotheses])
     # Nothing of it goes round in circles, and the collector would walk through a million words again and again.
     gc.disable()
     try:

@@ -16,6 +16,7 @@ from asr.decode.language_model import NO_LEXICON, ORDERS, check_decoding, check_
 from asr.decode.ngram import NgramSettings, train_ngrams
 from asr.decode.ngram_counts import UNKNOWN
 from asr.decode.perplexity import measure_perplexity
+from asr.errors import UserError
 from asr.lock import hold
 from asr.pseudo.words import check_word_search
 from asr.recipe.experiment import Experiment, Paths, digest
@@ -102,6 +103,9 @@ def make_lm(
 
     # Read first: a name that is wrong is found before the long part.
     to_measure = {name: list(read([name])) for name in held_out}
+    for name, sentences in to_measure.items():
+        if not any(sentences):
+            raise UserError(f"{name}: has no words to measure by")
     named = frozenset(word for sentence in read(known) for word in sentence)
     model = train_ngrams(read(names), replace(settings, named_words=named))
     # Where the model is, its lexicon is, too.

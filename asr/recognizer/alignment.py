@@ -144,21 +144,36 @@ def align_words(
     return Alignment(words, left_out, outside)
 
 
-def texts_of(files: Sequence[AudioFile], text: str | Path) -> list[str]:
+def texts_of(files: Sequence[AudioFile], text: str | Path, tell: Callable[[str], None]) -> list[str]:
     """Each file's text: `text` itself, of the one file, or by name from a `.trans.txt` file.
 
+    Args:
+        files: to be aligned.
+        text: of them.
+        tell: gets a line about transcripts of no file.
+
     Raises:
-        UserError: there are several files and one text, or a file has none.
+        UserError: there are several files and one text, a file has none, or two files have one name.
     """
     if isinstance(text, str):
         if len(files) > 1:
             raise UserError(f"{len(files)} files and one text; give --transcripts")
+        if not text.split():
+            raise UserError("--text: has no word that could be found")
         return [text]
     known = read_transcripts(text)
+    named: dict[str, AudioFile] = {}
     for file in files:
-        if Path(file.name).name not in known:
-            raise UserError(f"{text}: no transcript of {Path(file.name).name!r} ({file.path})")
-    return [known[Path(file.name).name] for file in files]
+        name = Path(file.name).name
+        if name not in known:
+            raise UserError(f"{text}: no transcript of {name!r} ({file.path})")
+        if name in named:
+            raise UserError(f"{text}: {name!r} may be {named[name].path} or {file.path}; align them one by one")
+        named[name] = file
+    others = [name for name in known if name not in named]
+    if others:
+        tell(f"{text}: {len(others)} transcripts of none of the files, such as {others[0]!r}")
+    return [known[name] for name in named]
 
 
 def align_files(

@@ -267,15 +267,21 @@ def format_table(plan: Plan, only_changes: bool = False) -> str:
 
 
 def _warnings(plan: Plan) -> list[str]:
-    """Of settings that undo a rule."""
-    optimizer = plan.config.optimizer
+    """Of settings that undo a rule, or that nothing comes of."""
+    config, optimizer = plan.config, plan.config.optimizer
+    end, start, warm = config.schedule.total_hours, config.pseudo.start_hours, config.schedule.warmup_hours
+    found: list[str] = []
+    if config.pseudo.labels != "none" and start >= end:
+        found.append(f"warning: pseudo-labels would start at {start:g} h, and training ends at {end:g} h")
+    if warm >= end:
+        found.append(f"warning: the learning rate rises until {warm:g} h, and training ends at {end:g} h")
     scaled = any(scale != 1 for _, scale in plan.points)
     if optimizer.kind == "sgd" and optimizer.clip == "fixed" and scaled and plan.config.scaling.optimizer:
-        return [
+        found.append(
             "warning: optimizer.clip = fixed undoes SGD's rule where it clips: lr·κ times a step of one length goes up "
             "to √κ times too far; optimizer.clip=running follows the batch"
-        ]
-    return []
+        )
+    return found
 
 
 def to_json(plan: Plan) -> dict[str, object]:

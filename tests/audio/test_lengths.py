@@ -228,7 +228,9 @@ def test_a_flac_that_is_damaged_says_where(tmp_path: Path) -> None:
     ],
 )
 def test_every_container_that_corpora_come_in_is_read(tmp_path: Path, form: str, subtype: str) -> None:
-    audio = read_audio(write(tmp_path / "a", encode(steps(4), form, subtype)))
+    # libsndfile writes integers into floating point files as they are.
+    content = steps(4) / 32768 if subtype == "FLOAT" else steps(4)
+    audio = read_audio(write(tmp_path / "a", encode(content, form, subtype)))
     assert audio.seconds == pytest.approx(4, abs=0.05)
     assert [heard(audio.samples, second) for second in range(3)] == [300, 350, 400]
     assert audio.notes == []

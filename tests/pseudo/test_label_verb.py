@@ -79,6 +79,34 @@ def test_a_folder_takes_one_model_s_labels_of_one_corpus(
     assert "holds other labels (maker" in capsys.readouterr().err
     assert label(run, manifest, out, "--shards", "4") == 2
     assert "shards 2 there, 4 now" in capsys.readouterr().err
+    out = tmp_path / "other"
+    beam = ("--decoder", "beam", "--shards", "2", "--hotword", "SEA")
+    assert label(run, manifest, out, *beam, "--shard", "0/2") == 0
+    for other in (beam[:-2], (*beam, "--hotword", "SHELLS"), (*beam, "--hotword-score", "9")):
+        assert label(run, manifest, out, *other) == 2
+        assert "holds other labels (maker" in capsys.readouterr().err
+    assert label(run, manifest, out, *beam) == 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--longest", "nan"),
+        ("--longest", "0"),
+        ("--longest", "-1"),
+        ("--batch-seconds", "inf"),
+        ("--batch-seconds", "0"),
+        ("--shards", "0"),
+        ("--shards", "-3"),
+        ("--max-bad-audio", "-1"),
+    ],
+)
+def test_numbers_without_sense_are_refused(
+    run: Path, manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], wrong: tuple[str, str]
+) -> None:
+    assert label(run, manifest, tmp_path / "out", *wrong) == 2
+    assert f"{wrong[0]} {wrong[1]}: must be" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_unreadable_audio_fails_its_shard_by_name_unless_it_is_allowed(

@@ -94,12 +94,21 @@ def test_every_file_needs_a_text(tmp_path: Path) -> None:
     files = [AudioFile(tmp_path / "a.wav", "a"), AudioFile(tmp_path / "x" / "b.wav", "x/b")]
     transcripts = tmp_path / "t.trans.txt"
     transcripts.write_text("b SHE SELLS\na SEA\n")
-    assert texts_of(files, transcripts) == ["SEA", "SHE SELLS"]
+    told: list[str] = []
+    assert texts_of(files, transcripts, told.append) == ["SEA", "SHE SELLS"]
+    assert told == []
+    assert texts_of(files[:1], transcripts, told.append) == ["SEA"]
+    assert told == [f"{transcripts}: 1 transcripts of none of the files, such as 'b'"]
+    alike = [*files, AudioFile(tmp_path / "y" / "b.wav", "y/b")]
+    with pytest.raises(UserError, match=r"'b' may be .*x/b\.wav or .*y/b\.wav; align them one by one"):
+        texts_of(alike, transcripts, told.append)
     transcripts.write_text("a SEA\n")
     with pytest.raises(UserError, match="no transcript of 'b'"):
-        texts_of(files, transcripts)
+        texts_of(files, transcripts, told.append)
     with pytest.raises(UserError, match="2 files and one text"):
-        texts_of(files, "SEA")
+        texts_of(files, "SEA", told.append)
+    with pytest.raises(UserError, match="--text: has no word"):
+        texts_of(files[:1], " ", told.append)
 
 
 @pytest.mark.parametrize(

@@ -223,3 +223,16 @@ def test_epsilon_follows_its_rule() -> None:
         for kind in ("adam", "adamw", "muon"):
             optimizer = dataclasses.replace(BASE.optimizer, kind=kind, eps=1e-8, eps_rule=rule)  # type: ignore[arg-type]
             assert Plan(dataclasses.replace(BASE, optimizer=optimizer)).values(4.0).optimizer.eps == pytest.approx(eps)
+
+
+def test_what_would_begin_after_the_end_is_warned_of() -> None:
+    late = dataclasses.replace(
+        BASE,
+        schedule=dataclasses.replace(BASE.schedule, total_hours=4.0, warmup_hours=5.0),
+        pseudo=dataclasses.replace(BASE.pseudo, labels="teacher", start_hours=4.0),
+    )
+    said = format_table(Plan(late))
+    assert "warning: pseudo-labels would start at 4 h, and training ends at 4 h" in said
+    assert "warning: the learning rate rises until 5 h, and training ends at 4 h" in said
+    labeled = dataclasses.replace(late, pseudo=dataclasses.replace(late.pseudo, labels="none"), schedule=BASE.schedule)
+    assert "warning" not in format_table(Plan(labeled))
