@@ -64,9 +64,9 @@ def _read(path: Path) -> Listing | None:
         return _read_folder(path)
     if RANGE.search(path.name):
         return read_nemo(path)
-    if path.suffix in huggingface.SUFFIXES or not path.exists():
+    if huggingface.is_table(path) or not path.exists():
         return read_huggingface(path) if find_tables(path) else None
-    return read_table(path) if path.name.endswith(table.SUFFIXES) else _read_lines(path)
+    return read_table(path) if path.name.lower().endswith(table.SUFFIXES) else _read_lines(path)
 
 
 def _direct(path: str) -> str:
