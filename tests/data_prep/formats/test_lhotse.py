@@ -54,12 +54,13 @@ def told(folder: Path, name: str) -> tuple[list[tuple[str, float, float, str | N
 
 
 def test_supervisions_of_a_cut_are_placed_in_its_recording(folder: Path) -> None:
+    above = recording(path="../talk.flac")
     write(
-        folder / "x_cuts.jsonl.gz",
-        cut("whole", 0.5, 1.5, supervision("a", 0.0, 1.5)),
-        cut("part", 2.0, 2.0, supervision("b", 0.25, 0.5), supervision("c", 1.0, 1.0)),
+        folder / "m" / "x_cuts.jsonl.gz",
+        cut("whole", 0.5, 1.5, supervision("a", 0.0, 1.5), recording=above),
+        cut("part", 2.0, 2.0, supervision("b", 0.25, 0.5), supervision("c", 1.0, 1.0), recording=above),
     )
-    rows, table = told(folder, ".")
+    rows, table = told(folder, "m")
     assert rows == [("a", 0.5, 1.5, "A"), ("b", 2.25, 0.5, "B"), ("c", 3.0, 1.0, "C")]
     assert "left out, " not in table
 
