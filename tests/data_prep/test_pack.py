@@ -228,3 +228,19 @@ def test_a_folder_that_holds_something_else_is_refused(
     assert main(["pack", str(corpus), str(tmp_path / "mine")]) == 2
     assert "is in the way" in capsys.readouterr().err
     assert (tmp_path / "mine" / "audio-00000.tar").read_bytes() == b"mine"
+
+
+def test_what_was_left_out_is_said_each_time(corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (corpus / "torn.wav").write_bytes(b"RIFF")
+    command = ["pack", str(corpus), str(tmp_path / "pack")]
+    said = []
+    for _ in range(2):
+        assert main(command) == 2
+        out, err = capsys.readouterr()
+        said.append((out, err[err.index("error:") :]))
+    assert said[0] == said[1]
+    assert "error: 1 were left out:" in said[0][1]
+    assert "torn: unreadable (" in said[0][1]
+    (tmp_path / "pack" / "rejected.jsonl").unlink()
+    assert main(command) == 2
+    assert "rejected.jsonl, which say what was left out, are not as they were written" in capsys.readouterr().err
