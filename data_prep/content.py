@@ -7,7 +7,7 @@ from pathlib import Path
 
 from asr.audio.stream import Unreadable
 from asr.audio.view import map_file
-from data_prep.formats.huggingface import SUFFIXES, read_audio_bytes
+from data_prep.formats.huggingface import is_table, read_audio_bytes
 from data_prep.source import Source
 
 
@@ -20,7 +20,7 @@ def read_content(folder: Path, source: Source) -> memoryview:
     path = folder / source.path
     if source.part is None:
         return map_file(path)
-    if path.suffix in SUFFIXES:
+    if is_table(path):
         return read_audio_bytes(path, *source.part)
     first, size = source.part
     content = map_file(path)[first : first + size]

@@ -24,7 +24,7 @@ from asr.errors import UserError
 from asr.lock import hold
 from data_prep.formats.writing import Row, measure_rows, refuse_channels
 from data_prep.source import Listing, Rejection, Source
-from data_prep.summary import SubsetSummary, write_summary
+from data_prep.summary import SubsetSummary, read_summary, write_summary
 
 SUMS = "SHA256SUMS"
 """Of the shards, as `sha256sum -c` reads them; its first line says what they were made of. Written last."""
@@ -211,7 +211,9 @@ def _summarize(rows: Sequence[Utterance], rejections: Sequence[Rejection], out: 
 
 
 def pack(listing: Listing, out: Path, most: int, tell: Callable[[str], None]) -> SubsetSummary | None:
-    """Write shards, their manifest and their sums into a folder; None where it holds this very pack already.
+    """Write shards, their manifest and their sums into a folder; None where it holds this very pack already, whole.
+
+    Where utterances were left out of the pack that it holds, what was said then is returned again.
 
     Args:
         listing: the corpus; paths are absolute.
@@ -220,7 +222,8 @@ def pack(listing: Listing, out: Path, most: int, tell: Callable[[str], None]) ->
         tell: gets a line for each shard.
 
     Raises:
-        UserError: the folder holds something else, a file of the corpus changes meanwhile, or nothing can be packed.
+        UserError: the folder holds something else, or no longer what was left out; a file of the corpus changes
+            meanwhile; or nothing can be packed.
     """
     shards = plan_shards(listing.sources, most)
     made_of = _made_of(shards, listing)
@@ -229,7 +232,7 @@ def pack(listing: Listing, out: Path, most: int, tell: Callable[[str], None]) ->
         with hold(out / ".lock", wait=False):
             if (out / SUMS).exists():
                 if (out / SUMS).read_text(encoding="utf-8").startswith(made_of):
-                    return None
+                    return next((before for before in read_summary(out) if before.rejections), None)
                 raise UserError(f"{out}: holds another pack, or the corpus has changed since; name another folder")
             return _pack(shards, listing, out, made_of, tell)
     except BlockingIOError:

@@ -195,8 +195,12 @@ def read_subset(
         progress: told how far it is.
 
     Raises:
-        UserError: it is not there, or the cache cannot be written.
+        UserError: it is not there or has no name, or the cache cannot be written.
     """
+    if Path(name).name in ("", ".."):
+        raise UserError(
+            f"subset {name!r} has no name, after which its manifest is called; set corpus.root to the folder above it"
+        )
     folder, listing = list_subset(root, name, corpus.source)
     rejections, sources = list(listing.rejections), list[Source]()
     for item in _by_channel(folder, listing.sources, corpus.channel):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from asr.errors import UserError
 from data_prep.source import Rejection
 from data_prep.subset import Subset
 
@@ -53,6 +54,31 @@ def write_summary(out_dir: Path, summaries: Sequence[SubsetSummary]) -> None:
         for r in s.rejections
     ]
     _write_text(out_dir / "rejected.jsonl", "".join(lines))
+
+
+def read_summary(out_dir: Path) -> list[SubsetSummary]:
+    """What `write_summary` has written.
+
+    Raises:
+        UserError: it is not there, or not as it was written.
+    """
+    try:
+        rows = json.loads((out_dir / "summary.json").read_text(encoding="utf-8"))
+        lines = [json.loads(line) for line in (out_dir / "rejected.jsonl").read_text(encoding="utf-8").splitlines()]
+        left_out: dict[tuple[str, str], list[Rejection]] = defaultdict(list)
+        for line in lines:
+            left_out[line.pop("subset"), line.pop("role")].append(Rejection(**line))
+        found = [SubsetSummary(**{**row, "rejections": tuple(left_out[row["name"], row["role"]])}) for row in rows]
+        # Lines that were cut off would be utterances that nobody misses.
+        whole = [row["rejections"] for row in rows] == [len(summary.rejections) for summary in found]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        whole, found = False, []
+    if not whole:
+        raise UserError(
+            f"{out_dir}: summary.json and rejected.jsonl, which say what was left out, are not as they were written; "
+            "put them back, or name another folder"
+        )
+    return found
 
 
 def format_summary(summaries: Sequence[SubsetSummary]) -> str:

@@ -13,13 +13,21 @@ from asr.errors import UserError
 from asr.lock import hold
 from asr.recipe.experiment import digest
 from data_prep.fingerprint import fingerprint_files
+from data_prep.formats.listing import is_bare
 from data_prep.manifests import check_lengths
 from data_prep.subset import Cutting, Progress, read_subset
 from data_prep.summary import format_summary, summarize, write_summary
 
+OWN = ("id", "audio_filepath", "offset", "duration", "speaker")
+"""What the rows of stage 1's manifests begin with."""
+
 
 def is_own_manifest(path: Path) -> bool:
-    """Whether a file has rows as stage 1 writes them, which name their utterance."""
+    """Whether a file's first row is one that stage 1 has written, whose audio is known to be 16 kHz and mono.
+
+    Others name their utterances, too: NeMo's as we write them have other fields in front, and places in a pack, whose
+    audio is as it was found, are relative.
+    """
     if path.suffix != ".jsonl" or not path.is_file():
         return False
     try:
@@ -27,14 +35,16 @@ def is_own_manifest(path: Path) -> bool:
             first = json.loads(file.readline() or "null")
     except (OSError, ValueError):
         return False
-    return isinstance(first, dict) and {"id", "audio_filepath", "duration", "speaker"} <= first.keys()
+    if not isinstance(first, dict) or tuple(first)[: len(OWN)] != OWN or not first.keys() <= {*OWN, "text"}:
+        return False
+    return str(first["audio_filepath"]).startswith("/")
 
 
 def list_audio(corpus: Path, folder: Path, max_seconds: float, progress: Progress) -> Path:
     """A manifest of all audio of a corpus, with long recordings cut at pauses; the same at every call.
 
     Args:
-        corpus: a folder of audio, or what `corpus.source: manifest` reads.
+        corpus: a folder of audio, or what `corpus.source: manifest` reads, which goes before audio in a folder.
         folder: where the manifest goes, what was left out, and audio that must be decoded first.
         max_seconds: of an utterance.
         progress: told how far it is.
@@ -42,11 +52,11 @@ def list_audio(corpus: Path, folder: Path, max_seconds: float, progress: Progres
     Raises:
         UserError: there is no such corpus, it has changed since the manifest was made, or nothing of it can be used.
     """
-    source: Literal["local", "manifest"] = (
-        "local" if corpus.is_dir() and not (corpus / "wav.scp").is_file() else "manifest"
-    )
+    # Links stay as they are, since paths in a manifest begin where the link is; but a subset needs a name.
+    place = corpus.resolve() if corpus.name in ("", "..") else corpus.absolute()
+    source: Literal["local", "manifest"] = "local" if is_bare(place) else "manifest"
     settings = CorpusConfig(source=source, max_seconds=max_seconds)
-    root, name = corpus.absolute().parent, corpus.name
+    root, name = place.parent, place.name
     made_of = digest([max_seconds, fingerprint_files({}, (name,), root, source)])
     manifest, marker = folder / "manifest.jsonl", folder / "manifest.json"
     folder.mkdir(parents=True, exist_ok=True)

@@ -8,13 +8,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from asr.audio.stream import Unreadable
 from asr.errors import UserError
-from data_prep.formats.table import choose_columns
+from data_prep.formats.columns import choose_columns, source_of
 from data_prep.source import Listing, Source, named
 
 SUFFIXES = (".parquet", ".arrow")
@@ -34,23 +35,32 @@ def _arrow() -> Any:
     return pyarrow
 
 
+def is_table(path: Path) -> bool:
+    """Whether a file's name is that of a dataset's file."""
+    return path.suffix.lower() in SUFFIXES
+
+
 def find_tables(path: Path) -> list[Path]:
     """The files of a dataset: one file, those of a folder, or those of a split, as `data/train` names it.
 
     Raises:
         UserError: a folder holds several splits.
     """
-    if path.suffix in SUFFIXES:
+    if is_table(path):
         return [path] if path.is_file() else []
     if not path.is_dir():
-        return sorted(p for suffix in SUFFIXES for p in path.parent.glob(f"{path.name}-*{suffix}"))
-    found = sorted(p for suffix in SUFFIXES for p in path.glob(f"*{suffix}"))
+        return sorted(p for p in path.parent.glob(f"{path.name}-*") if is_table(p))
+    found = sorted(p for p in path.glob("*") if is_table(p))
     splits = sorted({p.name.partition("-")[0] for p in found if "-of-" in p.name})
     if len(splits) > 1:
         raise UserError(
             f"{path}: several splits ({', '.join(splits)}); name one as the subset, such as {path / splits[0]}"
         )
     return found
+
+
+def _is_parquet(path: Path) -> bool:
+    return path.suffix.lower() == ".parquet"
 
 
 @contextmanager
@@ -63,7 +73,7 @@ def _opened(path: Path) -> Iterator[Any]:
     arrow = _arrow()
     try:
         with ExitStack() as opened:
-            if path.suffix == ".parquet":
+            if _is_parquet(path):
                 yield opened.enter_context(arrow.parquet.ParquetFile(path, memory_map=True))
             else:
                 source = opened.enter_context(arrow.memory_map(str(path)))
@@ -74,13 +84,13 @@ def _opened(path: Path) -> Iterator[Any]:
 
 def _schema(path: Path) -> Any:
     with _opened(path) as file:
-        return file.schema_arrow if path.suffix == ".parquet" else file.schema
+        return file.schema_arrow if _is_parquet(path) else file.schema
 
 
 def _groups(path: Path, columns: list[str]) -> Iterator[dict[str, list[Any]]]:
     """The values of some columns, for each group of rows. A struct's field is named with a dot."""
     with _opened(path) as file:
-        if path.suffix == ".parquet":
+        if _is_parquet(path):
             count = file.num_row_groups
             tables = (file.read_row_group(group, columns) for group in range(count))
         else:
@@ -108,7 +118,7 @@ def _read_group(path: Path, group: int, _: int) -> list[bytes | None]:
     """The encoded audio of a group's rows. With the file's time, lest one that was changed is remembered."""
     column = f"{_audio_column(path)}.bytes"
     with _opened(path) as file:
-        if path.suffix == ".parquet":
+        if _is_parquet(path):
             return _values(file.read_row_group(group, [column]), column)
         # A stream has no index, but what is passed over is not read.
         return _values(next(itertools.islice(file, group, None)), column)
@@ -127,10 +137,6 @@ def read_audio_bytes(path: Path, group: int, row: int) -> memoryview:
     return memoryview(content)
 
 
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
-
-
 def _sources(path: Path) -> Iterator[Source]:
     arrow, schema = _arrow(), _schema(path)
     columns = {role: str(schema.names[n]) for role, n in choose_columns(schema.names, str(path)).items()}
@@ -141,28 +147,20 @@ def _sources(path: Path) -> Iterator[Source]:
         raise UserError(f"{path}: column {audio!r} holds no audio, which has bytes and a path, but {kind}")
     # Of the audio only its name: its bytes are read when they are decoded.
     name_column = f"{audio}.path"
+    number = 0
     for group, values in enumerate(_groups(path, [name_column, *columns.values()])):
         for row, name in enumerate(values[name_column]):
-            said = {role: values[column][row] for role, column in columns.items()}
-            offset, duration = said.get("offset"), said.get("duration")
-            yield Source(
-                id=_text(said.get("id")) or "",
-                speaker=_text(said.get("speaker")) or "",
-                path=str(path),
-                text=_text(said.get("text")),
-                offset=float(offset or 0.0),
-                seconds=None if offset is None or duration is None else float(duration),
-                claim=float(duration) if offset is None and duration is not None else None,
-                member=name or f"{path.stem}-{group}-{row}",
-                part=(group, row),
-            )
+            number += 1
+            said = {column: values[column][row] for column in columns.values()}
+            source = source_of(said, columns, str(path), f"{path}, row {number}")
+            yield replace(source, member=name or f"{path.stem}-{group}-{row}", part=(group, row))
 
 
 def read_huggingface(path: Path) -> Listing:
     """The rows of a dataset's files.
 
     Raises:
-        UserError: pyarrow is missing, a file cannot be read, or holds no audio.
+        UserError: pyarrow is missing, a file cannot be read or holds no audio, or a row is not what it should be.
     """
     listing = Listing(files=find_tables(path))
     sources: list[Source] = []

@@ -1,4 +1,5 @@
-"""Kaldi's data folders: `wav.scp`, and beside it `segments`, `text`, `utt2spk` where there are any.
+"""Kaldi's data folders: `wav.scp`, and beside it, where there are any, `segments`, `text`, `utt2spk` and
+`reco2file_and_channel`.
 
 Format: https://kaldi-asr.org/doc/data_prep.html. Paths are relative to the folder, unless they are absolute.
 """
@@ -6,16 +7,24 @@ Format: https://kaldi-asr.org/doc/data_prep.html. Paths are relative to the fold
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from asr.audio.measure import count_channels
+from asr.audio.stream import Unreadable
+from asr.audio.view import map_file
 from asr.errors import UserError
 from data_prep.formats.rows import read_lines, seconds_of
 from data_prep.source import Listing, Rejection, Source, beside, canonical
 
 RECORDINGS = "wav.scp"
+SEGMENTS = "segments"
+CHANNELS = "reco2file_and_channel"
 IN_ARCHIVE = re.compile(r":\d+$")
+SIDES = {"A": 1, "B": 2, "1": 1, "2": 2}
+"""Channels as `reco2file_and_channel` calls them."""
 TO_THE_END = "-1"
 """As the end of a segment."""
 
@@ -64,18 +73,51 @@ def _parts(segments: dict[str, tuple[str, str]]) -> Iterator[tuple[str, str, flo
         yield name, canonical(fields[0]), begin, None if end is None else end - begin, where
 
 
+def _is_mono(path: str) -> bool:
+    try:
+        return count_channels(path, map_file(Path(path))) == 1
+    except Unreadable:
+        # It is told when it is decoded.
+        return False
+
+
+def _channels(folder: Path, paths: dict[str, str]) -> dict[str, int] | None:
+    """The channel of each recording, by the paths of recordings; None where no file says any.
+
+    Raises:
+        UserError: a line is not what it should be.
+    """
+    if not (folder / CHANNELS).exists():
+        return None
+    uses = Counter(paths.values())
+    channels: dict[str, int] = {}
+    for name, (content, where) in _read_table(folder / CHANNELS).items():
+        fields = content.split()
+        if len(fields) != 2 or fields[1].upper() not in SIDES:
+            raise UserError(f"{where}: expected a recording, a file, and a channel: A or B, 1 or 2")
+        channels[name] = SIDES[fields[1].upper()]
+        # The file that is meant may have been parted into one for each side, which wav.scp then names.
+        if channels[name] == 2 and name in paths and uses[paths[name]] == 1 and _is_mono(paths[name]):
+            channels[name] = 1
+    return channels
+
+
 def read_kaldi(folder: Path) -> Listing:
     """The utterances of a data folder.
 
     Raises:
-        UserError: a file cannot be read, or a line is not what it should be.
+        UserError: a file cannot be read, a line is not what it should be, or `segments` is empty.
     """
-    names = (RECORDINGS, "segments", "text", "utt2spk")
+    names = (RECORDINGS, SEGMENTS, "text", "utt2spk")
     recordings, segments, texts, speakers = (_read_table(folder / name) for name in names)
-    listing = Listing(files=[folder / name for name in names if (folder / name).exists()])
+    listing = Listing(files=[folder / name for name in (*names, CHANNELS) if (folder / name).exists()])
     refused = {name: _refused(*row) for name, row in recordings.items()}
+    paths = {name: beside(folder, content) for name, (content, _) in recordings.items() if refused[name] is None}
+    channels = _channels(folder, paths)
     if segments:
         parts = list(_parts(segments))
+    elif (folder / SEGMENTS).exists():
+        raise UserError(f"{folder / SEGMENTS}: no line in it, and so no utterance; delete it if each recording is one")
     else:
         parts = [(name, name, 0.0, None, where) for name, (_, where) in recordings.items()]
     for name, recording, begin, seconds, where in parts:
@@ -85,10 +127,12 @@ def read_kaldi(folder: Path) -> Listing:
             listing.rejections.append(Rejection(where, "no speaker in utt2spk", name))
         elif (why := refused[recording]) is not None:
             listing.rejections.append(replace(why, detail=f"{name}: {why.detail}"))
+        elif channels is not None and recording not in channels:
+            listing.rejections.append(Rejection(where, f"no channel in {CHANNELS}", f"{name}: {recording}"))
         else:
             text, speaker = texts.get(name, (None, ""))[0], speakers.get(name, ("", ""))[0]
-            path = beside(folder, recordings[recording][0])
-            listing.sources.append(Source(name, speaker, path, text, begin, seconds))
+            channel = None if channels is None else channels[recording]
+            listing.sources.append(Source(name, speaker, paths[recording], text, begin, seconds, channel=channel))
     said = {part[0] for part in parts}
     for name, (_, where) in texts.items():
         if name not in said:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from asr.data.manifest import MOST_SECONDS
 from asr.errors import UserError
 from data_prep.formats.rows import read_json, seconds_of, text_of
 from data_prep.source import Listing, Rejection, Source, beside
@@ -31,21 +32,52 @@ def kind_of(row: Row) -> str | None:
     return "supervisions" if "recording_id" in row else None
 
 
+def _objects(row: Row, name: str, where: str) -> list[Row]:
+    """A field that lists objects; empty where it is absent or null. Raises UserError where it is something else."""
+    value = row.get(name)
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise UserError(f"{where}: field {name!r} must be a list of objects, found {value!r:.50}")
+    return value
+
+
+def _begin(row: Row, where: str, least: float = 0.0) -> float:
+    """Where a row begins, in seconds; 0 where it does not say. Raises UserError where that is no number."""
+    value = row.get("start", 0.0)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not least <= value < MOST_SECONDS:
+        raise UserError(f"{where}: field 'start' must be a number of seconds, at least {least:g}; found {value!r:.50}")
+    return float(value)
+
+
+def _channels(source: Row, where: str) -> list[int]:
+    """Raises UserError where a source's channels are no list of numbers."""
+    value = source.get("channels", [])
+    if not isinstance(value, list) or not all(isinstance(number, int) for number in value):
+        raise UserError(f"{where}: field 'channels' must be a list of numbers, found {value!r:.50}")
+    return value
+
+
 def _recording(row: Row, channel: int, folder: Path, where: str) -> Source | Rejection:
     """A recording, from which utterances are made."""
     name = text_of(row, "id", where) or ""
     if row.get("transforms"):
         return Rejection(where, "audio is changed as it is loaded", f"{name}: {row['transforms']!r:.80}")
-    for source in row.get("sources") or []:
-        if channel not in source.get("channels", []):
+    for source in _objects(row, "sources", where):
+        channels = _channels(source, where)
+        if channel not in channels:
             continue
         if source.get("type") != "file":
             detail = f"{name}: of type {source.get('type')!r}; write it to a file"
             command = source.get("type") == "command"
             return Rejection(where, "a command instead of a file" if command else "audio is not in a file", detail)
-        number = None if len(source["channels"]) == 1 else source["channels"].index(channel) + 1
-        path = beside(folder, str(source["source"]))
-        return Source("", "", path, None, claim=seconds_of(row, "duration", where), channel=number)
+        path = text_of(source, "source", where)
+        if not path or "\0" in path:
+            raise UserError(f"{where}: field 'source' must be the path of a file; found {path!r:.50}")
+        number = None if len(channels) == 1 else channels.index(channel) + 1
+        claim = seconds_of(row, "duration", where)
+        return Source("", "", beside(folder, path), None, claim=claim, channel=number)
     return Rejection(where, "no such channel", f"{name}: {channel}")
 
 
@@ -85,15 +117,15 @@ def _of_cut(cut: Row, folder: Path, where: str) -> Iterator[Source | Rejection]:
     if isinstance(recording, Rejection):
         yield recording
         return
-    start, length = seconds_of(cut, "start", where) or 0.0, seconds_of(cut, "duration", where)
+    start, length = _begin(cut, where), seconds_of(cut, "duration", where)
     if length is None:
         raise UserError(f"{where}: field 'duration' is missing")
-    said = cut.get("supervisions") or []
+    said = _objects(cut, "supervisions", where)
     if not said:
         yield _utterance({}, name, recording, start, length, where)
     for supervision in said:
         # Relative to the cut, which may begin or end within it.
-        begin, seconds = supervision.get("start", 0.0), seconds_of(supervision, "duration", where)
+        begin, seconds = _begin(supervision, where, -MOST_SECONDS), seconds_of(supervision, "duration", where)
         if seconds is None or begin < -NEAR_SECONDS or begin + seconds > length + NEAR_SECONDS:
             yield Rejection(where, "a cut within an utterance", f"{name}: {supervision.get('id')}")
             continue
@@ -113,7 +145,7 @@ def _of_supervision(
     recording = _recording(recordings[recorded][1], channel, folder, recordings[recorded][0])
     if isinstance(recording, Rejection):
         return recording
-    begin, seconds = seconds_of(row, "start", where) or 0.0, seconds_of(row, "duration", where)
+    begin, seconds = _begin(row, where), seconds_of(row, "duration", where)
     return _utterance(row, name, recording, begin, seconds, where)
 
 

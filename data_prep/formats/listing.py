@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from asr.data.packed import PACK
@@ -25,17 +26,17 @@ KNOWN = (
 )
 
 
-def _read_folder(path: Path) -> Listing | None:
-    """None where no manifest is in it."""
-    if (path / RECORDINGS).exists():
-        return read_kaldi(path)
+def _find_reader(folder: Path) -> Callable[[], Listing] | None:
+    """What reads the manifest in a folder; None where there is none."""
+    if (folder / RECORDINGS).exists():
+        return partial(read_kaldi, folder)
     for name in (PACK, TARRED):
-        if (path / name).exists():
-            return read_nemo(path / name)
-    if find_tables(path):
-        return read_huggingface(path)
-    manifest = find_lhotse(path)
-    return None if manifest is None else read_lhotse(manifest)
+        if (folder / name).exists():
+            return partial(read_nemo, folder / name)
+    if find_tables(folder):
+        return partial(read_huggingface, folder)
+    manifest = find_lhotse(folder)
+    return None if manifest is None else partial(read_lhotse, manifest)
 
 
 def _read_lines(path: Path) -> Listing:
@@ -61,12 +62,13 @@ def _check_ids(sources: Iterable[Source], path: Path) -> None:
 
 def _read(path: Path) -> Listing | None:
     if path.is_dir():
-        return _read_folder(path)
+        reader = _find_reader(path)
+        return None if reader is None else reader()
     if RANGE.search(path.name):
         return read_nemo(path)
-    if path.suffix in huggingface.SUFFIXES or not path.exists():
+    if huggingface.is_table(path) or not path.exists():
         return read_huggingface(path) if find_tables(path) else None
-    return read_table(path) if path.name.endswith(table.SUFFIXES) else _read_lines(path)
+    return read_table(path) if path.name.lower().endswith(table.SUFFIXES) else _read_lines(path)
 
 
 def _direct(path: str) -> str:
@@ -98,6 +100,15 @@ def list_manifest(path: Path) -> Listing:
     return _finished(listing, path)
 
 
+def is_bare(path: Path) -> bool:
+    """Whether a path is a folder without a manifest, of which audio is all there is to list.
+
+    Raises:
+        UserError: manifests are in it, of which it is not clear which one is meant.
+    """
+    return path.is_dir() and _find_reader(path) is None
+
+
 def list_any(path: Path) -> Listing:
     """The same, or the audio in a folder that has no manifest.
 
@@ -105,7 +116,7 @@ def list_any(path: Path) -> Listing:
         UserError: as `list_manifest`.
     """
     path = path.absolute()
-    if not path.is_dir() or _read_folder(path) is not None:
+    if not is_bare(path):
         return list_manifest(path)
     listing = scan(path)
     listing.sources = [replace(source, path=str(path / source.path)) for source in listing.sources]

@@ -22,7 +22,7 @@ def read_lines(path: Path, blank: bool = False) -> Iterator[tuple[str, str]]:
     """
     number = 0
     try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+        with gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb") as file:
             for number, raw in enumerate(file, 1):
                 line = raw.decode().removeprefix("\ufeff") if number == 1 else raw.decode()
                 if blank or line.strip():

@@ -39,6 +39,9 @@ def _row(source: Source, recording: str, audio: Measured) -> Row | Rejection:
     if source.claim is not None and abs(source.claim - audio.seconds) > NEAR_SECONDS:
         detail = f"{source.claim:.2f} s are declared, {audio.seconds:.2f} s are there"
         return Rejection(source.id, "length differs", detail)
+    if source.channel is not None and source.channel > audio.channels:
+        detail = f"{source.path}: it has {audio.channels}, and not {source.channel}"
+        return Rejection(source.id, "no such channel", detail)
     end = source.offset + (source.seconds or 0.0)
     if source.offset >= audio.seconds or end > audio.seconds + NEAR_SECONDS:
         detail = f"{source.offset:.2f} to {end:.2f} s of {audio.seconds:.2f} s"

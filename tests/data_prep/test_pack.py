@@ -13,11 +13,9 @@ from asr.cli.main import main
 from asr.config import CorpusConfig
 from asr.data import packed
 from asr.data.audio import AudioReader, Samples, read_samples
-from asr.data.manifest import Manifest, Utterance, read_manifest, write_manifest
+from asr.data.manifest import Utterance, read_manifest, write_manifest
 from asr.data.packed import PACK, find_place
 from asr.errors import UserError
-from asr.pseudo.label import Label
-from asr.pseudo.writers import _row
 from data_prep import pack as packing
 from data_prep.formats.listing import list_any
 from data_prep.manifests import build_manifests
@@ -232,10 +230,17 @@ def test_a_folder_that_holds_something_else_is_refused(
     assert (tmp_path / "mine" / "audio-00000.tar").read_bytes() == b"mine"
 
 
-def test_rows_that_share_a_tar_are_no_rows_of_one_recording() -> None:
-    manifest = Manifest(
-        [Utterance("a", "/p/a-0.tar:512:9:0000000a", 1.0), Utterance("b", "/p/a-0.tar:1536:9:0000000b", 1.0)]
-    )
-    label = Label(0, (1,), text="A")
-    ids = {_row(row, label, "lhotse").partition('"recording_id": ')[2].partition(",")[0] for row in manifest}
-    assert len(ids) == 2
+def test_what_was_left_out_is_said_each_time(corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (corpus / "torn.wav").write_bytes(b"RIFF")
+    command = ["pack", str(corpus), str(tmp_path / "pack")]
+    said = []
+    for _ in range(2):
+        assert main(command) == 2
+        out, err = capsys.readouterr()
+        said.append((out, err[err.index("error:") :]))
+    assert said[0] == said[1]
+    assert "error: 1 were left out:" in said[0][1]
+    assert "torn: unreadable (" in said[0][1]
+    (tmp_path / "pack" / "rejected.jsonl").unlink()
+    assert main(command) == 2
+    assert "rejected.jsonl, which say what was left out, are not as they were written" in capsys.readouterr().err

@@ -3,12 +3,16 @@ from __future__ import annotations
 import unicodedata
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 from small_manifests import RATE, ROWS, build, expected, told, tone, write_audio
 
+from asr.config import CorpusConfig
+from asr.data.audio import read_samples
 from asr.errors import UserError
 from data_prep.formats.listing import list_manifest
+from data_prep.subset import read_subset
 
 
 def write(folder: Path, **tables: str | None) -> Path:
@@ -22,7 +26,7 @@ def write(folder: Path, **tables: str | None) -> Path:
         "utt2spk": "".join(f"{row[0]}\t{row[1]}\n" for row in ROWS),
     }
     folder.mkdir(exist_ok=True)
-    for name, content in (usual | {key.replace("_", "."): value for key, value in tables.items()}).items():
+    for name, content in (usual | {key.replace("v_s", "v.s"): value for key, value in tables.items()}).items():
         if content is not None:
             (folder / name).write_text(content)
     return folder
@@ -84,6 +88,9 @@ def test_what_has_no_audio_no_segment_or_no_speaker_is_named(folder: Path) -> No
         ({"segments": "a talk 0\n"}, r"segments, line 1: expected an utterance, a recording, and where it begins"),
         ({"segments": "a talk x 1\n"}, "line 1: field 'begin' must be a number of seconds"),
         ({"segments": "a talk 2 1\n"}, "line 1: ends at 1 s, and begins at 2 s"),
+        ({"segments": ""}, r"segments: no line in it, and so no utterance; delete it if each recording is one"),
+        ({"reco2file_and_channel": "talk talk\n"}, "line 1: expected a recording, a file, and a channel: A or B"),
+        ({"reco2file_and_channel": "talk talk C\n"}, "line 1: expected a recording, a file, and a channel: A or B"),
         ({"wav_scp": " talk a.wav\n"}, r"wav\.scp, line 1: begins with a blank; write the id first"),
         ({"wav_scp": "a a.wav\na b.wav\n"}, r"wav\.scp, line 2: id 'a' occurs twice"),
     ],
@@ -106,6 +113,43 @@ def test_ids_in_unlike_unicode_forms_are_matched_and_in_unlike_case_are_not(fold
     }
     with pytest.raises(UserError, match="occurs twice, or in two Unicode forms"):
         list_manifest(write(folder, wav_scp=f"{apart} a.wav\n{composed} b.wav\n"))
+
+
+def call(folder: Path, scp: str, sides: str) -> Path:
+    """A call of two sides in one file, 440 Hz and a fourth as loud, and the second side in a file of its own."""
+    both = np.stack([tone(2), tone(2) // 4], 1)
+    soundfile.write(folder.parent / "both.wav", both, RATE)
+    soundfile.write(folder.parent / "second.wav", both[:, 1], RATE)
+    return write(folder, wav_scp=scp, segments=None, text=None, utt2spk=None, reco2file_and_channel=sides)
+
+
+def peaks(folder: Path) -> tuple[dict[str, int], list[str]]:
+    """How loud each utterance is, and what was left out and why."""
+    subset = read_subset(folder.parent, "kaldi", CorpusConfig(source="manifest"), folder.parent / "cache")
+    found = {u.id: int(np.abs(read_samples(u.audio_filepath, 0, u.duration)).max()) for u in subset.utterances}
+    return found, [str(rejection) for rejection in subset.rejections]
+
+
+@pytest.mark.parametrize("names", ["AB", "ab", "12"])
+def test_the_sides_of_a_call_are_channels_of_its_file(folder: Path, names: str) -> None:
+    sides = f"call-a call {names[0]}\ncall-b call {names[1]}\n"
+    scp = "call-a ../both.wav\ncall-b ../both.wav\n"
+    assert peaks(call(folder, scp, sides)) == ({"call-a": 8000, "call-b": 2000}, [])
+    found, left_out = peaks(call(folder, scp + "other ../talk.flac\n", sides))
+    assert found.keys() == {"call-a", "call-b"}
+    assert left_out == [f"{folder}/wav.scp, line 3: no channel in reco2file_and_channel (other: other)"]
+
+
+def test_a_side_in_a_file_of_its_own_is_that_file_and_one_that_is_not_there_is_named(folder: Path) -> None:
+    sides = "call-a call A\ncall-b call B\n"
+    assert peaks(call(folder, "call-b ../gone.wav\n", sides))[1] == [
+        f"{folder.parent}/gone.wav: unreadable (No such file or directory)"
+    ]
+    assert peaks(call(folder, "call-b ../second.wav\n", sides))[0] == {"call-b": 2000}
+    assert peaks(call(folder, "call-b ../both.wav\n", sides))[0] == {"call-b": 2000}
+    found, left_out = peaks(call(folder, "call-a ../second.wav\ncall-b ../second.wav\n", sides))
+    assert found == {"call-a": 2000}
+    assert left_out == [f"{folder.parent}/second.wav: no such channel (it has 1, and not 2)"]
 
 
 def test_the_rows_are_those_of_other_formats(folder: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,12 @@ def recording(name: str = "talk", path: str = "talk.flac", seconds: float = 4.0,
     }
 
 
-def supervision(name: str, start: float, seconds: float, **more: object) -> dict[str, object]:
+def supervision(name: str, start: object, seconds: float, **more: object) -> dict[str, object]:
     usual = {"id": name, "recording_id": "talk", "start": start, "duration": seconds, "channel": 0}
     return usual | {"text": name.upper(), "speaker": "anna"} | more
 
 
-def cut(name: str, start: float, seconds: float, *said: dict[str, object], **more: object) -> dict[str, object]:
+def cut(name: str, start: object, seconds: float, *said: dict[str, object], **more: object) -> dict[str, object]:
     usual: dict[str, object] = {"id": name, "start": start, "duration": seconds, "channel": 0}
     return usual | {"supervisions": list(said), "recording": recording(), "type": "MonoCut"} | more
 
@@ -54,12 +55,13 @@ def told(folder: Path, name: str) -> tuple[list[tuple[str, float, float, str | N
 
 
 def test_supervisions_of_a_cut_are_placed_in_its_recording(folder: Path) -> None:
+    above = recording(path="../talk.flac")
     write(
-        folder / "x_cuts.jsonl.gz",
-        cut("whole", 0.5, 1.5, supervision("a", 0.0, 1.5)),
-        cut("part", 2.0, 2.0, supervision("b", 0.25, 0.5), supervision("c", 1.0, 1.0)),
+        folder / "m" / "x_cuts.jsonl.gz",
+        cut("whole", 0.5, 1.5, supervision("a", 0.0, 1.5), recording=above),
+        cut("part", 2.0, 2.0, supervision("b", 0.25, 0.5), supervision("c", 1.0, 1.0), recording=above),
     )
-    rows, table = told(folder, ".")
+    rows, table = told(folder, "m")
     assert rows == [("a", 0.5, 1.5, "A"), ("b", 2.25, 0.5, "B"), ("c", 3.0, 1.0, "C")]
     assert "left out, " not in table
 
@@ -139,3 +141,40 @@ def test_a_channel_is_one_of_its_file(folder: Path) -> None:
     rows, _ = build(folder, "supervisions.jsonl")
     peaks = [int(np.abs(soundfile.read(u.audio_filepath, dtype="int16")[0]).max()) for u in rows]
     assert peaks[0] == pytest.approx(4 * peaks[1], rel=0.01)
+
+
+def sources(*said: object) -> dict[str, object]:
+    return recording(sources=list(said))
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (cut("x", 0, 2, supervision("s", None, 1)), "field 'start' must be a number of seconds.*found None"),
+        (cut("x", 0, 2, supervision("s", "0.1", 1)), "field 'start' must be a number.*found '0.1'"),
+        (cut("x", 0, 2, supervision("s", math.nan, 1)), "field 'start' must be a number of seconds.*found nan"),
+        (cut("x", None, 2), "field 'start' must be a number of seconds, at least 0; found None"),
+        (cut("x", -1, 2), "field 'start' must be a number of seconds, at least 0; found -1"),
+        (cut("x", 0, 2, supervisions=["s"]), r"field 'supervisions' must be a list of objects, found \['s'\]"),
+        (cut("x", 0, 2, supervisions={"id": "s"}), "field 'supervisions' must be a list of objects"),
+        (cut("x", 0, 2, recording=sources("x.flac")), r"field 'sources' must be a list of objects, found \['x.flac'\]"),
+        (cut("x", 0, 2, recording=recording(sources="x.flac")), "field 'sources' must be a list of objects"),
+        (cut("x", 0, 2, recording=sources({"type": "file", "channels": 0})), "field 'channels' must be a list of numb"),
+        (cut("x", 0, 2, recording=sources({"type": "file", "channels": [0]})), "field 'source' must be the path of a"),
+    ],
+)
+def test_a_cut_that_is_not_as_it_should_be_is_named(folder: Path, row: dict[str, Any], message: str) -> None:
+    path = write(folder / "cuts.jsonl", cut("fine", 0, 1), row)
+    with pytest.raises(UserError, match=rf"cuts\.jsonl, line 2: {message}"):
+        list_manifest(path)
+
+
+def test_recordings_and_supervisions_that_are_not_as_they_should_be_are_named(folder: Path) -> None:
+    write(folder / "supervisions.jsonl", supervision("a", 0.5, 1.5), supervision("b", None, 1))
+    write(folder / "recordings.jsonl", recording())
+    with pytest.raises(UserError, match=r"supervisions\.jsonl, line 2: field 'start' must be a number of seconds"):
+        list_manifest(folder / "supervisions.jsonl")
+    write(folder / "recordings.jsonl", sources({"type": "file", "channels": 0, "source": "talk.flac"}))
+    for name in ("supervisions.jsonl", "recordings.jsonl"):
+        with pytest.raises(UserError, match=r"recordings\.jsonl, line 1: field 'channels' must be a list of numbers"):
+            list_manifest(folder / name)

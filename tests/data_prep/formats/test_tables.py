@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 
@@ -25,6 +26,19 @@ def test_csv_and_tsv_with_named_columns_give_the_same_rows(folder: Path) -> None
     ends = [f"{r[0]},{r[1]},{r[2]},{r[3]},{r[3] + r[4]:.7f},{r[5]}" for r in ROWS]
     (folder / "ends.csv").write_text("\n".join(["utt_id,speaker_id,path,begin,end,sentence", *ends]) + "\n")
     assert told(folder, build(folder, "ends.csv")[0]) == expected()
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["start_time,end_time,dur", "begin_time,stop,duration", "begin,end,dur_s", "Start_Seconds,End_Sec,Duration_s"],
+)
+def test_times_have_many_names_and_suffixes_any_case(folder: Path, header: str) -> None:
+    # Rounded to milliseconds, each for itself, beside text that is about no time.
+    lines = [f"path,{header},ending,duration_ms,starter", "talk.flac,0.5,1.75,1.251,A,9,B", "talk.flac,2,,0.5,A,9,B"]
+    for name, separator in (("IN.CSV", ","), ("IN.TSV", "\t")):
+        (folder / name).write_text("\n".join(line.replace(",", separator) for line in lines) + "\n")
+        found = [(s.offset, s.seconds) for s in list_manifest(folder / name).sources]
+        assert found == [(0.5, 1.25), (2.0, 0.5)]
 
 
 def test_semicolons_part_columns_where_the_comma_is_a_decimal_point(folder: Path) -> None:
@@ -71,6 +85,17 @@ def test_common_voice_is_read_as_it_comes(folder: Path) -> None:
         ("in.csv", "path,text\n,b\n", "line 2: the column 'path' is empty"),
         ("in.csv", "path,duration\na,3 s\n", "line 2: field 'duration' must be a number of seconds"),
         ("in.csv", "path,start,end\na,3,2\n", "line 2: ends at 2 s, and begins at 3 s"),
+        ("in.csv", "path,start,end\na,1,x\n", "line 2: field 'end' must be a number of seconds, at least 0; found 'x'"),
+        ("in.csv", "path,start,end,dur\na,1,3,2.1\n", "begins at 1 s, ends at 3 s, and 'dur' is 2.1 s"),
+        (
+            "in.csv",
+            "path,start_ms,end_ms\na,1,2\n",
+            "line 1: 'start_ms', 'end_ms': times that are not read",
+        ),
+        ("in.csv", "path,onset,duration\na,1,2\n", "line 1: 'onset': times that are not read"),
+        ("in.csv", "path,start,duration[ms]\na,1,2\n", r"line 1: 'duration\[ms\]': times that are not read"),
+        ("in.csv", "path,Segment Start\na,1\n", "line 1: 'Segment Start': times that are not read"),
+        ("in.csv", "path,start,start_time\na,1,1\n", "columns 'start' and 'start_time' both may be the offset"),
         ("in.csv", "path,channel\na,left\n", "line 2: channel must be a number from 1; found 'left'"),
         ("in.csv", b"path,text\na,caf\xe9\n", "line 2: not UTF-8 text"),
         ("in.csv", "", r"in\.csv: no column of audio files"),
@@ -97,8 +122,8 @@ def write_parquet(path: Path, rows: int = 5, group: int = 2, **more: list[object
     (path.parent / "x.flac").unlink()
     columns = {"audio": audio, "sentence": [f"WORD {row}" for row in range(rows)], "speaker_id": list(range(rows))}
     kinds = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    table = pa.table({**columns, "audio": pa.array(audio, kinds), **more})
-    if path.suffix == ".parquet":
+    table = pa.table({**columns, **more, "audio": pa.array(audio, kinds)})
+    if path.suffix.lower() == ".parquet":
         pyarrow.parquet.write_table(table, path, row_group_size=group)
         return
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
@@ -141,6 +166,34 @@ def test_ids_of_a_dataset_are_taken_and_a_row_without_audio_is_named(folder: Pat
     rows, text = build(folder, "d")
     assert [u.id for u in rows] == ["11", "7", "8", "9"]
     assert "left out, no audio in it: 1" in text
+
+
+def test_ends_and_channels_of_a_dataset_are_read_as_a_table_s_are(folder: Path) -> None:
+    write_parquet(folder / "d" / "A.PARQUET", rows=2, start=[0.25, 0.5], end=[0.75, None], channel=[1, 1])
+    found = [(s.id, s.offset, s.seconds, s.channel) for s in list_manifest(folder / "d").sources]
+    assert found == [("A-0-1", 0.25, 0.5, 1), ("A-1-1", 0.5, None, 1)]
+    assert [u.duration for u in build(folder, "d")[0]] == [0.5, 0.6]
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"start": [0.0, math.nan]}, "row 2: field 'start' must be a number of seconds, at least 0; found nan"),
+        ({"duration": [1.0, -1.0]}, "row 2: field 'duration' must be a number of seconds, at least 0; found -1.0"),
+        ({"end": ["1", "late"]}, "row 2: field 'end' must be a number of seconds, at least 0; found 'late'"),
+        ({"start": [[0.0], [1.0]]}, "row 1: field 'start' must be a number of seconds"),
+        ({"start": [0.0, 2.0], "end": [1.0, 1.0]}, "row 2: ends at 1 s, and begins at 2 s"),
+        ({"sentence": [["A"], ["B", "C"]]}, r"row 1: field 'sentence' must be text, found \['A'\]"),
+        ({"channel": [1, 0]}, "row 2: channel must be a number from 1; found 0"),
+        ({"start_ms": [1, 2]}, "'start_ms': times that are not read"),
+    ],
+)
+def test_a_row_of_a_dataset_that_is_not_as_it_should_be_is_named(
+    folder: Path, more: dict[str, list[object]], message: str
+) -> None:
+    write_parquet(folder / "d.parquet", rows=2, group=1, **more)
+    with pytest.raises(UserError, match=rf"d\.parquet(, |: ){message}"):
+        list_manifest(folder / "d.parquet")
 
 
 def test_splits_in_one_folder_are_not_chosen_from_and_other_columns_are_no_audio(folder: Path) -> None:

@@ -138,3 +138,14 @@ def test_an_own_channel_survives_lhotse(folder: Path) -> None:
     assert peaks[0] == pytest.approx(2 * peaks[1], rel=0.01)
     assert "note, 2 channels, number 1 is used: 1" in table
     assert dataclasses.replace(rows[0], id="", audio_filepath="").offset == 0.0
+
+
+@pytest.mark.parametrize("command", [("manifest", "--to", "nemo"), ("manifest", "--to", "lhotse"), ("pack",)])
+def test_a_channel_that_a_file_does_not_have_is_named(
+    folder: Path, command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "t.csv").write_text("file,channel,id\ntalk.flac,1,left\ntalk.flac,2,right\n")
+    assert main([command[0], str(folder / "t.csv"), str(folder / "o"), *command[1:]]) == 2
+    shown = capsys.readouterr()
+    assert "1 utterances" in shown.out
+    assert f"error: 1 were left out:\n  right: no such channel ({folder}/talk.flac: it has 1, and not 2)" in shown.err
