@@ -29,7 +29,7 @@ VERBS = {
     "study": "Run a grid of batch scales, rules and seeds from one YAML file, and draw it over the baseline.",
     "parabola": "Draw where the EMA rule ends on a noisy parabola, whose distributions are known exactly.",
     "spectra": "Compare the singular values of two models, such as a narrow one and a wide one of the width rule.",
-    "average": "Average the weights of a run's checkpoints into a folder that the other verbs take as a model.",
+    "average": "Average the weights of a run's checkpoints, or of models, into a folder that others take as a model.",
     "export": "Write a trained model to one folder: weights, tokens, features, a loader, and ONNX by option.",
     "transcribe": "Write down what is said in audio files: text, JSON with word times, or subtitles.",
     "align": "Find when each word of a known text is said: TextGrid, CTM or JSON.",

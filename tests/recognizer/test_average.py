@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from small_model import SMALL, make_run
 
 from asr.cli.main import main
 from asr.errors import UserError
-from asr.recognizer.average import average_checkpoints, choose_checkpoints
+from asr.recognizer.average import average_checkpoints, average_models, choose_checkpoints
 from asr.recognizer.trained import find_trained
 
 
@@ -53,3 +55,20 @@ def test_the_averaged_folder_is_a_model_to_transcribe_with(
     assert find_trained(tmp_path / "mean").origin["model"] == "student"
     assert main(["transcribe", str(tmp_path / "mean"), str(audio_folder / "a.flac")]) == 0
     assert capsys.readouterr().out.endswith("\n")
+
+
+def test_the_mean_of_models_is_that_of_their_weights(
+    small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [small_run / "checkpoints" / f"step-0000000{n}" for n in (1, 2, 3)]
+    assert main(["average", str(paths[0]), str(tmp_path / "mean"), *(f"--with={path}" for path in paths[1:])]) == 0
+    assert capsys.readouterr().out.endswith(f"{tmp_path / 'mean'}\n")
+    parts = [find_trained(path, "teacher").weights for path in paths]
+    for name, tensor in find_trained(tmp_path / "mean").weights.items():
+        torch.testing.assert_close(tensor, sum(part[name] for part in parts) / 3)
+
+
+def test_models_of_other_tokens_or_shapes_have_no_mean(small_run: Path, tmp_path: Path) -> None:
+    other = make_run(tmp_path / "other", dataclasses.replace(SMALL, width=64))
+    with pytest.raises(UserError, match=r"other: has other weights, tokens or features than .*they have no mean"):
+        average_models([small_run, other])
