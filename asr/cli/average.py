@@ -1,4 +1,4 @@
-"""Average the weights of a run's checkpoints, or of models, into a folder that the other verbs take as a model."""
+"""Average the weights of a run's checkpoints, or of models, into a folder that others take as a model."""
 
 from __future__ import annotations
 
