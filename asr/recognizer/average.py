@@ -43,9 +43,8 @@ def _mean(models: Iterable[Mapping[str, Tensor]]) -> dict[str, Tensor]:
 def average_models(paths: Sequence[Path], model: str | None = None, tokens: Path | None = None) -> TrainedModel:
     """The mean of the weights of models of which each was trained on from another of them.
 
-    Wortsman et al., "Robust fine-tuning of zero-shot models" (CVPR 2022): between a model and what it was made of by
-    training on other data, or for another objective, lies one that is better than both. Models that began apart have no
-    mean.
+    After Wortsman et al., "Robust fine-tuning of zero-shot models" (CVPR 2022), who mix weights from before and after
+    fine-tuning: the mean may be better than both. Of models that began apart it is none.
 
     Args:
         paths: runs' folders, checkpoints or exported folders; the first one's settings are taken.

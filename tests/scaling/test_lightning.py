@@ -39,6 +39,21 @@ class Data(torch.utils.data.Dataset[torch.Tensor]):
         return SAMPLE
 
 
+def make_trainer(callback: Any, out: Path, ranks: int = 1, **given: Any) -> Any:
+    return lightning.Trainer(
+        accelerator="cpu",
+        devices=ranks,
+        strategy="ddp" if ranks > 1 else "auto",
+        callbacks=[callback],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=out,
+        **given,
+    )
+
+
 def fit(
     out: Path, kappa: int = KAPPA, batch: int = BASE_BATCH, accumulate: int = 1, ranks: int = 1, **given: Any
 ) -> tuple[Toy, ScaledEMA]:
@@ -48,19 +63,7 @@ def fit(
     callback = EMACallback(
         lambda model: ScaledEMA(model, momentum=momentum, base_batch=BASE_BATCH, amounts="local"), amount=len
     )
-    trainer = lightning.Trainer(
-        accelerator="cpu",
-        devices=ranks,
-        strategy="ddp" if ranks > 1 else "auto",
-        accumulate_grad_batches=accumulate,
-        callbacks=[callback],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=out,
-        **{"max_epochs": 1} | given,
-    )
+    trainer = make_trainer(callback, out, ranks, accumulate_grad_batches=accumulate, **{"max_epochs": 1} | given)
     model, loader = Toy(LR * kappa), torch.utils.data.DataLoader(Data(), batch_size=batch)
     trainer.fit(model, loader, torch.utils.data.DataLoader(Data(), batch_size=24), ckpt_path=resume)
     if resume is None:
@@ -108,29 +111,17 @@ def test_a_checkpoint_holds_the_average_and_another_recipe_is_refused(tmp_path: 
 def test_a_second_fit_goes_on_with_the_average_and_another_model_has_its_own(tmp_path: Path) -> None:
     from asr.scaling.trainers.lightning import EMACallback
 
-    def trainer(callback: EMACallback, epochs: int) -> Any:
-        return lightning.Trainer(
-            accelerator="cpu",
-            callbacks=[callback],
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            default_root_dir=tmp_path,
-            max_epochs=epochs,
-        )
-
     fit(tmp_path)
     callback = EMACallback(
         lambda model: ScaledEMA(model, momentum=MOMENTUM, base_batch=BASE_BATCH, amounts="local"), amount=len
     )
     loader = torch.utils.data.DataLoader(Data(), batch_size=BASE_BATCH)
-    model, one = Toy(LR * KAPPA), trainer(callback, 2)
+    model, one = Toy(LR * KAPPA), make_trainer(callback, tmp_path, max_epochs=2)
     one.fit(model, loader, ckpt_path=tmp_path / "last.ckpt")
     assert callback.ema.seen == 2 * len(Data())
     one.fit_loop.max_epochs = 3
     one.fit(model, loader)
     assert callback.ema.seen == 3 * len(Data())
     other = Toy(LR)
-    trainer(callback, 1).fit(other, loader)
+    make_trainer(callback, tmp_path, max_epochs=1).fit(other, loader)
     assert callback.ema.seen == len(Data())
