@@ -93,9 +93,13 @@ def write_tuned(run: Path, tuned: Tuned) -> Path:
     return path
 
 
-WAYS = ((0, 0, 0), *((w, s, 0) for w in (0, -1, 1) for s in (0, -1, 1) if w or s), *((0, s, -s) for s in (-1, 1)))
+WAYS = (
+    (0, 0, 0),
+    *((w, s, 0) for w in (0, -1, 1) for s in (0, -1, 1) if w or s),
+    *((w, s, -s) for w in (0, -1, 1) for s in (-1, 1) if w != s),
+)
 """In which tuning goes, in weight, word score and blank penalty. A lower blank makes more words, which a lower score of
-each takes back, so that these two are moved at once."""
+each or a greater weight takes back, so that these are moved at once."""
 
 
 def _around(point: Weights, steps: Weights) -> Iterator[Weights]:

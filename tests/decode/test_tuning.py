@@ -33,6 +33,18 @@ def test_the_walk_ends_near_the_lowest_point_of_a_bowl(lowest: tuple[float, floa
     assert min(w.lm_weight for w in asked) >= 0 <= min(w.blank_penalty for w in asked)
 
 
+def test_the_walk_follows_a_valley_along_which_all_three_change() -> None:
+    """As in a search for words: a lower blank, a lower word score and a greater weight go together."""
+
+    def valley(weights: Weights) -> float:
+        along = (weights.lm_weight - 0.8) / 0.4
+        across = (weights.word_score + along) ** 2 + (weights.blank_penalty - along) ** 2
+        return across + 0.01 * (along - 3) ** 2
+
+    weights, _ = descend(valley)
+    assert weights == pytest.approx((2.0, -3.0, 3.0), abs=0.3)
+
+
 def test_where_nothing_differs_the_usual_weights_stay() -> None:
     assert descend(lambda _: 0.5) == (USUAL, 0.5)
 
