@@ -165,7 +165,5 @@ def _check_pretraining(config: Config, refuse: Callable[..., UserError]) -> None
         raise refuse("pseudo.labels", f"none with {name}, which is of audio alone", "objective.kind")
     if objective.kind == "views" and config.specaugment.time_stretch:
         raise refuse("specaugment.time_stretch", f"0 with {name}: frames of two views would part", "objective.kind")
-    slow = model.slow_blocks
-    most = model.layers - slow.stop + 1 if slow else model.layers
-    if objective.kind == "masked" and objective.top_blocks > most:
-        raise refuse("objective.top_blocks", f"at most {most}, the topmost blocks that end at full rate")
+    if objective.kind == "masked" and objective.top_blocks > model.layers:
+        raise refuse("objective.top_blocks", f"at most {model.layers}, the blocks that there are")

@@ -104,7 +104,7 @@ class ObjectiveConfig:
     masks: int = 2
     """How many times the student hears each utterance, with other masks, for one pass of the teacher."""
     top_blocks: int = 3
-    """The targets are a mean over so many of the teacher's blocks, none of them but the last at half rate."""
+    """The targets are a mean over so many of the teacher's blocks, the topmost ones."""
     collapse: Operational[Literal["warn", "stop"]] = "warn"
     """masked and views: what happens when targets or predictions hardly vary, or in few directions alone."""
     intermediate_weight: float = 0.3

@@ -111,19 +111,21 @@ class Block(nn.Module):
         fed: Tensor = self.outer(drop(F.relu(self.inner(x)), dropout))
         return fed
 
-    def forward(self, x: Tensor, axis: TimeAxis, dropout: float, skipped: bool = False) -> Tensor:
-        """`x` is `(batch, frames, width)`."""
+    def forward(self, x: Tensor, axis: TimeAxis, dropout: float, skipped: bool = False) -> tuple[Tensor, Tensor]:
+        """What the next block gets of `x`, and what the feed-forward layer makes; all are `(batch, frames, width)`."""
         if skipped:
             # Its gradients are 0, not missing: data-parallel training waits for every parameter.
-            return x + 0.0 * torch.stack([p.sum() for p in self.parameters()]).sum().to(x.dtype)
-        x = self._add(x, self.norm_attention, lambda y: self._attend(y, axis), dropout)
+            return x + 0.0 * torch.stack([p.sum() for p in self.parameters()]).sum().to(x.dtype), torch.zeros_like(x)
+        x, _ = self._add(x, self.norm_attention, lambda y: self._attend(y, axis), dropout)
         if self.convolution is not None and self.norm_convolution is not None:
             convolution = self.convolution
-            x = self._add(x, self.norm_convolution, lambda y: convolution(y, axis.real), dropout)
+            x, _ = self._add(x, self.norm_convolution, lambda y: convolution(y, axis.real), dropout)
         return self._add(x, self.norm_feedforward, lambda y: self._feed(y, dropout), dropout)
 
-    def _add(self, x: Tensor, norm: nn.Module, change: Callable[[Tensor], Tensor], dropout: float) -> Tensor:
+    def _add(
+        self, x: Tensor, norm: nn.Module, change: Callable[[Tensor], Tensor], dropout: float
+    ) -> tuple[Tensor, Tensor]:
+        """`x` and a change to it, and that change."""
         changed = change(norm(x) if self.pre_norm else x)
         x = x + drop(changed, dropout)
-        normed: Tensor = x if self.pre_norm else norm(x)
-        return normed
+        return x if self.pre_norm else norm(x), changed

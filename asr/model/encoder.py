@@ -42,7 +42,7 @@ class Heard(NamedTuple):
     top: Tensor = torch.empty(0)
     """What the head reads, `(batch, encoder frames, width)`, in fp32."""
     states: tuple[Tensor, ...] = ()
-    """After each of the topmost blocks that were asked for, likewise."""
+    """What the feed-forward layers of the topmost blocks that were asked for made, likewise."""
     predicted: Tensor = torch.empty(0)
     """What an objective's heads make of the top."""
 
@@ -127,7 +127,7 @@ class Encoder(nn.Module):
             features: `(batch, frames, mels)`, zero beyond each utterance's end.
             frames: real feature frames of each utterance, `(batch,)`, on the features' device.
             regularizer: given in training only; without it the result depends on nothing else.
-            depth: of how many topmost blocks the states are kept, none of them within those of half rate.
+            depth: of how many topmost blocks the states are kept; of a block of half rate each frame twice.
         """
         dropout = 0.0 if regularizer is None else regularizer.dropout
         # Under autocast too blocks add to a sum in fp32: small changes to a large one would be lost in bf16.
@@ -144,14 +144,15 @@ class Encoder(nn.Module):
             if index == self.slow.start < self.slow.stop:
                 fast, entered, x = x, axis, halve(x, real)
                 begun, axis = x, self._axis(_pairs(real).any(2), x.shape[2])
-            x = block(x, axis, dropout, index in skipped)
+            x, fed = block(x, axis, dropout, index in skipped)
+            if index >= len(self.blocks) - depth:
+                twice = fed.repeat_interleave(2, 1)[:, : real.shape[1]] if index in self.slow else fed
+                states.append(twice.float())
             if index + 1 == self.slow.stop > self.slow.start:
                 # What the slow blocks have changed, twice: where they change nothing, nothing is lost.
                 x, axis = fast + (x - begun).repeat_interleave(2, 1)[:, : fast.shape[1]], entered
             if regularizer is not None and index + 1 in self.taps:
                 tapped.append(self._read(x)[0])
-            if index >= len(self.blocks) - depth:
-                states.append(x.float())
         log_probs, top = self._read(x)
         return Heard(log_probs, lengths, tuple(tapped), top, tuple(states))
 

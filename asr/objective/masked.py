@@ -4,7 +4,9 @@ Baevski et al., "Efficient Self-supervised Learning with Contextualized Target R
 2212.07525), after "data2vec" (ICML 2022, arXiv 2202.03555). The teacher, an EMA of the student, hears an utterance
 clean; its targets are, frame by frame,
 
-    y = 1/K Σ instance_norm(state of block l),  over the topmost K blocks l.
+    y = 1/K Σ instance_norm(what the feed-forward layer of block l makes),  over the topmost K blocks l:
+
+what it makes, as in "data2vec", whose ablation this is from, rather than the sum of all blocks that it is added to.
 
 The student hears the utterance several times with other stretches hidden, one pass of the teacher serving all of them,
 and a small convolutional decoder on it predicts y in the hidden frames: ‖prediction − y‖².

@@ -25,9 +25,9 @@ from asr.objective.ctc import ctc_loss
 from asr.score.rates import RateName
 from asr.train.dev import Errors
 
-TRAIN_SECONDS, DEV_SECONDS = 300.0, 120.0
+TRAIN_SECONDS, DEV_SECONDS = 1800.0, 300.0
 """Audio that the layer learns from, and of each dev subset that it writes, at most."""
-PASSES, BATCH, LR = 16, 4, 0.02
+PASSES, BATCH, LR = 8, 4, 0.02
 """Over the training audio, in batches of so many utterances, with Adam and a learning rate that falls to 0."""
 
 
