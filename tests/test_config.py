@@ -82,7 +82,7 @@ def test_settings_that_come_with_the_project_load_and_come_back_as_they_went(pat
         ("objective:\n  kind: mask", "line 2: objective.kind must be one of ctc, masked, views; found 'mask'"),
         ("objective:\n  kind: views", "line 2: pseudo.labels must be none with objective.kind = views"),
         (f"{ALONE}\n  mask_share: 1", "line 5: objective.mask_share must be at least 0 and less than 1"),
-        (f"{ALONE}\nmodel:\n  half_rate: 2", "objective.top_blocks must be at most 2, the topmost blocks"),
+        (f"{ALONE}\n  top_blocks: 9", "line 5: objective.top_blocks must be at most 4, the blocks that there are"),
         (
             f"{ALONE}\npretrain: [mini]\nschedule:\n  frozen_hours: 1",
             "line 7: schedule.frozen_hours must be 0",

@@ -10,7 +10,12 @@ from asr.report.markup import element, table
 from asr.report.record import RunRecord
 from asr.score.rates import RateName
 
-RATES: dict[RateName, str] = {"wer": "Word error rate", "per": "Phone error rate", "cer": "Character error rate"}
+RATES: dict[RateName, str] = {
+    "wer": "Word error rate",
+    "per": "Phone error rate",
+    "cer": "Character error rate",
+    "fer": "Frame error rate",
+}
 
 
 def dev_charts(run: RunRecord) -> list[Chart]:

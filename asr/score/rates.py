@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-RateName = Literal["wer", "per", "cer"]
-"""Errors in words, in phones, or in characters alone; as logs and scores call it."""
-UNITS: dict[RateName, str] = {"wer": "words", "per": "phones", "cer": "characters"}
+RateName = Literal["wer", "per", "cer", "fer"]
+"""Errors in words, in phones, in characters alone, or in frames, of a probe; as logs and scores call it."""
+UNITS: dict[RateName, str] = {"wer": "words", "per": "phones", "cer": "characters", "fer": "frames"}
 
 
 def find_rate(scores: Mapping[str, Any]) -> RateName:

@@ -1,13 +1,18 @@
-"""What a representation is worth while it is learnt: errors of a linear CTC layer on it, trained in seconds.
+"""What a representation is worth while it is learnt: in how many frames a linear rule on it takes the wrong token.
 
-The encoder is left as it is. The layer reads what the head of a recognizer would read, learns from some minutes of the
-labeled audio, and writes some minutes of each dev subset. Its errors say nothing of what fine-tuning will reach, but
-they fall as the representation gets better, and cost little.
+The encoder is left as it is. A linear discriminant is solved for on what the head of a recognizer would read, in some
+minutes of the labeled audio, and classifies the frames of some minutes of each dev subset. What is said in a frame is
+found once, from the features by themselves (`asr.train.flat_start`), so that all checkpoints and models are measured by
+the same. Frames of silence do not count. A layer trained by CTC was no measure: from one random encoder to another its
+errors moved by ten points, as CTC with nothing to learn but a linear map ends wherever it happens to.
+
+The errors say nothing of what fine-tuning will reach, but they fall as the representation gets better, and cost little.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,19 +21,18 @@ from torch import Tensor, nn
 
 from asr.data.audio import AudioReader
 from asr.data.manifest import Manifest
-from asr.data.tokens import Tokenizer
+from asr.data.tokens import BLANK, Tokenizer
 from asr.decode.decoder import Decoder
-from asr.decode.measure import Measure
-from asr.decode.search import search_greedily
 from asr.model.encoder import Encoder, Heard
-from asr.objective.ctc import ctc_loss
 from asr.score.rates import RateName
 from asr.train.dev import Errors
+from asr.train.discriminant import Discriminant
+from asr.train.flat_start import Alignment
 
-TRAIN_SECONDS, DEV_SECONDS = 1800.0, 300.0
-"""Audio that the layer learns from, and of each dev subset that it writes, at most."""
-PASSES, BATCH, LR = 8, 4, 0.02
-"""Over the training audio, in batches of so many utterances, with Adam and a learning rate that falls to 0."""
+TRAIN_SECONDS, DEV_SECONDS = 1200.0, 300.0
+"""Audio that the rule is found on, and of each dev subset that it is tried on, at most."""
+AROUND, APART = 6, 3
+"""Feature frames to either side, and how far apart those of them are that alignments are made of."""
 
 
 def some(manifest: Manifest, seconds: float) -> Manifest:
@@ -53,46 +57,31 @@ class _Top(nn.Module):
         return Heard(heard.top, heard.lengths)
 
 
-class Layer(nn.Module):
-    """Log-probabilities of tokens from `(batch, frames, width)`, each channel brought to mean 0 and variance 1."""
+class _Around(nn.Module):
+    """The features around each encoder frame, `(batch, encoder frames, width)`."""
 
-    def __init__(self, frames: Tensor, tokens: int) -> None:
-        """`frames`, `(frames, width)`, are what channels are normalised by."""
+    def __init__(self, encoder: Encoder) -> None:
         super().__init__()
-        self.mean, self.deviation = frames.mean(0), frames.std(0, correction=0) + 1e-3
-        self.linear = nn.Linear(frames.shape[1], tokens, device=frames.device)
-        for parameter in self.parameters():
-            # Nothing is random: the problem has one valley, more or less.
-            nn.init.zeros_(parameter)
+        self.frontend = encoder.frontend
 
-    def forward(self, top: Tensor) -> Tensor:
-        return F.log_softmax(self.linear((top - self.mean) / self.deviation), dim=-1)
+    def forward(self, features: Tensor, frames: Tensor) -> Heard:
+        padded = F.pad(features, (0, 0, AROUND, AROUND))
+        windows = padded.unfold(1, 2 * AROUND + 1, self.frontend.stride)[..., ::APART]
+        return Heard(windows.flatten(2), self.frontend.frames(frames))
 
 
-@torch.enable_grad()
-def fit(tops: Sequence[Tensor], targets: Sequence[Sequence[int]], tokens: int) -> Layer:
-    """A layer trained on utterances' `(frames, width)` and token ids."""
-    layer = Layer(torch.cat(list(tops)), tokens)
-    optimizer = torch.optim.Adam(layer.parameters(), lr=LR)
-    order = sorted(range(len(tops)), key=lambda row: len(tops[row]))
-    batches = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
-    steps, rng = PASSES * len(batches), np.random.default_rng(0)
-    for step in range(steps):
-        if step % len(batches) == 0:
-            turn = rng.permutation(len(batches)).tolist()
-        rows = batches[turn[step % len(batches)]]
-        log_probs = layer(nn.utils.rnn.pad_sequence([tops[row] for row in rows], batch_first=True))
-        lengths = torch.tensor([len(tops[row]) for row in rows])
-        loss = ctc_loss(log_probs, lengths, [targets[row] for row in rows])
-        optimizer.param_groups[0]["lr"] = LR * (1 - step / steps)
-        optimizer.zero_grad()
-        torch.autograd.backward(loss / sum(len(targets[row]) for row in rows))
-        optimizer.step()
-    return layer.requires_grad_(False)
+@dataclass(frozen=True)
+class _Part:
+    """Some audio, and the token of each of its encoder frames."""
+
+    manifest: Manifest
+    said: Tensor
 
 
 class Probe:
     """Every rank does all of it, with one result: it takes seconds, and a sharded model needs all ranks."""
+
+    rate: RateName = "fer"
 
     def __init__(
         self,
@@ -106,44 +95,53 @@ class Probe:
         Args:
             train: labeled utterances that CTC can align; without any there is nothing to measure by.
             dev: subsets by name.
-            tokenizer: of what the layer writes.
+            tokenizer: of what is said in a frame.
             decoder: runs the models over audio.
             reader: reads it.
         """
         self._train = some(train, TRAIN_SECONDS)
-        self._targets = [tokenizer.encode(u.text or "") for u in self._train]
         self._dev = {name: some(manifest, DEV_SECONDS) for name, manifest in dev.items()}
         self._tokenizer, self._decoder, self._reader = tokenizer, decoder, reader
-        self._measure = Measure(tokenizer)
-
-    @property
-    def rate(self) -> RateName:
-        """Words of so weak a recognizer are nearly all wrong, its characters are not."""
-        return "cer" if self._measure.rate == "wer" else self._measure.rate
+        # Where words have a token between them, it takes up the silence there.
+        self._silence = BLANK if tokenizer.boundary is None else tokenizer.boundary
+        self._parts: list[_Part] = []
+        """The training audio, and each dev subset."""
 
     def errors(self, models: Mapping[str, Encoder]) -> Errors:
         found: Errors = {name: {} for name in models}
         if not len(self._train):
             return found
-        heard = self._hear(models, self._train)
-        layers = {name: fit(heard[name], self._targets, self._tokenizer.size) for name in models}
-        for subset, manifest in self._dev.items():
-            for name, tops in self._hear(models, manifest).items():
-                texts = [self._write(layers[name], top) for top in tops]
-                rates = self._measure.rates([u.text or "" for u in manifest], texts)
-                found[name][subset] = {self.rate: rates[self.rate]}
+        self._parts = self._parts or self._align(next(iter(models.values())))
+        encoders = {name: _Top(model) for name, model in models.items()}
+        heard = [self._hear(encoders, part.manifest) for part in self._parts]
+        for name in models:
+            train, *dev = [torch.cat(tops[name]) for tops in heard]
+            rule = Discriminant(train, self._parts[0].said, self._tokenizer.size)
+            for subset, part, frames in zip(self._dev, self._parts[1:], dev, strict=True):
+                wrong = (rule.classify(frames) != part.said)[part.said != self._silence]
+                found[name][subset] = {self.rate: float(wrong.double().mean())}
         return found
 
-    def _hear(self, models: Mapping[str, Encoder], manifest: Manifest) -> dict[str, list[Tensor]]:
-        """Of each model, in the order of the utterances, `(frames, width)`."""
+    def _align(self, encoder: Encoder) -> list[_Part]:
+        """What is said in each frame; utterances with more tokens than frames are left out, and those without text."""
+        parts: list[_Part] = []
+        alignment: Alignment | None = None
+        for manifest in (self._train, *self._dev.values()):
+            heard = self._hear({"": _Around(encoder)}, manifest)[""]
+            tokens = [self._tokenizer.encode(u.text or "") for u in manifest]
+            rows = [row for row, (one, ids) in enumerate(zip(heard, tokens, strict=True)) if 0 < len(ids) <= len(one)]
+            fitting = [heard[row] for row in rows], [tokens[row] for row in rows]
+            if alignment is None:
+                alignment = Alignment(*fitting, self._tokenizer.size, self._silence)
+            paths = alignment.align(*fitting)
+            parts.append(_Part(Manifest(manifest[row] for row in rows), torch.from_numpy(np.concatenate(paths))))
+        return parts
+
+    def _hear(self, models: Mapping[str, nn.Module], manifest: Manifest) -> dict[str, list[Tensor]]:
+        """Of each model, in the order of the utterances, `(frames, width)`, on the host."""
         tops: dict[str, dict[int, Tensor]] = {name: {} for name in models}
-        for batch, heard in self._decoder.log_probs({n: _Top(m) for n, m in models.items()}, manifest, self._reader):
+        for batch, heard in self._decoder.log_probs(models, manifest, self._reader):
             for name, (top, real) in heard.items():
-                for row, one, count in zip(batch.rows.tolist(), top, real.tolist(), strict=True):
+                for row, one, count in zip(batch.rows.tolist(), top.cpu(), real.tolist(), strict=True):
                     tops[name][row] = one[:count].clone()
         return {name: [by_row[row] for row in range(len(manifest))] for name, by_row in tops.items()}
-
-    def _write(self, layer: Layer, top: Tensor) -> str:
-        log_probs = layer(top[None])
-        (sentence,) = search_greedily(log_probs, torch.tensor([len(top)], device=top.device))
-        return sentence.text(self._tokenizer)

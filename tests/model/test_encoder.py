@@ -105,9 +105,23 @@ def test_intermediate_log_probabilities_are_those_of_the_same_head_and_come_in_t
     (early,) = heard.intermediate
     assert early.shape == heard.log_probs.shape
     model.blocks[1] = torch.nn.Identity()
-    model.blocks[1].forward = lambda x, *_: x  # type: ignore[method-assign]
+    model.blocks[1].forward = lambda x, *_: (x, x)  # type: ignore[method-assign]
     torch.testing.assert_close(model(features, frames).log_probs, early)
     assert not model(features, frames).intermediate
+
+
+def test_what_feed_forward_layers_make_is_kept_of_blocks_at_either_rate() -> None:
+    model = Encoder(8, 5, ModelConfig(half_rate=1, layers=3, width=16, heads=2, feedforward=32))
+    made: list[torch.Tensor] = []
+    for block in model.blocks:
+        block.outer.register_forward_hook(lambda *call: made.append(call[-1]))
+    # 45 feature frames are 15 of the encoder, an odd number.
+    heard = model(torch.randn(2, 45, 8), torch.tensor([45, 31]), depth=3)
+    first, slow, last = heard.states
+    assert made[1].shape[1] == 8
+    for state, fed in ((first, made[0]), (slow, made[1].repeat_interleave(2, 1)[:, :15]), (last, made[2])):
+        assert torch.equal(state, fed)
+    assert len(model(torch.randn(1, 45, 8), torch.tensor([45]), depth=1).states) == 1
 
 
 @pytest.mark.parametrize(("kernel", "stride", "frames"), [(7, 3, 100), (7, 3, 7), (1, 1, 5), (5, 4, 3), (3, 2, 1)])
@@ -136,7 +150,7 @@ def test_what_blocks_add_to_stays_in_fp32_under_autocast(
     kinds: set[torch.dtype] = set()
     products: set[torch.dtype] = set()
     for block in model.blocks:
-        block.register_forward_hook(lambda _, given, made: kinds.update((given[0].dtype, made.dtype)))
+        block.register_forward_hook(lambda _, given, made: kinds.update((given[0].dtype, made[0].dtype)))
         block.inner.register_forward_hook(lambda _, __, made: products.add(made.dtype))
     with torch.autocast("cpu", torch.bfloat16):
         model(torch.randn(2, 48, 8), torch.tensor([48, 31]), Regularizer(0.1, 0.0, np.random.default_rng(0)))

@@ -96,10 +96,11 @@ def after_steps_of_adam(width: int, lr: float, proxy: int | None, attention: boo
         logits.append(size(query @ key.transpose(-1, -2) * scale))
 
     block.qkv.register_forward_hook(listen)
-    tops, writings = [], []
+    tops: list[Tensor] = []
+    block.register_forward_hook(lambda *call: tops.append(call[-1][0].detach()))
+    writings = []
     for _ in range(7):
-        heard = encoder(features, frames, depth=1)
-        tops.append(heard.states[0].detach())
+        heard = encoder(features, frames)
         writings.append(encoder.head(heard.top).detach())
         optimizer.zero_grad()
         F.nll_loss(heard.log_probs.flatten(0, 1), texts).backward()
