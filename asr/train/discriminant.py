@@ -1,7 +1,7 @@
 """Linear discriminant analysis: which class a vector is of, by a rule that is solved for and not searched.
 
-A Gaussian for each class, all with one covariance Σ: log p(x | c) = x·Σ⁻¹μ_c − μ_c·Σ⁻¹μ_c / 2 + what all classes have in
-common (Fisher 1936; Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning", eq. 4.10).
+Classes are Gaussians of one covariance Σ: log p(x | c) = x·Σ⁻¹μ_c − μ_c·Σ⁻¹μ_c / 2 + what all classes have in common
+(Fisher, "The use of multiple measurements in taxonomic problems", 1936).
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class Discriminant:
 
     def likelihoods(self, vectors: Tensor) -> Tensor:
         """Of each class, as logarithms less what all have in common, `(vectors, classes)`, from `(vectors, width)`."""
-        return vectors.double() @ self._weights + self._offsets
+        scores: Tensor = vectors.double() @ self._weights + self._offsets
+        return scores
 
     def classify(self, vectors: Tensor) -> Tensor:
         """The likeliest class of each vector, `(vectors,)`, with how often each class was seen."""

@@ -1,8 +1,8 @@
 """Which token is said in each frame, found from audio and text alone.
 
-Viterbi training from a flat start: first each utterance's frames are shared out evenly among its tokens; then, again and
-again, a linear discriminant is fitted to what each token has, and the likeliest path through the tokens taken (Juang and
-Rabiner, "The segmental K-means algorithm", IEEE Trans. ASSP, 1990). Silence may come first and last.
+Viterbi training from a flat start: first each utterance's frames are shared out evenly among its tokens; then, again
+and again, a linear discriminant is fitted to what each token has, and the likeliest path through the tokens taken
+(Juang and Rabiner, "The segmental K-means algorithm", IEEE Trans. ASSP, 1990). Silence may come first and last.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Alignment:
             silence: the class of what lies before and after.
         """
         self._silence = silence
-        self.paths = [share_evenly(len(one), ids) for one, ids in zip(heard, tokens, strict=True)]
+        self.paths = [share_evenly(len(one), [silence, *ids, silence]) for one, ids in zip(heard, tokens, strict=True)]
         frames = torch.cat(list(heard))
         for _ in range(ROUNDS):
             said = torch.from_numpy(np.concatenate(self.paths))

@@ -62,10 +62,11 @@ def test_stopped_and_killed_it_ends_with_the_same_bits(tiny_corpus: TinyCorpus, 
     assert all(line["loss"] > 0 and line["target_variance"] > 0.01 and line["rank"] > 1.5 for line in logged)
     assert logged[0]["momentum"] < logged[-1]["momentum"]
     (probed,) = lines(tmp_path / "whole", "dev")
-    assert probed["teacher"]["dev"].keys() == probed["student"]["dev"].keys() == {"cer"}
+    assert probed["teacher"]["dev"].keys() == probed["student"]["dev"].keys() == {"fer"}
     train(corpus.config, corpus.manifests, corpus.tokens, tmp_path / "parts", stop_after=3)
     # In a step, where a checkpoint is all but there, and in the probe.
-    for function, line in {"masked": [("Learner._costs", 30), ("_complete", 20)], "views": [("fit", 200)]}[kind]:
+    places = {"masked": [("Learner._costs", 30), ("_complete", 20)], "views": [("likeliest_path", 200)]}
+    for function, line in places[kind]:
         training = start(corpus, tmp_path / "parts", 1, {0: signal_in(signal.SIGKILL, function, line)})
         assert training.wait() == [-signal.SIGKILL], training.said()
     finish(corpus, tmp_path / "parts")
