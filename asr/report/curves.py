@@ -20,7 +20,7 @@ RATES: dict[RateName, str] = {
 
 def dev_charts(run: RunRecord) -> list[Chart]:
     """Errors of both models, one chart per dev subset, all with the same vertical axis of at most 100 %."""
-    by, of = (", linear probe", "of a linear layer on ") if run.of_audio_alone else ("", "of ")
+    by, of = (", linear probe", "of a linear rule on ") if run.of_audio_alone else ("", "of ")
     highest = max((error for e in run.evaluations for s in e.errors.values() for error in s.values()), default=0.0)
     charts: list[Chart] = []
     for subset in run.subsets:
@@ -133,7 +133,7 @@ def draw_curves(run: RunRecord) -> list[Element]:
     if not run.evaluations:
         parts.append(element("p", "No evaluation on dev has been logged yet.", class_="missing"))
     if run.of_audio_alone:
-        sentence = "Trained on audio alone: what is shown of dev is how well a linear layer reads what was learnt."
+        sentence = "Trained on audio alone: what is shown of dev is how well a linear rule reads what was learnt."
         parts.append(element("p", sentence, class_="missing"))
     elif start is None:
         sentence = "No pseudo-labels were used up to here: the curves are of labeled audio alone."

@@ -83,7 +83,7 @@ class RunRecord:
 
     @property
     def of_audio_alone(self) -> bool:
-        """Whether the model writes no text, and a linear layer on it is what errors are of."""
+        """Whether the model writes no text, and a linear rule on it is what errors are of."""
         kind: str = self.settings.get("objective", {}).get("kind", "ctc")
         return kind != "ctc"
 
