@@ -146,8 +146,8 @@ class Encoder(nn.Module):
                 begun, axis = x, self._axis(_pairs(real).any(2), x.shape[2])
             x, fed = block(x, axis, dropout, index in skipped)
             if index >= len(self.blocks) - depth:
-                twice = fed.repeat_interleave(2, 1)[:, : real.shape[1]] if index in self.slow else fed
-                states.append(twice.float())
+                full = fed.repeat_interleave(2, 1)[:, : real.shape[1]] if index in self.slow else fed
+                states.append(full.float())
             if index + 1 == self.slow.stop > self.slow.start:
                 # What the slow blocks have changed, twice: where they change nothing, nothing is lost.
                 x, axis = fast + (x - begun).repeat_interleave(2, 1)[:, : fast.shape[1]], entered

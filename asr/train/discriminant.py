@@ -20,15 +20,17 @@ class Discriminant:
             shrinkage: share of the mean variance that is added to every direction's.
         """
         vectors = vectors.double()
-        self._width = vectors.shape[1]
+        width = vectors.shape[1]
         members = torch.bincount(classes, minlength=count).double()
-        sums = torch.zeros(count, self._width, dtype=torch.double).index_add_(0, classes, vectors)
+        sums = torch.zeros(count, width, dtype=torch.double).index_add_(0, classes, vectors)
         means = sums / members.clamp(min=1)[:, None]
         centred = vectors - means[classes]
         covariance = centred.T @ centred / max(1, len(vectors))
         # Directions in which nothing varies would have an infinite say.
         floor = shrinkage * covariance.diagonal().mean() + 1e-12
-        self._weights = torch.linalg.solve(covariance + floor * torch.eye(self._width), means.T.contiguous())
+        self._weights = torch.linalg.solve(
+            covariance + floor * torch.eye(width, dtype=torch.double), means.T.contiguous()
+        )
         self._offsets = -0.5 * (means * self._weights.T).sum(1)
         self._offsets[members == 0] = -torch.inf
         self._priors = (members / members.sum().clamp(min=1)).log()

@@ -31,6 +31,8 @@ from asr.train.flat_start import Alignment
 
 TRAIN_SECONDS, DEV_SECONDS = 1200.0, 300.0
 """Audio that the rule is found on, and of each dev subset that it is tried on, at most."""
+TRAIN = ""
+"""The training audio's name among the subsets'."""
 AROUND, APART = 6, 3
 """Feature frames to either side, and how far apart those of them are that alignments are made of."""
 
@@ -104,37 +106,43 @@ class Probe:
         self._tokenizer, self._decoder, self._reader = tokenizer, decoder, reader
         # Where words have a token between them, it takes up the silence there.
         self._silence = BLANK if tokenizer.boundary is None else tokenizer.boundary
-        self._parts: list[_Part] = []
-        """The training audio, and each dev subset."""
+        self._parts: dict[str, _Part] | None = None
 
     def errors(self, models: Mapping[str, Encoder]) -> Errors:
         found: Errors = {name: {} for name in models}
-        if not len(self._train):
-            return found
-        self._parts = self._parts or self._align(next(iter(models.values())))
+        if self._parts is None:
+            self._parts = self._align(next(iter(models.values())))
         encoders = {name: _Top(model) for name, model in models.items()}
-        heard = [self._hear(encoders, part.manifest) for part in self._parts]
-        for name in models:
-            train, *dev = [torch.cat(tops[name]) for tops in heard]
-            rule = Discriminant(train, self._parts[0].said, self._tokenizer.size)
-            for subset, part, frames in zip(self._dev, self._parts[1:], dev, strict=True):
-                wrong = (rule.classify(frames) != part.said)[part.said != self._silence]
-                found[name][subset] = {self.rate: float(wrong.double().mean())}
+        rules: dict[str, Discriminant] = {}
+        for subset, part in self._parts.items():
+            for name, tops in self._hear(encoders, part.manifest).items():
+                if subset == TRAIN:
+                    rules[name] = Discriminant(torch.cat(tops), part.said, self._tokenizer.size)
+                else:
+                    wrong = (rules[name].classify(torch.cat(tops)) != part.said)[part.said != self._silence]
+                    found[name][subset] = {self.rate: float(wrong.double().mean())}
         return found
 
-    def _align(self, encoder: Encoder) -> list[_Part]:
-        """What is said in each frame; utterances with more tokens than frames are left out, and those without text."""
-        parts: list[_Part] = []
+    def _align(self, encoder: Encoder) -> dict[str, _Part]:
+        """What is said in each frame of the training audio and of each dev subset, by name.
+
+        Utterances with more tokens than frames, or none, are left out, and subsets of nothing else.
+        """
+        parts: dict[str, _Part] = {}
         alignment: Alignment | None = None
-        for manifest in (self._train, *self._dev.values()):
-            heard = self._hear({"": _Around(encoder)}, manifest)[""]
+        for name, manifest in {TRAIN: self._train, **self._dev}.items():
+            heard = self._hear({"": _Around(encoder)}, manifest)[""] if len(manifest) else []
             tokens = [self._tokenizer.encode(u.text or "") for u in manifest]
             rows = [row for row, (one, ids) in enumerate(zip(heard, tokens, strict=True)) if 0 < len(ids) <= len(one)]
             fitting = [heard[row] for row in rows], [tokens[row] for row in rows]
-            if alignment is None:
+            if rows and alignment is None:
                 alignment = Alignment(*fitting, self._tokenizer.size, self._silence)
-            paths = alignment.align(*fitting)
-            parts.append(_Part(Manifest(manifest[row] for row in rows), torch.from_numpy(np.concatenate(paths))))
+            if alignment is None:
+                # Nothing to measure by.
+                return {}
+            if rows:
+                said = torch.from_numpy(np.concatenate(alignment.align(*fitting)))
+                parts[name] = _Part(Manifest(manifest[row] for row in rows), said)
         return parts
 
     def _hear(self, models: Mapping[str, nn.Module], manifest: Manifest) -> dict[str, list[Tensor]]:
