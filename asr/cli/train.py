@@ -39,12 +39,12 @@ def preemptible(work: Callable[[], None]) -> int:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from asr.recipe.initial import initial_weights
+    from asr.recipe.initial import find_initial
     from asr.train.run import train
 
     config = load_config(arguments.config)
     where = arguments.manifests, arguments.tokens, arguments.run_dir
-    initial = initial_weights(config)
+    initial = find_initial(config, arguments.tokens)
     return preemptible(
         lambda: train(config, *where, initial=initial, stop_hours=arguments.stop_hours, dev=arguments.dev)
     )

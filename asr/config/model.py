@@ -62,8 +62,8 @@ class ModelConfig:
     layerdrop: Schedule = 0.0
     """Probability of skipping a whole block in training."""
     init: str = ""
-    """A run, a checkpoint or an exported folder whose model student and teacher start from; empty: from chance. Of a
-    run without text all but the head."""
+    """A run, a checkpoint or an exported folder whose model student and teacher start from; empty: from chance. Of one
+    without text, or with other tokens than this run's, all but the head."""
 
     @property
     def slow_blocks(self) -> range:

@@ -147,7 +147,7 @@ def train_command(paths: Paths, processes: int, stop_hours: float | None = None)
 
 
 def _train(experiment: Experiment, paths: Paths, processes: int, stop_hours: float | None) -> None:
-    from asr.recipe.initial import initial_weights
+    from asr.recipe.initial import find_initial
     from asr.recipe.language_model import with_labels_lm
     from asr.train.run import train
 
@@ -163,7 +163,7 @@ def _train(experiment: Experiment, paths: Paths, processes: int, stop_hours: flo
     say(f"run folder: {paths.run}")
     if processes == 1 and not _several_machines():
         where = paths.manifests, paths.tokens, paths.run
-        train(config, *where, initial=initial_weights(config), stop_hours=stop_hours, dev=paths.dev)
+        train(config, *where, initial=find_initial(config, paths.tokens), stop_hours=stop_hours, dev=paths.dev)
         return
     # What can be found wrong without training is found here, once, instead of by every process.
     Plan(config)

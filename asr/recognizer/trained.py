@@ -50,6 +50,17 @@ class TrainedModel:
             raise UserError(f"{self.tokens}: {size} tokens, but the model was trained with {rows}; name the run's own")
 
 
+@dataclass(frozen=True)
+class TrainedEncoder:
+    """What another run can start from: a recognizer, or a run of audio alone, without a head."""
+
+    weights: dict[str, Tensor]
+    features: FeatureConfig
+    model: ModelConfig
+    tokens: Path | None
+    """Folder of the token inventory that the head is for; None without a head."""
+
+
 def find_trained(path: Path, model: str | None = None, tokens: Path | None = None) -> TrainedModel:
     """The model at `path`: a run's folder (its newest whole checkpoint), a checkpoint, or an exported folder.
 
@@ -72,21 +83,22 @@ def find_trained(path: Path, model: str | None = None, tokens: Path | None = Non
     return model_of_run(run, checkpoint.tensors.get(name, {}), tokens, origin)
 
 
-def find_weights(path: Path) -> dict[str, Tensor]:
-    """Weights of the model at `path`, as `find_trained` has them; also those of a run of audio alone, without a head.
+def find_encoder(path: Path) -> TrainedEncoder:
+    """The model at `path`, as `find_trained` has it, or that of a run of audio alone.
 
     Raises:
         UserError: there is no model.
     """
-    if (path / SETTINGS_FILE).is_file():
-        return find_trained(path).weights
-    run, checkpoint = _find_checkpoint(path)
-    config = load_config(run / "config.yaml")
-    if config.objective.kind == "ctc":
-        return find_trained(path).weights
-    weights = checkpoint.tensors.get(MODELS[0], {})
-    _check_weights(weights, config.features, config.model, f"{run / 'config.yaml'} and checkpoints", head=False)
-    return weights
+    if not (path / SETTINGS_FILE).is_file():
+        run, checkpoint = _find_checkpoint(path)
+        config = load_config(run / "config.yaml")
+        if config.objective.kind != "ctc":
+            weights = checkpoint.tensors.get(MODELS[0], {})
+            where = f"{run / 'config.yaml'} and checkpoints"
+            _check_weights(weights, config.features, config.model, where, head=False)
+            return TrainedEncoder(weights, config.features, config.model, None)
+    found = find_trained(path)
+    return TrainedEncoder(found.weights, found.features, found.model, found.tokens)
 
 
 def fingerprint_weights(path: Path) -> str:

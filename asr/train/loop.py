@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-from torch import Tensor
 
 from asr.data.audio import AudioReader
 from asr.decode.measure import Measure
@@ -22,9 +20,9 @@ from asr.step.feeder import Feeder, StepBatch
 from asr.step.learner import Learner
 from asr.step.ranks import Ranks
 from asr.step.result import StepResult
-from asr.step.sharding import start_from
 from asr.train.corpus import Data
 from asr.train.dev import Evaluation
+from asr.train.initial import Initial
 from asr.train.keeper import Keeper
 from asr.train.metrics import MetricsFile, Totals, label_errors
 from asr.train.progress import Progress
@@ -66,24 +64,14 @@ class Loop:
     def done(self) -> bool:
         return reached(self.state.clock.hours, self.config.schedule.total_hours)
 
-    def _begin_with(self, initial: Mapping[str, Tensor]) -> None:
-        try:
-            for model in (self.learner.student, self.learner.teacher):
-                start_from(model, initial)
-        except RuntimeError as error:
-            what = " ".join(str(error).split())
-            raise UserError(
-                f"model.init = {self.config.model.init}: not a model of these settings ({what:.300})"
-            ) from None
-
     def run(
         self,
         stop_after: int | None = None,
-        initial: Mapping[str, Tensor] | None = None,
+        initial: Initial | None = None,
         stop_hours: float | None = None,
     ) -> None:
         """Train to the end, or to step `stop_after`, or, with a checkpoint, to the first step that begins at
-        `stop_hours` of audio; without a checkpoint from the `initial` weights, if there are any.
+        `stop_hours` of audio; without a checkpoint from the `initial` model, if there is one.
 
         Raises:
             Preempted: on SIGTERM or SIGUSR1, after a checkpoint.
@@ -93,13 +81,16 @@ class Loop:
         if found is not None:
             self.state = found
         elif initial is not None:
-            self._begin_with(initial)
+            initial.load(self.learner.student, self.learner.teacher)
         begun = self.state.clock.steps
         if self.ranks.main:
             self.metrics = MetricsFile(self.run_dir / "metrics.jsonl", begun)
         self.progress = Progress(self.run_dir, self.plan.steps, begun, self.ranks.main, self.config.train.tensorboard)
         if begun:
             self.progress.say(f"going on from step {begun} ({self.state.clock.hours:.2f} h of audio)")
+        elif initial is not None:
+            for difference in initial.differences:
+                self.progress.say(f"model.init = {initial.source}: {difference}")
         for change in self.keeper.changes:
             self.progress.say(f"the run goes on with another {change}")
         pseudo = self.learner.pseudo

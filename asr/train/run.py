@@ -6,12 +6,11 @@ import json
 import math
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
-from torch import Tensor
 
 from asr.config import Config, PseudoConfig
 from asr.config_file import dump_config
@@ -32,6 +31,7 @@ from asr.step.ranks import Ranks, join_ranks
 from asr.train.allocator import keep_memory
 from asr.train.corpus import Data, read_data
 from asr.train.dev import DevDecoding, Evaluation
+from asr.train.initial import Initial
 from asr.train.loop import Loop, Machinery
 from asr.train.probe import Probe
 from asr.train.stop import stop_requests
@@ -109,7 +109,7 @@ def train(
     tokens: Path,
     run_dir: Path,
     stop_after: int | None = None,
-    initial: Mapping[str, Tensor] | None = None,
+    initial: Initial | None = None,
     stop_hours: float | None = None,
     dev: Path | None = None,
 ) -> None:
@@ -122,7 +122,7 @@ def train(
         run_dir: where everything about this run goes; `complete.json` is written last.
         stop_after: leave at this step instead of at the end, without `complete.json`.
         stop_hours: likewise, with a checkpoint, at the first step that begins at so many hours of audio.
-        initial: weights that student and teacher start from, where there is no checkpoint yet; a head may be missing.
+        initial: the model that student and teacher start from, where there is no checkpoint yet.
         dev: folder of the dev subsets' manifests; None: `dev` in `manifests`.
 
     Raises:

@@ -17,8 +17,9 @@ from test_kill import outcome  # type: ignore[import-not-found]
 from asr.checkpoint.checkpoint import load_checkpoint, load_newest
 from asr.config import Config
 from asr.errors import UserError
-from asr.recognizer.trained import find_trained, find_weights
+from asr.recognizer.trained import find_encoder, find_trained
 from asr.step import learner
+from asr.train.initial import Initial
 from asr.train.run import train
 
 if TYPE_CHECKING:
@@ -170,13 +171,21 @@ def test_a_recognizer_starts_from_what_was_learnt_and_lets_its_head_learn_first(
 ) -> None:
     corpus = of(tiny_corpus, "masked")
     train(corpus.config, corpus.manifests, corpus.tokens, tmp_path / "before")
-    weights = find_weights(tmp_path / "before")
+    weights = find_encoder(tmp_path / "before").weights
+    initial = Initial(weights, str(tmp_path / "before"))
     assert not [name for name in weights if name.startswith("head.")]
     with pytest.raises(UserError, match="was trained on audio alone and writes no text"):
         find_trained(tmp_path / "before")
     config = fine_tuned(tiny_corpus, tmp_path / "before", frozen=3)
     for stop in (2, 3, 6):
-        train(config, corpus.manifests, corpus.tokens, tmp_path / "run", stop_after=stop, initial=weights)
+        train(
+            config,
+            corpus.manifests,
+            corpus.tokens,
+            tmp_path / "run",
+            stop_after=stop,
+            initial=initial,
+        )
     student = {}
     for step in (2, 6):
         student[step] = load_checkpoint(tmp_path / "run" / "checkpoints" / f"step-{step:08d}")
@@ -189,4 +198,10 @@ def test_a_recognizer_starts_from_what_was_learnt_and_lets_its_head_learn_first(
     assert counts == [3.0, 6.0]
     smaller = dataclasses.replace(config, model=dataclasses.replace(config.model, feedforward=32))
     with pytest.raises(UserError, match=r"model\.init = .*: not a model of these settings"):
-        train(smaller, corpus.manifests, corpus.tokens, tmp_path / "other", initial=weights)
+        train(
+            smaller,
+            corpus.manifests,
+            corpus.tokens,
+            tmp_path / "other",
+            initial=initial,
+        )
