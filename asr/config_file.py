@@ -203,6 +203,8 @@ def _convert(value: Any, kind: Any) -> Any:
         if len(kinds) != len(value):
             raise TypeError
         return tuple(_convert(v, one) for v, one in zip(value, kinds, strict=True))
+    if kind is str and value is None:
+        return ""
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
     if kind is int and isinstance(value, float) and value.is_integer():
@@ -220,8 +222,8 @@ def _build(settings: _Settings) -> Config:
         try:
             values[name] = _convert(setting.text if written else setting.value, kinds[name])
         except (TypeError, OverflowError):
-            expected = _describe(kinds[name])
-            raise UserError(f"{setting.where}: {name} must be {expected}; found {setting.value!r}") from None
+            expected, found = _describe(kinds[name]), "nothing" if setting.value is None else repr(setting.value)
+            raise UserError(f"{setting.where}: {name} must be {expected}; found {found}") from None
     parts = {
         section: kind(**{n.partition(".")[2]: v for n, v in values.items() if n.startswith(f"{section}.")})
         for section, kind in _sections().items()
