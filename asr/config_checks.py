@@ -36,10 +36,10 @@ NOT_NEGATIVE = (
     "corpus.min_seconds specaugment.frequency_masks specaugment.frequency_width specaugment.time_masks "
     "specaugment.time_width specaugment.start_hours batch.length_jitter optimizer.eps optimizer.weight_decay "
     "model.convolution model.half_rate schedule.warmup_hours schedule.decay_start_hours pseudo.start_hours "
-    "schedule.frozen_hours "
+    "schedule.frozen_hours scaling.start_hours scaling.ramp_hours "
     "pseudo.min_tokens pseudo.cache_hours pseudo.weight pseudo.lm_weight pseudo.blank_penalty objective.consistency "
     "train.log_hours train.evaluate_hours train.checkpoint_hours train.checkpoint_minutes train.keep_best "
-    "train.max_skipped_steps train.max_bad_audio train.loader_threads scaling.ramp_hours decode.lm_weight "
+    "train.max_skipped_steps train.max_bad_audio train.loader_threads decode.lm_weight "
     "decode.blank_penalty decode.hotword_score seed"
 ).split()
 

@@ -97,6 +97,15 @@ def steps_until(hours: float, step_seconds: float) -> int:
     return math.ceil(hours * 3600 / step_seconds - 1e-9)
 
 
+def find_points(config: Config) -> tuple[tuple[float, float], ...]:
+    """κ over time as [hour of audio, κ] pairs, the first at hour 0."""
+    scaling, scale = config.scaling, config.batch_scale
+    if scaling.progressive:
+        return scaling.progressive
+    late = scaling.start_hours > 0 and scale != 1
+    return ((0.0, 1.0), (scaling.start_hours, scale)) if late else ((0.0, scale),)
+
+
 class Plan:
     """Everything that follows the batch size, as functions of hours of audio and of κ."""
 
@@ -109,14 +118,14 @@ class Plan:
         scaling = config.scaling
         self.momentum = Momentum(config.teacher, config.batch.base_seconds)
         self.width_ratio = config.model.width / (config.optimizer.proxy_width or config.model.width)
-        self.points = scaling.progressive or ((0.0, config.batch_scale),)
+        self.points = find_points(config)
         self._check_points()
         self._hours = [hours for hours, _ in self.points]
         if not only_jumps(config.pseudo.unlabeled_share):
             raise UserError("pseudo.unlabeled_share changes in jumps alone: two points at each hour where it changes")
         # Where κ changes, units keep their size and a step takes more of them: an epoch need not be cut anew. AdaScale
         # compares groups that are alike. Else a step takes as few units as will hold it.
-        self.in_units = bool(scaling.progressive) or scaling.adascale
+        self.in_units = len(self.points) > 1 or bool(scaling.progressive) or scaling.adascale
         base, cap = config.batch.base_seconds, config.batch.unit_seconds
         self.units = self._find_units(math.ceil(base * ROOM / cap - 1e-9)) if self.in_units else 1
         self.cut = functools.cache(self._cut)
@@ -131,9 +140,9 @@ class Plan:
             if all(abs(scale * units - max(1, round(scale * units))) < 1e-6 for scale in scales):
                 return units
         raise UserError(
-            f"κ = {', '.join(f'{scale:g}' for scale in scales)}: with scaling.progressive and scaling.adascale "
-            f"micro-batches stay alike, so κ must be a multiple of 1/n with n from {fewest} to "
-            f"{max(fewest, MOST_UNITS)}, the same for all; take the nearest ones"
+            f"κ = {', '.join(f'{scale:g}' for scale in scales)}: where κ changes on the way (scaling.start_hours, "
+            "scaling.progressive), and with scaling.adascale, micro-batches stay alike, so κ must be a multiple of 1/n "
+            f"with n from {fewest} to {max(fewest, MOST_UNITS)}, the same for all; take the nearest ones"
         )
 
     def _check_points(self) -> None:
@@ -146,12 +155,11 @@ class Plan:
             )
         for _, scale in self.points:
             check_scale(scale)
-        if not scaling.progressive:
-            return
-        if batch_scale != 1:
+        if scaling.progressive and batch_scale != 1:
             raise UserError(f"scaling.progressive gives κ over time; batch_scale = {batch_scale:g} must be left at 1")
-        if scaling.adascale:
-            raise UserError("scaling.progressive and scaling.adascale cannot be used together; choose one")
+        if (scaling.progressive or len(self.points) > 1) and scaling.adascale:
+            name = "progressive" if scaling.progressive else "start_hours"
+            raise UserError(f"scaling.{name} and scaling.adascale cannot be used together; choose one")
         hours = [hours for hours, _ in self.points]
         apart = [b - a for a, b in itertools.pairwise(hours)]
         if hours[0] != 0 or any(gap <= 0 for gap in apart) or any(gap < scaling.ramp_hours for gap in apart[1:]):
@@ -233,7 +241,7 @@ class Plan:
     def steps_until(self, hours: float) -> int:
         """Steps until the clock has reached `hours`. Under AdaScale, at its best: every step worth κ."""
         base = self.config.batch.base_seconds
-        if not self.config.scaling.progressive:
+        if len(self.points) == 1:
             return steps_until(hours, base * self.at(0.0).scale)
         done, steps = 0.0, 0
         while done * base / 3600 < hours - 1e-9:

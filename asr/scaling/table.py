@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from asr.config import Config
-from asr.scaling.plan import Cut, Micro, Plan, base_optimizer, steps_until
+from asr.scaling.plan import Cut, Micro, Plan, base_optimizer, find_points, steps_until
 from asr.scaling.rules import MuonValues, OptimizerValues, largest_linear_scale
 from asr.scaling.width import width_lr
 from asr.schedule import Schedule
@@ -226,7 +226,7 @@ def events(config: Config) -> list[tuple[str, float]]:
         found.append(("SpecAugment starts", config.specaugment.start_hours))
     if config.pseudo.labels != "none":
         found.append(("pseudo-labels start", config.pseudo.start_hours))
-    found += [(f"κ becomes {scale:g}", hours) for hours, scale in config.scaling.progressive if hours > 0]
+    found += [(f"κ becomes {scale:g}", hours) for hours, scale in find_points(config) if hours > 0]
     return [
         *found,
         ("logging every", config.train.log_hours),
@@ -275,6 +275,11 @@ def _warnings(plan: Plan) -> list[str]:
         found.append(f"warning: pseudo-labels would start at {start:g} h, and training ends at {end:g} h")
     if warm >= end:
         found.append(f"warning: the learning rate rises until {warm:g} h, and training ends at {end:g} h")
+    found += [
+        f"warning: κ = {scale:g} would hold from {hours:g} h on, and training ends at {end:g} h"
+        for hours, scale in plan.points
+        if hours >= end
+    ]
     scaled = any(scale != 1 for _, scale in plan.points)
     if optimizer.kind == "sgd" and optimizer.clip == "fixed" and scaled and plan.config.scaling.optimizer:
         found.append(

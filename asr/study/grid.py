@@ -53,8 +53,10 @@ class Study:
 
     def cells(self) -> list[Cell]:
         found: list[Cell] = []
+        # Said where it is 0, too: settings of the corpus may have another.
+        start = f"scaling.start_hours={self.from_hours:g}"
         for seed in self.seeds:
-            found.append(Cell(BASELINE, WITH_RULES, seed, (f"seed={seed}",)))
+            found.append(Cell(BASELINE, WITH_RULES, seed, (f"seed={seed}", start)))
         for kappa in self.kappa:
             if kappa == 1:
                 continue
@@ -62,16 +64,11 @@ class Study:
                 for optimizer in self.optimizer_rule:
                     rules = (f"scaling.ema={str(ema).lower()}", f"scaling.optimizer={str(optimizer).lower()}")
                     for seed in self.seeds:
-                        own = (f"seed={seed}", self._scale(kappa), *rules)
+                        own = (f"seed={seed}", f"batch_scale={kappa:g}", start, *rules)
                         found.append(Cell(f"κ = {kappa:g}", rule_name(ema, optimizer), seed, own))
         for name, settings in self.extra:
-            found += [Cell(name, WITH_RULES, seed, (f"seed={seed}", *settings)) for seed in self.seeds]
+            found += [Cell(name, WITH_RULES, seed, (f"seed={seed}", start, *settings)) for seed in self.seeds]
         return found
-
-    def _scale(self, kappa: float) -> str:
-        if self.from_hours:
-            return f"scaling.progressive=[[0,1],[{self.from_hours:g},{kappa:g}]]"
-        return f"batch_scale={kappa:g}"
 
 
 def rule_name(ema: bool, optimizer: bool) -> str:

@@ -106,6 +106,20 @@ def test_a_sharp_switch_changes_kappa_at_its_hour_and_a_ramp_by_equal_factors() 
     assert {b - a for a, b in itertools.pairwise(scales)} == {1, 2, 3, 4, 5, 6, 7, 8}
 
 
+def test_a_batch_scale_that_holds_from_an_hour_on_is_a_schedule_of_two_values() -> None:
+    late = Plan(dataclasses.replace(with_scaling(start_hours=2.0), batch_scale=4.0))
+    assert late.points == Plan(with_scaling(progressive=((0.0, 1.0), (2.0, 4.0)))).points
+    assert "κ becomes 4" in format_table(late)
+    # At κ = 1 nothing changes on the way, and micro-batches are as they would be without.
+    assert Plan(with_scaling(start_hours=2.0)).at(3.0) == Plan(BASE).at(3.0)
+    assert Plan(with_scaling(start_hours=2.0, progressive=((0.0, 1.0), (1.0, 8.0)))).at(1.5).scale == 8
+    end = BASE.schedule.total_hours
+    never = Plan(dataclasses.replace(with_scaling(start_hours=end), batch_scale=4.0))
+    assert f"warning: κ = 4 would hold from {end:g} h on, and training ends at {end:g} h" in format_table(never)
+    with pytest.raises(UserError, match=r"scaling\.start_hours and scaling\.adascale cannot be used together"):
+        Plan(dataclasses.replace(with_scaling(start_hours=2.0, adascale=True), batch_scale=4.0))
+
+
 def test_values_during_a_ramp_come_from_the_base_and_do_not_compound() -> None:
     """Algorithm 1 of "How to Scale Your EMA"."""
     ramp = Plan(with_scaling(progressive=((0.0, 1.0), (2.0, 8.0), (9.0, 2.0)), ramp_hours=3.0))

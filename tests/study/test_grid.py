@@ -43,16 +43,17 @@ def test_a_grid_crosses_kappa_rules_and_seeds_but_has_one_baseline(tmp_path: Pat
         "progressive, with all rules, seed 1",
     ]
     assert len(cells) == 12
-    assert cells[-1].overrides == ("seed=2", "scaling.progressive=[[0, 1], [4, 8]]")
+    assert cells[-1].overrides == ("seed=2", "scaling.start_hours=0", "scaling.progressive=[[0, 1], [4, 8]]")
     without = next(c for c in cells if c.rule == "without the EMA rule" and c.panel == "κ = 4")
-    assert without.overrides == ("seed=1", "batch_scale=4", "scaling.ema=false", "scaling.optimizer=true")
+    rules = "scaling.ema=false", "scaling.optimizer=true"
+    assert without.overrides == ("seed=1", "batch_scale=4", "scaling.start_hours=0", *rules)
 
 
 def test_kappa_can_hold_from_an_hour_on(tmp_path: Path) -> None:
     cells = read_study(write(tmp_path, STUDY + "from_hours: 4.5\n")).cells()
     without = next(c for c in cells if c.rule == "without the EMA rule" and c.panel == "κ = 4")
-    assert without.overrides[1] == "scaling.progressive=[[0,1],[4.5,4]]"
-    assert cells[0].overrides == ("seed=1",)
+    assert without.overrides[1:3] == ("batch_scale=4", "scaling.start_hours=4.5")
+    assert cells[0].overrides == ("seed=1", "scaling.start_hours=4.5")
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ def test_settings_that_come_later_leave_the_beginning_alone(recipe: list[str]) -
         (start, "pseudo.labels=none"),
         (start, "pseudo.labels=oracle", "pseudo.weight=0.5"),
         (start, f"scaling.progressive=[[0,1],[{HOURS},2]]", "scaling.ema=false"),
+        (start, f"scaling.start_hours={HOURS}", "batch_scale=2", "scaling.ema=false"),
         (start, "train.evaluate_hours=1", "decode.beam=3"),
     ):
         assert beginnings(corpus, *same) == base, same
@@ -43,13 +44,14 @@ def test_settings_that_come_later_leave_the_beginning_alone(recipe: list[str]) -
         "pseudo.start_hours=0.01",
         "batch_scale=2",
         "scaling.progressive=[[0,1],[0.01,2]]",
+        "batch_scale=2 scaling.start_hours=0.01",
         "schedule.total_hours=3",
         "train.precision=bf16",
     ],
 )
 def test_settings_that_matter_from_the_start_make_another_beginning(recipe: list[str], other: str) -> None:
     start = f"pseudo.start_hours={HOURS}"
-    assert beginnings(recipe[2], start, other) != beginnings(recipe[2], start)
+    assert beginnings(recipe[2], start, *other.split()) != beginnings(recipe[2], start)
 
 
 def test_cells_that_share_a_beginning_end_with_the_bits_of_cells_that_do_not(
