@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from asr.config import MOST_BEAM, Config, OptimizerConfig
+from asr.config import LABELERS, MOST_BEAM, Config, OptimizerConfig
 from asr.errors import UserError
 from asr.schedule import Schedule, only_jumps, values_of
 
@@ -105,6 +105,8 @@ def check(config: Config, where: Mapping[str, str]) -> None:
         raise refuse(
             "objective.soft_share", "0 with specaugment.time_stretch: frames of student and teacher would part"
         )
+    if not config.pseudo.labels:
+        raise refuse("pseudo.labels", f"one of {', '.join(LABELERS)}, or a folder of labels")
     if config.pseudo.turnover == "churn" and not config.pseudo.cache_hours:
         raise refuse("pseudo.cache_hours", "more than 0 with pseudo.turnover: churn")
     if config.scaling.adascale and (config.pseudo.cache_hours or config.pseudo.denominator == "kept"):

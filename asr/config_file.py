@@ -163,7 +163,7 @@ def _override(text: str) -> tuple[str, _Setting]:
     if name not in known:
         raise _unknown(name, where, known)
     node = _parse(value, where)
-    return name, _Setting(None, where) if node is None else _setting(node, where)
+    return name, _Setting(None, where, "") if node is None else _setting(node, where)
 
 
 def _describe(kind: Any) -> str:
@@ -203,8 +203,6 @@ def _convert(value: Any, kind: Any) -> Any:
         if len(kinds) != len(value):
             raise TypeError
         return tuple(_convert(v, one) for v, one in zip(value, kinds, strict=True))
-    if kind is str and value is None:
-        return ""
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
     if kind is int and isinstance(value, float) and value.is_integer():
@@ -218,7 +216,8 @@ def _build(settings: _Settings) -> Config:
     kinds = _types()
     values: dict[str, Any] = {}
     for name, setting in settings.items():
-        written = kinds[name] is str and type(setting.value) in (int, float)
+        # A name such as 0011, or ~, is what was written; an empty value is the empty string.
+        written = kinds[name] is str and type(setting.value) in (int, float, type(None))
         try:
             values[name] = _convert(setting.text if written else setting.value, kinds[name])
         except (TypeError, OverflowError):

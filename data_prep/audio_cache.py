@@ -80,7 +80,8 @@ def _store(source: Source, content: memoryview, target: Path) -> Decoded:
     aside = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as opened, _Aside(aside, "w") as raw:
+        # The writer is closed before what it writes into, also where decoding fails.
+        with _Aside(aside, "w") as raw, ExitStack() as opened:
 
             def begin() -> Take:
                 opened.close()

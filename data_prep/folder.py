@@ -149,7 +149,7 @@ def _audio_sources(paths: list[str], transcripts: _Transcripts) -> Iterable[Sour
     for path, speaker in speakers.items():
         bare = canonical(str(PurePosixPath(path).with_suffix("")))
         if bare in kept:
-            yield Rejection(path, "repeated recording", f"{kept[bare]} has the same name and is used")
+            yield Rejection(path, "repeated recording", f"{kept[bare]} has the same name and comes first")
             continue
         kept[bare] = path
         stem = PurePosixPath(path).stem

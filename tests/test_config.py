@@ -104,7 +104,12 @@ def test_overrides_win_and_their_mistakes_are_named(tmp_path: Path) -> None:
     config = load(tmp_path, "seed: 1", ("seed=7", "optimizer.lr=1e-3", "pseudo.min_mean_log_prob=-0.5"))
     assert (config.seed, config.optimizer.lr, config.pseudo.min_mean_log_prob) == (7, 0.001, -0.5)
     assert load(tmp_path, "corpus:\n  labeled_hours: 2", ("corpus.labeled_hours=",)).corpus.labeled_hours is None
+    # Empty is an empty string; what YAML reads as nothing is what was written.
+    strings = load(tmp_path, "tokens: {lexicon: cmudict}", ("tokens.lexicon=", "corpus.root=~", "name=null"))
+    assert (strings.tokens.lexicon, strings.corpus.root, strings.name) == ("", "~", "null")
     for wrong, message in (
+        ("schedule.total_hours=", "must be a number; found nothing"),
+        ("pseudo.labels=", "pseudo.labels must be .*; found ''"),
         ("seed", "expected key=value"),
         ("schedule.total_hour=2", "did you mean 'schedule.total_hours'"),
         ("seed=x", r"--set seed=x: seed must be"),

@@ -35,7 +35,9 @@ class Scale:
         self._peak = max(self._peak, float(real.max(initial=0.0)))
 
     def check(self, name: Path | str) -> None:
-        """Raises Unreadable where the file's scale is another."""
+        """Raises Unreadable where the file's scale is another, or no sample has any."""
+        if self._samples and self._odd == self._samples:
+            raise Unreadable(name, "samples that are no numbers", "all of them")
         if self._peak > MOST:
             found = (
                 f"samples reach {self._peak:.4g}, and full scale is 1; divide them by what they were multiplied with"

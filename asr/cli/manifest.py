@@ -30,10 +30,12 @@ def run(arguments: argparse.Namespace) -> int:
     rows, unsayable = refuse_channels(rows, arguments.to)
     if rows:
         WRITERS[arguments.to](rows, arguments.out)
-    hours = sum(row.seconds for row in rows) / 3600
-    print(f"{arguments.out}: {len(rows):,} utterances, {hours:.2f} h")
+        hours = sum(row.seconds for row in rows) / 3600
+        print(f"{arguments.out}: {len(rows):,} utterances, {hours:.2f} h")
     left_out = [*listing.rejections, *unmeasured, *unsayable]
     if left_out:
         shown = "\n  ".join(map(str, left_out[:SHOWN])) + ("\n  …" if len(left_out) > SHOWN else "")
         raise UserError(f"{len(left_out):,} were left out:\n  {shown}")
+    if not rows:
+        raise UserError(f"{arguments.listed}: no utterance in it; nothing was written")
     return 0

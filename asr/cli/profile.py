@@ -27,6 +27,8 @@ def run(arguments: argparse.Namespace) -> int:
     from asr.recipe.language_model import with_labels_lm
     from asr.train.profile import profile_training
 
+    if arguments.steps < 1:
+        raise UserError(f"--steps {arguments.steps}: must be 1 or more")
     config = find_config(arguments.corpus, arguments.set, arguments.batch_scale)
     experiment = Experiment(config, arguments.data_dir.absolute(), arguments.exp_dir.absolute())
     paths = find_paths(experiment)

@@ -88,11 +88,12 @@ class ScalingConfig:
     ema_clock: Literal["nominal", "seconds"] = "nominal"
     """nominal: ρ^κ; seconds: ρ^(audio in the step / base_seconds), which follows each dynamic batch."""
     start_hours: float = 0.0
-    """`batch_scale` holds from so many hours of audio on; before them κ is 1, and gradients are what rules assume."""
+    """`batch_scale` holds from so many hours of audio on, and before them κ is 1: Adam's rule is none for the first
+    steps."""
     progressive: tuple[tuple[float, float], ...] = ()
     """In place of both, κ over time as [hour of audio, κ] pairs, the first at hour 0."""
     ramp_hours: float = 0.0
-    """Audio over which κ goes from one value to the next; 0: at once."""
+    """Audio over which κ goes from one value to the next, from the hour of the next one on; 0: at once."""
     adascale: bool = False
     """Measure each step's gain r from the gradient's noise; optimizer, teacher and clock then follow r, not κ."""
 

@@ -137,6 +137,11 @@ def open_task(folder: Path, task: LabelTask) -> list[Shard]:
         aside.replace(path)
     found = read_task(folder)
     differing = [name for name, value in asdict(task).items() if getattr(found, name) != value]
+    if differing == ["shards"]:
+        raise UserError(
+            f"{folder}: holds labels in {found.shards} shards, and now it would be {task.shards}; go on with "
+            f"--shards {found.shards}, or name another folder"
+        )
     if differing:
         said = ", ".join(f"{name} {getattr(found, name)!r} there, {getattr(task, name)!r} now" for name in differing)
         raise UserError(f"{folder}: holds other labels ({said}); name another folder")

@@ -107,15 +107,17 @@ def align_words(
         listen: look for speech outside the text, where there is memory for it.
 
     Raises:
-        UserError: the audio is too short for the text, or too long to look for a part.
+        UserError: no word has tokens; the audio is too short for the text, or too long to look for a part.
     """
     written = say_words(text, normalise)
     found = iter(ways_to_say([said for word in written for said in word.said], tokenizer))
     by_word = [(word, [own for _ in word.said if (own := next(found))]) for word in written]
     left_out = [word.text for word, ways in by_word if len(ways) < len(word.said)]
     ways = [own for _, all_ways in by_word for own in all_ways]
+    if not ways and left_out:
+        raise UserError(f"no word of the text can be written with the model's tokens: {' '.join(left_out[:5])}")
     if not ways:
-        return Alignment([], left_out)
+        return Alignment([], [])
     needed = needed_frames(join([own[0] for own in ways], tokenizer.boundary))
     if needed > len(log_probs):
         raise UserError(

@@ -19,12 +19,16 @@ def choose_checkpoints(run: Path, count: int, best: bool) -> list[Path]:
     """The newest `count` checkpoints, or those of lowest dev WER (the newer on a tie), oldest first.
 
     Raises:
-        UserError: the run has fewer.
+        UserError: the run has fewer, or it is none.
     """
+    if count < 1:
+        raise UserError(f"{count} checkpoints asked for: must be 1 or more")
     paths = list_checkpoints(run / "checkpoints")
+    if not paths:
+        raise UserError(f"{run}: no checkpoints; expected a run's folder (of exported models, --with makes the mean)")
     if best:
         paths = sorted(best_first(paths)[:count])
-    if count < 1 or len(paths) < count:
+    if len(paths) < count:
         kind, key = ("scored checkpoints", "train.keep_best") if best else ("checkpoints", "train.keep_last")
         raise UserError(f"{run}: {len(paths)} {kind}, {count} asked for; ask for fewer, or train with a higher {key}")
     return paths[-count:]

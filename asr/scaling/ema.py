@@ -158,15 +158,16 @@ class ScaledEMA:
         Raises:
             UserError: nothing was counted; the model is not the one that the average was made of any more.
         """
-        if seconds is not None or samples is not None:
-            self.count(seconds=seconds, samples=samples)
+        # What is refused is not counted.
         if self._swapped:
             raise UserError("the model holds the average at present: leave `swapped` before training goes on")
+        parameters, buffers = named_tensors(self._model)
+        self._check(parameters | buffers)
+        if seconds is not None or samples is not None:
+            self.count(seconds=seconds, samples=samples)
         amount = self._over_ranks(self.counted)
         if amount == 0:
             raise UserError("update without any data counted: give seconds= or samples=, or call count() before")
-        parameters, buffers = named_tensors(self._model)
-        self._check(parameters | buffers)
         rate = self.recipe.rate(amount)
         if self.recipe.correct_start:
             rate, self.weight = corrected_rate(rate, self.weight)

@@ -72,7 +72,8 @@ def scale_optimizer(
     plans = [(group, _scaled(rule, group, kappa, (betas, eps, decay), share)) for group in optimizer.param_groups]
     # All of them could be scaled, or none is.
     for group, (base, values) in plans:
-        before = group.get("kappa", kappa)
+        # Steps that were made without any rule were made at κ = 1.
+        before = group.get("kappa", 1.0)
         group.update(values, base=base, kappa=kappa, peak=values["lr"])
         group["lr"] *= 1.0 if share is None else share
         if betas != "keep":

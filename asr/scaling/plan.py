@@ -158,8 +158,10 @@ class Plan:
         if scaling.progressive and batch_scale != 1:
             raise UserError(f"scaling.progressive gives κ over time; batch_scale = {batch_scale:g} must be left at 1")
         if (scaling.progressive or len(self.points) > 1) and scaling.adascale:
-            name = "progressive" if scaling.progressive else "start_hours"
-            raise UserError(f"scaling.{name} and scaling.adascale cannot be used together; choose one")
+            name, none = ("progressive", "[]") if scaling.progressive else ("start_hours", "0")
+            raise UserError(
+                f"scaling.{name} and scaling.adascale cannot be used together; choose one (scaling.{name}={none})"
+            )
         hours = [hours for hours, _ in self.points]
         apart = [b - a for a, b in itertools.pairwise(hours)]
         if hours[0] != 0 or any(gap <= 0 for gap in apart) or any(gap < scaling.ramp_hours for gap in apart[1:]):
@@ -186,6 +188,12 @@ class Plan:
             return scale
         before = self.points[last - 1][1]
         return float(before * (scale / before) ** ((hours - since) / ramp))
+
+    @property
+    def settled_hours(self) -> float:
+        """From where on κ is what it stays."""
+        since = self._hours[-1]
+        return since + self.config.scaling.ramp_hours if since else 0.0
 
     def at(self, hours: float) -> Cut:
         """How the step that begins at `hours` is cut, and its κ as it can be had from whole micro-batches."""

@@ -88,7 +88,7 @@ class _Rows:
                 "s",
                 seconds,
                 lambda kappa: micro(plan.cut(kappa, share)).seconds,
-                "on average",
+                "nominal: utterances stay whole",
             )
 
         both = share > 0 and pseudo.mixing == "batch"
@@ -210,7 +210,12 @@ class _Rows:
     def events(self) -> None:
         base, plan = self.config.batch.base_seconds, self.plan
         for name, hours in events(self.config):
-            steps, rule = (float(plan.steps_until(hours)),), f"{hours:g} h of audio"
+            if name.endswith(" every"):
+                found = [float(steps_until(hours, base * cut.scale)) for cut in self.cuts]
+                steps = tuple(value for value, _ in itertools.groupby(found))
+            else:
+                steps = (float(plan.steps_until(hours)),)
+            rule = f"{hours:g} h of audio"
             self.rows.append(Row(name, "step", steps_until(hours, base), steps, rule, hours, plan.adascale))
 
 
@@ -226,7 +231,8 @@ def events(config: Config) -> list[tuple[str, float]]:
         found.append(("SpecAugment starts", config.specaugment.start_hours))
     if config.pseudo.labels != "none":
         found.append(("pseudo-labels start", config.pseudo.start_hours))
-    found += [(f"κ becomes {scale:g}", hours) for hours, scale in find_points(config) if hours > 0]
+    ramp = config.scaling.ramp_hours
+    found += [(f"κ becomes {scale:g}", hours + ramp) for hours, scale in find_points(config) if hours > 0]
     return [
         *found,
         ("logging every", config.train.log_hours),
@@ -268,7 +274,7 @@ def format_table(plan: Plan, only_changes: bool = False) -> str:
 
 def _warnings(plan: Plan) -> list[str]:
     """Of settings that undo a rule, or that nothing comes of."""
-    config, optimizer = plan.config, plan.config.optimizer
+    config, optimizer, ramp = plan.config, plan.config.optimizer, plan.config.scaling.ramp_hours
     end, start, warm = config.schedule.total_hours, config.pseudo.start_hours, config.schedule.warmup_hours
     found: list[str] = []
     if config.pseudo.labels != "none" and start >= end:
@@ -276,9 +282,9 @@ def _warnings(plan: Plan) -> list[str]:
     if warm >= end:
         found.append(f"warning: the learning rate rises until {warm:g} h, and training ends at {end:g} h")
     found += [
-        f"warning: κ = {scale:g} would hold from {hours:g} h on, and training ends at {end:g} h"
+        f"warning: κ = {scale:g} would hold from {hours + ramp:g} h on, and training ends at {end:g} h"
         for hours, scale in plan.points
-        if hours >= end
+        if hours and hours + ramp >= end
     ]
     scaled = any(scale != 1 for _, scale in plan.points)
     if optimizer.kind == "sgd" and optimizer.clip == "fixed" and scaled and plan.config.scaling.optimizer:

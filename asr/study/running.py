@@ -16,6 +16,7 @@ from asr.processors import free_processors
 from asr.recipe.experiment import Experiment
 from asr.recipe.settings import find_config
 from asr.recipe.stages import find_paths
+from asr.scaling.plan import Plan
 from asr.study.grid import Cell, Study
 from asr.study.trunk import beginning, fork, grown, has_begun
 
@@ -117,7 +118,7 @@ def run_cells(
     cells = study.cells()
     # Faults in any cell's settings show before the first one is trained.
     for cell in cells:
-        cell_config(study, cell)
+        Plan(cell_config(study, cell))
     prepared = subprocess.run(_command(study, cells[0], folders, "--stop-stage", "2"), check=False)
     if prepared.returncode:
         raise UserError("the study's corpus could not be prepared; see above")

@@ -45,9 +45,13 @@ def measure_load(config: Config, plan: Plan, world_size: int, started: bool) -> 
     rows = Manifest(Utterance(str(row), "", float(seconds)) for row, seconds in enumerate(lengths))
     planner = Planner(config, plan, (rows, rows))
     clock = Clock(config.batch.base_seconds)
+    hours = 0.0
     if started:
         # At the end: κ has come to its last value by then.
-        clock.base_steps = config.schedule.total_hours * 3600 / config.batch.base_seconds
+        hours = config.schedule.total_hours
+    elif config.pseudo.labels == "none" or plan.settled_hours < config.pseudo.start_hours:
+        hours = plan.settled_hours
+    clock.base_steps = hours * 3600 / config.batch.base_seconds
     found: list[float] = []
     passes = 0
     for step, _ in zip(planner.steps(clock, Positions(started=started), lambda: 0.0), range(STEPS), strict=False):

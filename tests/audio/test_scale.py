@@ -42,6 +42,11 @@ def test_clipping_is_told_where_it_is_more_than_an_overshoot(tmp_path: Path) -> 
     assert samples[7] == 32767
 
 
+def test_audio_without_a_number_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Unreadable, match="samples that are no numbers: all of them"):
+        heard(tmp_path, np.full_like(SPEECH, np.nan))
+
+
 def test_what_is_no_number_is_silence_and_told(tmp_path: Path) -> None:
     odd = SPEECH.copy()
     odd[[3, 5, 8]] = np.nan, np.inf, -np.inf

@@ -46,6 +46,23 @@ def test_ranks_use_their_time_when_they_share_a_step_out(kappa: float, ranks: in
     assert measure_load(config, Plan(config), ranks, started=True).busy >= 0.97
 
 
+def test_intervals_and_loads_are_those_of_the_kappa_that_a_run_comes_to(capsys: pytest.CaptureFixture[str]) -> None:
+    late = ["--batch-scale", "8", "--set", "scaling.start_hours=4", "--set", "scaling.ramp_hours=2"]
+    assert main(["plan", "--config", "mini", *late, "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["rows"]}
+    every = rows["evaluation every"]
+    assert (every["base"], every["scaled"], every["hours"]) == (480, [480, 60], 2)
+    # A ramp from 4 h on has κ = 8 from 6 h on, and no sooner.
+    assert rows["κ becomes 8"]["hours"] == 6
+    assert main(["plan", "--config", "mini", *late[:-1], "scaling.ramp_hours=20"]) == 0
+    assert "warning: κ = 8 would hold from 24 h on, and training ends at 12 h" in capsys.readouterr().out
+    config = load_config(Path("conf/librispeech.yaml"))
+    at_8 = measure_load(config, Plan(dataclasses.replace(config, batch_scale=8.0)), 8, started=False)
+    scaling = dataclasses.replace(config.scaling, start_hours=100.0)
+    from_100_h = dataclasses.replace(config, batch_scale=8.0, scaling=scaling)
+    assert measure_load(from_100_h, Plan(from_100_h), 8, started=False).passes == 8 * at_8.passes // at_8.passes
+
+
 def test_memory_grows_with_the_model_and_with_the_audio_that_a_device_takes(capsys: pytest.CaptureFixture[str]) -> None:
     def device(*settings: str) -> dict[str, float]:
         overrides = [part for setting in settings for part in ("--set", setting)]

@@ -73,6 +73,15 @@ def test_samples_beyond_full_scale_are_clipped_and_do_not_wrap_round(folder: Pat
     np.testing.assert_allclose(decoded, exact.clip(-32768, 32767), atol=0.51)
 
 
+def test_audio_that_is_refused_when_it_is_half_written_ends_quietly(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    soundfile.write(folder / "a.wav", noise().astype(np.float32) * 40, RATE, subtype="FLOAT")
+    assert "beyond full scale" in reason(folder, "a.wav")
+    assert capfd.readouterr().err == ""
+    assert cached(folder) == []
+
+
 @pytest.mark.parametrize("rate", [8000, 44_100])
 def test_other_rates_are_resampled(folder: Path, rate: int) -> None:
     tone = 8000 * np.sin(2 * np.pi * 440 * np.arange(rate) / rate)

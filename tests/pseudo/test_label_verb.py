@@ -78,7 +78,7 @@ def test_a_folder_takes_one_model_s_labels_of_one_corpus(
     assert label(run, manifest, out, "--shards", "2", "--model", "student") == 2
     assert "holds other labels (maker" in capsys.readouterr().err
     assert label(run, manifest, out, "--shards", "4") == 2
-    assert "shards 2 there, 4 now" in capsys.readouterr().err
+    assert "holds labels in 2 shards, and now it would be 4; go on with --shards 2" in capsys.readouterr().err
     out = tmp_path / "other"
     beam = ("--decoder", "beam", "--shards", "2", "--hotword", "SEA")
     assert label(run, manifest, out, *beam, "--shard", "0/2") == 0

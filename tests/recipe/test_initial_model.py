@@ -13,6 +13,7 @@ from asr.config import Config, TokenConfig
 from asr.config_file import load_config
 from asr.data.manifest import Utterance, write_manifest
 from asr.data.tokens import build_tokens, load_tokenizer
+from asr.errors import UserError
 from asr.recipe.initial import find_initial
 from asr.train.run import train
 
@@ -66,6 +67,11 @@ def test_what_shapes_do_not_tell_is_said(before: Path) -> None:
         "model.heads was 2 there and is 4 here",
         "model.stride was 3 there and is 2 here",
     )
+
+
+def test_another_shape_is_named(before: Path) -> None:
+    with pytest.raises(UserError, match=r"model\.init = .*: model\.layers is 2 there and 3 here; make them the same"):
+        find_initial(starting_from(before, layers=3), before / "tokens")
 
 
 def test_a_run_with_other_tokens_starts_from_the_rest_and_says_so(

@@ -90,6 +90,12 @@ def test_an_empty_text_has_no_words() -> None:
     assert align_words(heard([0], len(symbols)), " ", CharTokenizer(), 0.03) == Alignment([])
 
 
+def test_a_text_of_other_letters_is_a_user_error() -> None:
+    symbols = CharTokenizer().symbols
+    with pytest.raises(UserError, match="no word of the text can be written with the model's tokens: 日本"):
+        align_words(heard([0], len(symbols)), "日本", CharTokenizer(), 0.03)
+
+
 def test_every_file_needs_a_text(tmp_path: Path) -> None:
     files = [AudioFile(tmp_path / "a.wav", "a"), AudioFile(tmp_path / "x" / "b.wav", "x/b")]
     transcripts = tmp_path / "t.trans.txt"

@@ -43,8 +43,10 @@ def test_best_are_those_of_lowest_dev_wer(small_run: Path, tmp_path: Path) -> No
 def test_too_few_checkpoints_are_a_user_error(small_run: Path) -> None:
     with pytest.raises(UserError, match=r"3 checkpoints, 4 asked for.*train\.keep_last"):
         average_checkpoints(small_run, 4, best=False)
-    with pytest.raises(UserError, match="0 asked for"):
+    with pytest.raises(UserError, match="0 checkpoints asked for: must be 1 or more"):
         average_checkpoints(small_run, 0, best=False)
+    with pytest.raises(UserError, match="tokens: no checkpoints; expected a run's folder"):
+        average_checkpoints(small_run / "tokens", 2, best=False)
 
 
 def test_the_averaged_folder_is_a_model_to_transcribe_with(

@@ -127,6 +127,13 @@ def test_wrong_amounts_are_refused() -> None:
         ema.update()
 
 
+def test_an_update_that_is_refused_counts_nothing() -> None:
+    ema = ScaledEMA(toy_model(), half_life_seconds=100.0)
+    with ema.swapped(), pytest.raises(UserError, match="leave `swapped`"):
+        ema.update(seconds=8)
+    assert (ema.counted, ema.seen) == (0.0, 0.0)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

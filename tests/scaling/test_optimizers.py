@@ -129,6 +129,18 @@ def test_adam_s_correction_of_bias_goes_by_data_where_kappa_changes() -> None:
         assert before - weight.item() == pytest.approx(1e-3 * math.sqrt(kappa), rel=1e-3)
 
 
+def test_steps_that_were_made_before_any_rule_were_made_at_kappa_1() -> None:
+    weight = nn.Parameter(torch.zeros(1))
+    optimizer = Adam([weight], lr=1e-3, betas=(0.9, 0.98), eps=0.0)
+    for kappa in [None] * 8 + [8]:
+        if kappa is not None:
+            scale_optimizer(optimizer, kappa)
+        before = weight.item()
+        weight.grad = torch.ones(1)
+        optimizer.step()
+    assert before - weight.item() == pytest.approx(1e-3 * math.sqrt(8), rel=1e-3)
+
+
 def test_what_has_no_rule_is_refused() -> None:
     with pytest.raises(UserError, match="Adagrad: no rule is known"):
         scale_optimizer(Adagrad([parameter()]), 4)
