@@ -66,6 +66,23 @@ def test_what_ends_a_verb_is_one_line_and_an_exit_code(
     assert shown.count("\n") == 1
 
 
+def test_what_nothing_comes_of_is_refused_before_anything_is_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = tmp_path / "odd.yaml"
+    study.write_text("corpus: mini\nkappa: [3.14159]\nseeds: [1]\nfrom_hours: 4\n", encoding="utf-8")
+    (tmp_path / "empty").mkdir()
+    for argv, message in (
+        (["profile", "--steps", "0"], "--steps 0: must be 1 or more"),
+        (["study", str(study), "--data-dir", str(tmp_path / "data")], "κ = 1, 3.14159: where κ changes on the way"),
+        (["manifest", str(tmp_path / "empty"), str(tmp_path / "a.json"), "--to", "nemo"], "nothing was written"),
+    ):
+        assert main(argv) == 2, argv
+        assert message in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()
+    assert not (tmp_path / "a.json").exists()
+
+
 def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: object) -> int:
         raise FileNotFoundError(errno.ENOENT, "No such file", "x")
