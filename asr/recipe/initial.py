@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-from asr.config import Config, FeatureConfig, ModelConfig
+from asr.config import Config
 from asr.data.tokens import load_tokenizer
 from asr.errors import UserError
+from asr.recipe.pretraining import differing
 from asr.recognizer.trained import find_encoder
+from asr.step.optimizer import HEAD
 from asr.train.initial import Initial
 
-SHAPES = ("layers", "width", "feedforward", "kernel", "convolution")
-UNSEEN = ("heads", "proxy_head_width", "stride", "half_rate", "norm", "positions")
-"""What makes another model of weights of the same names and shapes."""
+SHAPES = "features.mels model.layers model.width model.feedforward model.kernel model.convolution model.norm".split()
+"""Of weights of other names or shapes; all else makes another model of the same weights."""
 
 
 def find_initial(config: Config, tokens: Path) -> Initial | None:
@@ -27,26 +27,15 @@ def find_initial(config: Config, tokens: Path) -> Initial | None:
     if not source:
         return None
     found = find_encoder(Path(source).expanduser())
-    for section, name in (("features", "mels"), *(("model", name) for name in SHAPES)):
-        there, here = getattr(getattr(found, section), name), getattr(getattr(config, section), name)
-        if there != here:
-            what = f"{section}.{name} is {there} there and {here} here; make them the same"
-            raise UserError(f"model.init = {source}: {what}")
-    differences = list(_compare(found.features, found.model, config))
+    differences: list[str] = []
+    for name, what in differing(config, found.features, found.model):
+        if name in SHAPES:
+            raise UserError(f"model.init = {source}: {what}; make them the same")
+        differences.append(what)
     weights = found.weights
     if found.tokens is not None and config.objective.kind == "ctc":
         theirs, ours = (load_tokenizer(folder).symbols for folder in (found.tokens, tokens))
         if theirs != ours:
             differences.append(f"{len(theirs)} other tokens: the head starts from chance")
-            weights = {name: tensor for name, tensor in weights.items() if not name.startswith("head.")}
+            weights = {name: tensor for name, tensor in weights.items() if not name.startswith(HEAD)}
     return Initial(weights, source, tuple(differences))
-
-
-def _compare(features: FeatureConfig, model: ModelConfig, config: Config) -> Iterator[str]:
-    for section, theirs, ours, names in (
-        ("features", features, config.features, ("window_ms", "shift_ms")),
-        ("model", model, config.model, UNSEEN),
-    ):
-        for name in names:
-            if (there := getattr(theirs, name)) != (here := getattr(ours, name)):
-                yield f"{section}.{name} was {there} there and is {here} here"

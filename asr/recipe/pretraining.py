@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
-from asr.config import Config, ModelConfig
+from asr.config import Config, FeatureConfig, ModelConfig
 from asr.errors import UserError
 from asr.recipe.experiment import Experiment
 from asr.recipe.settings import find_config
 
+TRAINING_ALONE = ("model.dropout", "model.layerdrop", "model.init", "model.intermediate")
+"""What makes no other model."""
 
-def _shape(model: ModelConfig) -> ModelConfig:
-    """What two models have in common of which one can start from the other."""
-    return dataclasses.replace(model, dropout=0.0, layerdrop=0.0, init="", intermediate=())
+
+def differing(config: Config, features: FeatureConfig, model: ModelConfig) -> Iterator[tuple[str, str]]:
+    """In what another model differs from that of `config`: a setting by dotted name, and what it is there and here."""
+    for section, here, there in (("features", config.features, features), ("model", config.model, model)):
+        for name, value in dataclasses.asdict(here).items():
+            dotted = f"{section}.{name}"
+            if dotted not in TRAINING_ALONE and (found := getattr(there, name)) != value:
+                yield dotted, f"{dotted} is {found!r} there and {value!r} here"
 
 
 def _check(config: Config, before: Config) -> None:
     where = f"pretrain = {config.pretrain[0]}"
     if before.objective.kind == "ctc":
         raise UserError(f"{where}: is no run of audio alone; set objective.kind there, to masked for instance")
-    sections = ((_shape(config.model), _shape(before.model)), (config.features, before.features))
-    for own, other in sections:
-        for name, value in dataclasses.asdict(own).items():
-            if (found := getattr(other, name)) != value:
-                section = "features" if own is config.features else "model"
-                raise UserError(f"{where}: {section}.{name} is {found!r} there and {value!r} here; make them the same")
+    for _, what in differing(config, before.features, before.model):
+        raise UserError(f"{where}: {what}; make them the same")
 
 
 def find_pretraining(experiment: Experiment) -> Experiment | None:

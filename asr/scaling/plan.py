@@ -190,10 +190,10 @@ class Plan:
         return float(before * (scale / before) ** ((hours - since) / ramp))
 
     @property
-    def settled_hours(self) -> float:
-        """From where on κ is what it stays."""
-        since = self._hours[-1]
-        return since + self.config.scaling.ramp_hours if since else 0.0
+    def settled(self) -> tuple[tuple[float, float], ...]:
+        """Hour of audio at which each κ has been reached, and κ; the last is what it stays."""
+        ramp = self.config.scaling.ramp_hours
+        return tuple((hours + ramp if hours else 0.0, scale) for hours, scale in self.points)
 
     def at(self, hours: float) -> Cut:
         """How the step that begins at `hours` is cut, and its κ as it can be had from whole micro-batches."""

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from asr.config import Config
-from asr.scaling.plan import Cut, Micro, Plan, base_optimizer, find_points, steps_until
+from asr.scaling.events import events, intervals
+from asr.scaling.plan import Cut, Micro, Plan, base_optimizer, steps_until
 from asr.scaling.rules import MuonValues, OptimizerValues, largest_linear_scale
 from asr.scaling.width import width_lr
 from asr.schedule import Schedule
@@ -59,13 +59,8 @@ class _Rows:
 
     def __init__(self, plan: Plan) -> None:
         self.plan, self.config = plan, plan.config
-        self.cuts = [plan.at(hours) for hours, _ in self._settled()]
+        self.cuts = [plan.at(hours) for hours, _ in plan.settled]
         self.rows: list[Row] = []
-
-    def _settled(self) -> list[tuple[float, float]]:
-        """Where each κ has been reached."""
-        ramp = self.config.scaling.ramp_hours
-        return [(hours + ramp if hours else 0.0, scale) for hours, scale in self.plan.points]
 
     def add(self, name: str, unit: str, base: float, scaled: Callable[[float], float], rule: str) -> None:
         found = [scaled(cut.scale) for cut in self.cuts]
@@ -209,37 +204,18 @@ class _Rows:
 
     def events(self) -> None:
         base, plan = self.config.batch.base_seconds, self.plan
-        for name, hours in events(self.config):
-            if name.endswith(" every"):
-                found = [float(steps_until(hours, base * cut.scale)) for cut in self.cuts]
-                steps = tuple(value for value, _ in itertools.groupby(found))
-            else:
-                steps = (float(plan.steps_until(hours)),)
+
+        def row(name: str, hours: float, steps: tuple[float, ...]) -> None:
             rule = f"{hours:g} h of audio"
             self.rows.append(Row(name, "step", steps_until(hours, base), steps, rule, hours, plan.adascale))
 
-
-def events(config: Config) -> list[tuple[str, float]]:
-    """Everything that happens at an hour of audio, or every so many, by name. Nothing is counted in steps."""
-    schedule = config.schedule
-    found = [("learning-rate warm-up ends", schedule.warmup_hours)]
-    if schedule.decay_start_hours is not None:
-        found.append(("learning-rate decay starts", schedule.decay_start_hours))
-    if config.schedule.frozen_hours > 0:
-        found.append(("encoder learns too", config.schedule.frozen_hours))
-    if config.specaugment.start_hours > 0:
-        found.append(("SpecAugment starts", config.specaugment.start_hours))
-    if config.pseudo.labels != "none":
-        found.append(("pseudo-labels start", config.pseudo.start_hours))
-    ramp = config.scaling.ramp_hours
-    found += [(f"κ becomes {scale:g}", hours + ramp) for hours, scale in find_points(config) if hours > 0]
-    return [
-        *found,
-        ("logging every", config.train.log_hours),
-        ("evaluation every", config.train.evaluate_hours),
-        ("checkpoint every", config.train.checkpoint_hours),
-        ("training ends", schedule.total_hours),
-    ]
+        *before, (end, total) = events(plan)
+        for name, hours in before:
+            row(name, hours, (float(plan.steps_until(hours)),))
+        for name, hours in intervals(self.config):
+            each = [float(steps_until(hours, base * cut.scale)) for cut in self.cuts]
+            row(name, hours, tuple(steps for steps, _ in itertools.groupby(each)))
+        row(end, total, (float(plan.steps_until(total)),))
 
 
 def table(plan: Plan) -> list[Row]:
@@ -274,7 +250,7 @@ def format_table(plan: Plan, only_changes: bool = False) -> str:
 
 def _warnings(plan: Plan) -> list[str]:
     """Of settings that undo a rule, or that nothing comes of."""
-    config, optimizer, ramp = plan.config, plan.config.optimizer, plan.config.scaling.ramp_hours
+    config, optimizer = plan.config, plan.config.optimizer
     end, start, warm = config.schedule.total_hours, config.pseudo.start_hours, config.schedule.warmup_hours
     found: list[str] = []
     if config.pseudo.labels != "none" and start >= end:
@@ -282,9 +258,9 @@ def _warnings(plan: Plan) -> list[str]:
     if warm >= end:
         found.append(f"warning: the learning rate rises until {warm:g} h, and training ends at {end:g} h")
     found += [
-        f"warning: κ = {scale:g} would hold from {hours + ramp:g} h on, and training ends at {end:g} h"
-        for hours, scale in plan.points
-        if hours and hours + ramp >= end
+        f"warning: κ = {scale:g} would hold from {hours:g} h on, and training ends at {end:g} h"
+        for hours, scale in plan.settled
+        if hours >= end
     ]
     scaled = any(scale != 1 for _, scale in plan.points)
     if optimizer.kind == "sgd" and optimizer.clip == "fixed" and scaled and plan.config.scaling.optimizer:

@@ -53,10 +53,10 @@ class Study:
 
     def cells(self) -> list[Cell]:
         found: list[Cell] = []
-        # Said where it is 0, too: settings of the corpus may have another.
-        start = f"scaling.start_hours={self.from_hours:g}"
+        # Said where it is 0, too: the corpus's settings may have another. The study's own batch scale holds throughout.
+        late, at_once = f"scaling.start_hours={self.from_hours:g}", "scaling.start_hours=0"
         for seed in self.seeds:
-            found.append(Cell(BASELINE, WITH_RULES, seed, (f"seed={seed}", start)))
+            found.append(Cell(BASELINE, WITH_RULES, seed, (f"seed={seed}", at_once)))
         for kappa in self.kappa:
             if kappa == 1:
                 continue
@@ -64,10 +64,10 @@ class Study:
                 for optimizer in self.optimizer_rule:
                     rules = (f"scaling.ema={str(ema).lower()}", f"scaling.optimizer={str(optimizer).lower()}")
                     for seed in self.seeds:
-                        own = (f"seed={seed}", f"batch_scale={kappa:g}", start, *rules)
+                        own = (f"seed={seed}", f"batch_scale={kappa:g}", late, *rules)
                         found.append(Cell(f"κ = {kappa:g}", rule_name(ema, optimizer), seed, own))
         for name, settings in self.extra:
-            found += [Cell(name, WITH_RULES, seed, (f"seed={seed}", start, *settings)) for seed in self.seeds]
+            found += [Cell(name, WITH_RULES, seed, (f"seed={seed}", at_once, *settings)) for seed in self.seeds]
         return found
 
 

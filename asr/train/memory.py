@@ -38,7 +38,7 @@ def largest_shape(plan: Plan) -> tuple[int, int]:
     """Utterances and feature frames of the largest micro-batch that a device can be given."""
     config = plan.config
     # The first and the last cut have the smallest and largest micro-batches that there are.
-    cuts = [plan.at(hours + config.scaling.ramp_hours) for hours, _ in plan.points]
+    cuts = [plan.at(hours) for hours, _ in plan.settled]
     cap = config.batch.device_seconds
     seconds = min(max(cut.whole.seconds for cut in cuts), cap)
     # One utterance can be longer than a micro-batch is meant to be.

@@ -83,7 +83,7 @@ def _speed(config: Config, data: Data, started: bool, steps: int) -> Speed:
             # As many steps again first: every shape is met, and memory is at its size.
             clock = Clock(config.batch.base_seconds)
             # Where κ is this run's.
-            clock.base_steps = plan.settled_hours * 3600 / config.batch.base_seconds
+            clock.base_steps = plan.settled[-1][0] * 3600 / config.batch.base_seconds
             batches = feeder.feed(clock, Positions(started=started))
             for _, batch in zip(range(steps), batches, strict=False):
                 learner.step(batch, clock)

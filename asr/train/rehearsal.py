@@ -49,7 +49,7 @@ def _cuts(plan: Plan) -> list[Cut]:
     """All that there are, at every κ and share of unlabeled audio that is named."""
     pseudo = plan.config.pseudo
     shares = [0.0] if pseudo.labels == "none" else values_of(pseudo.unlabeled_share)
-    scales = [plan.at(hours + plan.config.scaling.ramp_hours).scale for hours, _ in plan.points]
+    scales = [plan.at(hours).scale for hours, _ in plan.settled]
     return [plan.cut(scale, share) for scale in scales for share in shares]
 
 

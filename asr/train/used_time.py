@@ -49,8 +49,8 @@ def measure_load(config: Config, plan: Plan, world_size: int, started: bool) -> 
     if started:
         # At the end: κ has come to its last value by then.
         hours = config.schedule.total_hours
-    elif config.pseudo.labels == "none" or plan.settled_hours < config.pseudo.start_hours:
-        hours = plan.settled_hours
+    elif config.pseudo.labels == "none" or plan.settled[-1][0] < config.pseudo.start_hours:
+        hours = plan.settled[-1][0]
     clock.base_steps = hours * 3600 / config.batch.base_seconds
     found: list[float] = []
     passes = 0

@@ -63,9 +63,9 @@ def test_what_shapes_do_not_tell_is_said(before: Path) -> None:
     initial = find_initial(config, before / "tokens")
     assert initial is not None
     assert initial.differences == (
-        "features.shift_ms was 10.0 there and is 12.5 here",
-        "model.heads was 2 there and is 4 here",
-        "model.stride was 3 there and is 2 here",
+        "features.shift_ms is 10.0 there and 12.5 here",
+        "model.heads is 2 there and 4 here",
+        "model.stride is 3 there and 2 here",
     )
 
 

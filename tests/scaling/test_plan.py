@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from asr.config import Config, ScalingConfig, TeacherConfig
 from asr.errors import UserError
+from asr.scaling.events import events, intervals
 from asr.scaling.momentum import Momentum
 from asr.scaling.plan import Plan
 from asr.scaling.rules import epoch_weight, half_life_hours
-from asr.scaling.table import events, format_table, table
+from asr.scaling.table import format_table, table
 from asr.step.clock import Clock, passed, reached
 
 BASE = Config(batch=dataclasses.replace(Config().batch, base_seconds=60.0, unit_seconds=66.0))
@@ -74,7 +75,7 @@ def test_every_event_lies_at_its_hour_of_audio_at_every_kappa(kappa: float) -> N
         specaugment=dataclasses.replace(BASE.specaugment, start_hours=1.1),
         train=dataclasses.replace(BASE.train, log_hours=0.5, evaluate_hours=1.5, checkpoint_hours=2.0),
     )
-    named = dict(events(config))
+    named = dict(events(Plan(config)) + intervals(config))
     # Everything in the settings that is an hour is an event of the table; nothing is counted in steps.
     sections = ("schedule", "pseudo", "specaugment", "train")
     # A cache's size is no event.

@@ -53,7 +53,9 @@ def test_kappa_can_hold_from_an_hour_on(tmp_path: Path) -> None:
     cells = read_study(write(tmp_path, STUDY + "from_hours: 4.5\n")).cells()
     without = next(c for c in cells if c.rule == "without the EMA rule" and c.panel == "κ = 4")
     assert without.overrides[1:3] == ("batch_scale=4", "scaling.start_hours=4.5")
-    assert cells[0].overrides == ("seed=1", "scaling.start_hours=4.5")
+    # What a study has at any κ, a batch scale of its own for instance, is not held back by it.
+    assert cells[0].overrides == ("seed=1", "scaling.start_hours=0")
+    assert {cell.overrides[1] for cell in cells if cell.panel == "progressive"} == {"scaling.start_hours=0"}
 
 
 @pytest.mark.parametrize(
