@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -51,6 +53,20 @@ def test_what_lies_beside_the_site_is_not_there_where_the_site_is_put(tmp_path: 
     assert dead_links(site(tmp_path / "site", '<a href="../../LICENSE">')) == [
         "a/index.html: ../../LICENSE: is not there"
     ]
+
+
+def test_every_link_and_anchor_of_the_documentation_leads_somewhere(tmp_path: Path) -> None:
+    pytest.importorskip("zensical", reason="it builds the site: pip install -e '.[docs]'")
+    # A copy, since the generator follows no link to a folder, and builds into a folder beside its settings.
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    shutil.copy(ROOT / "zensical.toml", tmp_path)
+    (tmp_path / "asr").symlink_to(ROOT / "asr")
+    build = [sys.executable, "-m", "zensical", "build", "--strict"]
+    done = subprocess.run(
+        build, cwd=tmp_path, env=os.environ | {"NO_COLOR": "1"}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert dead_links(tmp_path / "site") == []
 
 
 @pytest.mark.parametrize("script", sorted((ROOT / "docs" / "peers").glob("*.py")), ids=lambda p: p.stem)
