@@ -136,13 +136,17 @@ class Plan:
     def _find_units(self, fewest: int) -> int:
         """The fewest micro-batches of a base batch of which every κ is a whole number."""
         scales = [scale for _, scale in self.points]
+        off: dict[int, float] = {}
         for units in range(fewest, max(fewest, MOST_UNITS) + 1):
             if all(abs(scale * units - max(1, round(scale * units))) < 1e-6 for scale in scales):
                 return units
+            off[units] = max(abs(max(1, round(scale * units)) / units / scale - 1) for scale in scales)
+        units = min(off, key=off.__getitem__)
+        nearest = ", ".join(f"{max(1, round(scale * units)) / units:.9g}" for scale in scales)
         raise UserError(
             f"κ = {', '.join(f'{scale:g}' for scale in scales)}: where κ changes on the way (scaling.start_hours, "
             "scaling.progressive), and with scaling.adascale, micro-batches stay alike, so κ must be a multiple of 1/n "
-            f"with n from {fewest} to {max(fewest, MOST_UNITS)}, the same for all; take the nearest ones"
+            f"with n from {fewest} to {max(fewest, MOST_UNITS)}, the same for all; the nearest are {nearest}"
         )
 
     def _check_points(self) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+import re
 from typing import Any
 
 import pytest
@@ -193,9 +194,15 @@ def test_micro_batches_are_cut_so_that_kappa_is_what_was_asked_for(scale: float)
         assert plan.at(9.0).whole.count * plan.at(9.0).whole.seconds == pytest.approx(scale * 60.0)
 
 
-def test_a_kappa_that_alike_micro_batches_cannot_make_is_refused() -> None:
-    with pytest.raises(UserError, match="must be a multiple of 1/n with n from 1 to 16"):
-        Plan(with_scaling(progressive=((0.0, 1.0), (1.0, 1.2345))))
+@pytest.mark.parametrize("scale", [1.2345, 0.37, 3.3332])
+def test_a_kappa_that_alike_micro_batches_cannot_make_is_refused_with_one_that_they_can(scale: float) -> None:
+    with pytest.raises(UserError, match="must be a multiple of 1/n with n from 1 to 16") as refused:
+        Plan(with_scaling(progressive=((0.0, 1.0), (1.0, scale))))
+    told = re.search(r"the nearest are ([\d.]+), ([\d.]+)$", str(refused.value))
+    assert told is not None
+    first, nearest = map(float, told.groups())
+    assert nearest == pytest.approx(scale, rel=0.03)
+    assert Plan(with_scaling(progressive=((0.0, first), (1.0, nearest)))).at(9.0).scale == pytest.approx(nearest)
 
 
 @pytest.mark.parametrize("kind", ["sgd", "adam", "adamw", "rmsprop", "muon"])
