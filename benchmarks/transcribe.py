@@ -1,12 +1,15 @@
-"""Transcription against SpeechBrain: audio seconds per CPU second, greedy, of files on disk, in one process.
+r"""Transcription against SpeechBrain and NeMo: audio seconds per CPU second, greedy, of files on disk, in one process.
 
     python -m venv peer && peer/bin/pip install speechbrain==1.1.2 torch==VERSION_OF_HERE soundfile requests
-    python benchmarks/transcribe.py LibriSpeech/dev-clean LibriSpeech/dev-other --peer peer/bin/python
+    python -m venv nemo && nemo/bin/pip install 'nemo_toolkit[asr]==3.0.0'
+    python benchmarks/transcribe.py LibriSpeech/dev-clean LibriSpeech/dev-other --peer peer/bin/python \
+      --nemo nemo/bin/python
 
-Four take turns on one thread, in fp32, each with the same files, which are dealt out to the rounds: what `kappa-asr
+They take turns on one thread, in fp32, each with the same files, which are dealt out to the rounds: what `kappa-asr
 transcribe` does with the model that ships; the same with an untrained model of plain Transformer blocks; SpeechBrain's
-`EncoderASR.transcribe_file` with a model of the same plain blocks, untrained too; and its `transcribe_batch` with
-batches that are made as ours are, of files of like lengths. All have as many parameters, within 1 %.
+`EncoderASR.transcribe_file` with a model of the same plain blocks, untrained too; its `transcribe_batch` with
+batches that are made as ours are, of files of like lengths; and NeMo's `transcribe` with an untrained Conformer, since
+it has no such blocks for CTC, file by file and by fours, its default. All have as many parameters, within 1 %.
 CPU seconds and wall time are those of the files, reading included and the start left out.
 """
 
@@ -23,10 +26,14 @@ from typing import Any
 
 from sides import Side, spread
 
-PEER = Path(__file__).with_name("speechbrain_transcribing.py")
+HERE = Path(__file__).parent
 BATCH_SECONDS = 60.0
 FORMS = ("the shipped model", "the same layers")
-PEER_FORMS = ("file by file", "in batches")
+PEERS = {
+    "speechbrain": ("SpeechBrain", {"file by file": "file by file", "in batches": "in batches"}),
+    "nemo": ("NeMo", {"file by file": "1", "in batches": "4"}),
+}
+"""By the package that its Python must have: the name, and what its program is called with in each form."""
 Figures = list[dict[str, float]]
 
 
@@ -88,13 +95,17 @@ def run_own_side(form: str) -> None:
         print(json.dumps({"audio": audio, "cpu": cpu, "wall": wall, "signs": signs}), flush=True)
 
 
-def compare(model: Path, files: list[str], peer: str, rounds: int) -> str:
+def compare(model: Path, files: list[str], peers: dict[str, str], rounds: int) -> str:
+    """`peers` are Pythons by the package that they have."""
+    commands = {f"kappa-asr, {form}": [sys.executable, __file__, "--own-side", form] for form in FORMS}
+    for package, python in peers.items():
+        name, forms = PEERS[package]
+        program = str(HERE / f"{package}_transcribing.py")
+        commands |= {f"{name}, {form}": [python, program, word] for form, word in forms.items()}
+    names = list(commands)
     with ExitStack() as stack:
         task = make_task(model)
-        commands = [[sys.executable, __file__, "--own-side", form] for form in FORMS]
-        commands += [[peer, str(PEER), form] for form in PEER_FORMS]
-        sides = [stack.enter_context(closing(Side(command, task))) for command in commands]
-        names = [*(f"kappa-asr, {form}" for form in FORMS), *(f"SpeechBrain, {form}" for form in PEER_FORMS)]
+        sides = [stack.enter_context(closing(Side(command, task))) for command in commands.values()]
         found: list[Figures] = [[] for _ in sides]
         for turn in range(rounds + 1):
             # The first round, of a few files, is for warming up.
@@ -122,6 +133,7 @@ def main() -> None:
     parser.add_argument("audio", nargs="*", help="files and folders")
     parser.add_argument("--model", type=Path, help="a trained model's folder (default: the one that ships)")
     parser.add_argument("--peer", default=sys.executable, help="a Python that has speechbrain (default: this one)")
+    parser.add_argument("--nemo", help="a Python that has nemo (default: without it)")
     parser.add_argument("--rounds", type=int, default=5, help="among which the files are dealt out (default: 5)")
     parser.add_argument("--own-side", choices=FORMS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -129,13 +141,15 @@ def main() -> None:
         return run_own_side(arguments.own_side)
     if not arguments.audio:
         parser.error("which audio? Files or folders, such as LibriSpeech/dev-clean")
-    if subprocess.run([arguments.peer, "-c", "import speechbrain"], capture_output=True).returncode:
-        parser.error(f"{arguments.peer} has no speechbrain: make an environment with it, see the top of this file")
+    peers = {"speechbrain": arguments.peer} | ({"nemo": arguments.nemo} if arguments.nemo else {})
+    for package, python in peers.items():
+        if subprocess.run([python, "-c", f"import {package}"], capture_output=True).returncode:
+            parser.error(f"{python} has no {package}: make an environment with it, see the top of this file")
     from asr.recognizer.audio import find_audio
     from asr.recognizer.shipped import shipped_model
 
     files = [str(file.path.absolute()) for file in find_audio(arguments.audio)]
-    print(compare(arguments.model or shipped_model(), files, arguments.peer, arguments.rounds))
+    print(compare(arguments.model or shipped_model(), files, peers, arguments.rounds))
     return None
 
 

@@ -27,8 +27,19 @@ def test_our_side_transcribes_with_plain_layers_of_as_many_parameters(monkeypatc
     assert done["signs"] > 0
 
 
-def test_it_says_what_it_needs() -> None:
-    command = [sys.executable, str(SCRIPT), str(ROOT / "tests" / "speech"), "--peer", sys.executable]
+@pytest.mark.parametrize(("option", "package"), [("--peer", "speechbrain"), ("--nemo", "nemo")])
+def test_it_says_what_it_needs(tmp_path: Path, option: str, package: str) -> None:
+    other = tmp_path / "python"
+    # The other peer is there.
+    other.write_text("#!/bin/sh\nexit 0\n")
+    other.chmod(0o755)
+    peers = {"--peer": str(other), "--nemo": str(other)} | {option: sys.executable}
+    command = [
+        sys.executable,
+        str(SCRIPT),
+        str(ROOT / "tests" / "speech"),
+        *(w for pair in peers.items() for w in pair),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "has no speechbrain" in done.stderr
+    assert f"has no {package}" in done.stderr
