@@ -9,7 +9,8 @@ usage() {
 Usage: ./run.sh [options]        prepare a corpus, train, evaluate, report
        ./run.sh --test [ARGS]    run the tests (ARGS go to pytest)
 
-  --corpus NAME       mini (default: generated speech), librispeech, digits, or a YAML file
+  --corpus NAME       mini (default: generated speech), mini-librispeech, librispeech, librispeech-slimipl, digits: those
+                      of conf/; or a YAML file, whose `extends` is a path from its own folder
   --stage N           start at stage N; earlier ones are completed first where they are not done:
                       0 data, 1 manifests, 2 tokens, 3 train, 4 evaluate, 5 report
   --stop-stage N      end after stage N

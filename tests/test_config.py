@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import ast
 import tempfile
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,10 +14,9 @@ from asr.config import Config, CorpusConfig, OptimizerConfig
 from asr.config_file import dump_config, load_config
 from asr.errors import UserError
 
-CONF = sorted((Path(__file__).parents[1] / "conf").glob("*.yaml")) + sorted(
-    (Path(__file__).parents[1] / "recipes").glob("*/*.yaml")
-)
-CONF += sorted((Path(__file__).parents[1] / "recipes").glob("*/pretraining/*.yaml"))
+ROOT = Path(__file__).parents[1]
+CONF = sorted((ROOT / "conf").glob("*.yaml")) + sorted((ROOT / "recipes").glob("*/*.yaml"))
+CONF += sorted((ROOT / "recipes").glob("*/pretraining/*.yaml"))
 ALONE = "pseudo:\n  labels: none\nobjective:\n  kind: masked"
 
 
@@ -160,3 +161,16 @@ def test_no_text_ends_in_a_traceback(text: str) -> None:
         path.write_text(text, encoding="utf-8", errors="replace")
         with suppress(UserError):
             load_config(path, ("seed=" + text,))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "asr" / "config").glob("*.py")), ids=lambda p: p.stem)
+def test_every_setting_has_a_sentence(path: Path) -> None:
+    silent: list[str] = []
+    for kind in ast.walk(ast.parse(path.read_text())):
+        if isinstance(kind, ast.ClassDef):
+            for field, after in pairwise([*kind.body, ast.Pass()]):
+                # Sections are classes of their own.
+                section = isinstance(field, ast.AnnAssign) and ast.unparse(field.annotation).endswith("Config")
+                if isinstance(field, ast.AnnAssign) and not section and not isinstance(after, ast.Expr):
+                    silent.append(f"{kind.name}.{ast.unparse(field.target)}")
+    assert silent == []

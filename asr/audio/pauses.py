@@ -52,7 +52,7 @@ class Cut:
     frame: int
     """Encoder frame that begins the second part."""
     pause: bool
-    """Whether nothing is said there. Elsewhere the parts have to overlap."""
+    """Whether nothing is said there."""
 
 
 def frame_power(samples: Samples | Floats, grid: int) -> Floats:

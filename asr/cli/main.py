@@ -1,7 +1,7 @@
 """The command line: one verb per file, errors as one line, exit codes.
 
-0: done. 1: an error rate is above the one allowed. 2: something for the user to put right. 75: stopped by a signal,
-with a checkpoint; the same command goes on. 130: interrupted.
+0: done. 1: an error rate is above the one allowed; shards of labels are missing (`label --status`). 2: something for
+the user to put right. 75: stopped by a signal, with a checkpoint; the same command goes on. 130: interrupted.
 """
 
 from __future__ import annotations

@@ -13,7 +13,11 @@ from asr.scaling.table import format_table, to_json
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--corpus", "--config", default="mini", metavar="mini|librispeech|digits|FILE.yaml", help="default: mini"
+        "--corpus",
+        "--config",
+        default="mini",
+        metavar="NAME|FILE.yaml",
+        help="settings in conf/, or a file (default: mini)",
     )
     parser.add_argument("--batch-scale", type=float, metavar="κ", help="times the base batch (default: 1)")
     parser.add_argument("--world-size", type=int, default=1, metavar="N", help="devices that share a step (default: 1)")

@@ -19,7 +19,9 @@ from asr.recipe.stages import NAMES, StageFailed, run_stages
 
 def add_experiment_arguments(parser: argparse.ArgumentParser) -> None:
     """Which run is meant: arguments of every verb that works on one of the recipe's."""
-    parser.add_argument("--corpus", default="mini", metavar="mini|librispeech|digits|FILE.yaml", help="default: mini")
+    parser.add_argument(
+        "--corpus", default="mini", metavar="NAME|FILE.yaml", help="settings in conf/, or a file (default: mini)"
+    )
     parser.add_argument("--data-dir", type=Path, default=Path("data"), help="audio (default: data)")
     parser.add_argument("--exp-dir", type=Path, default=Path("exp"), help="results (default: exp)")
     parser.add_argument("--batch-scale", type=float, metavar="κ", help="times the base batch (default: 1)")

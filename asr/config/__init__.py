@@ -45,6 +45,7 @@ class Config:
     name: str = "mini"
     """Names the folder under the experiment folder."""
     seed: int = 1
+    """Of all that is drawn by chance: first weights, order, masks, dropout. The corpus's split has its own."""
     batch_scale: float = 1.0
     """κ. Given on the command line (`--batch-scale`), never in conf/."""
     pretrain: tuple[str, ...] = ()

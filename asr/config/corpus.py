@@ -33,6 +33,7 @@ class CorpusConfig:
     labeled_hours: float | None = None
     """Keep this many hours of transcripts, drawn by `split_seed`; the rest joins the unlabeled audio."""
     split_seed: int = 0
+    """Of the draw of `labeled_hours`; `seed` does not change it."""
     min_seconds: float = 0.3
     """Shorter training utterances are left out."""
     max_seconds: float = 36.0

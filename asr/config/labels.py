@@ -18,6 +18,7 @@ class TeacherConfig:
     epoch_weight: float | None = None
     """Instead of either: what is left of the teacher after `epoch_hours` of audio, as in Momentum Pseudo-Labeling."""
     epoch_hours: float | None = None
+    """Audio that `epoch_weight` is for, such as that of the corpus; with it, and only with it."""
     half_life_share: float | None = None
     """The half-life is at most this share of the audio seen, so that an early teacher is young; empty: no bound."""
     start: Literal["corrected", "initial"] = "corrected"

@@ -34,14 +34,16 @@ class OptimizerConfig:
     kind: Literal["adam", "adamw", "rmsprop", "sgd", "muon"] = "adamw"
     """muon: Muon for the encoder's matrices, AdamW for all else: kernels of convolutions, head, vectors."""
     lr: float = 1e-3
+    """Peak learning rate at κ = 1."""
     head_lr: float | None = None
     """Of the head that writes tokens, where all else was trained before; empty: `lr`. Both follow one rule and one
     schedule."""
     beta1: float = 0.9
-    """Adam and AdamW only."""
+    """Smoothing of gradients: Adam and AdamW, and what Muon leaves to AdamW."""
     beta2: float = 0.98
     """Smoothing of squared gradients; RMSprop's too, where it is called α."""
     eps: float = 1e-8
+    """ε at κ = 1: added to the root of the squared gradients. All but SGD."""
     momentum: float = 0.9
     """SGD: κ leaves it unchanged. Muon: momentum^κ; 0.95 is usual."""
     weight_decay: float = 0.0
@@ -50,7 +52,9 @@ class OptimizerConfig:
     """running: gradients are clipped to `clip_ratio` times the mean norm of late, which follows the batch size; fixed:
     to `max_grad_norm`, which is no part of any batch-size rule and breaks SGD's where it clips every step."""
     max_grad_norm: float = 1.0
+    """Largest norm of a step's gradient, where `clip` is fixed."""
     clip_ratio: float = 2.0
+    """Largest norm as a multiple of the mean of late, where `clip` is running."""
     beta_rule: Literal["linear", "power", "keep"] = "power"
     """β → 1 − κ(1 − β), or β^κ, which exists for every κ, or β."""
     eps_rule: Literal["root", "keep"] = "root"
@@ -73,6 +77,7 @@ class ScheduleConfig:
     decay_start_hours: float | None = None
     """The learning rate falls from here; empty: from the end of the warm-up."""
     decay: Literal["none", "linear", "cosine"] = "linear"
+    """How the learning rate falls to `final_share`, by the end; none: it stays."""
     final_share: float = 0.0
     """Learning rate at the end, as a share of its peak."""
     frozen_hours: float = 0.0
@@ -104,19 +109,23 @@ class TrainConfig:
     """Autocast type. auto: bf16 on CUDA and on processors with bf16 instructions, else fp32. fp16: CUDA
     only, with a gradient scaler."""
     log_hours: Operational[float] = 0.1
+    """Audio between two lines of the log."""
     evaluate_hours: Operational[float] = 1.0
+    """Audio between two evaluations of student and teacher on the dev subsets."""
     checkpoint_hours: Operational[float] = 1.0
+    """Audio between two checkpoints."""
     checkpoint_minutes: Operational[float] = 0.0
     """Of those checkpoints one that is due sooner than this after the one before is left out, the last excepted."""
     keep_last: Operational[int] = 2
+    """Newest checkpoints that are kept."""
     keep_best: Operational[int] = 1
     """Checkpoints with the lowest teacher WER, averaged over the dev subsets, that are kept."""
     max_skipped_steps: Operational[int] = 50
-    """Steps in a row with a non-finite loss or gradient after which training gives up."""
+    """Steps in a row with a non-finite loss or gradient that are skipped; at one more training gives up."""
     max_bad_audio: Operational[int] = 100
     """Unreadable utterances, of one process, after which training gives up."""
     loader_threads: Operational[int] = 0
-    """Threads that read and decode audio, of one process. 0: as many as it has cores, from 2, which decode ten times
+    """Threads that read and decode audio, of one process. 0: as many as it has cores, from 2, which decode five times
     what a fast GPU asks for, to 8, where the interpreter begins to be what they wait for."""
     engine: Operational[Literal["ddp", "fsdp"]] = "ddp"
     """How several devices share a step. ddp: each holds the whole model; fsdp: student, teacher and optimizer are cut

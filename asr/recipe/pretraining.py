@@ -41,6 +41,9 @@ def find_pretraining(experiment: Experiment) -> Experiment | None:
     if not config.pretrain or config.objective.kind != "ctc":
         return None
     corpus, *overrides = config.pretrain
-    before = find_config(corpus, [f"batch_scale={config.batch_scale!r}", *overrides], None)
+    try:
+        before = find_config(corpus, [f"batch_scale={config.batch_scale!r}", *overrides], None)
+    except UserError as problem:
+        raise UserError(f"pretrain = {corpus}: {str(problem).removeprefix(f'--corpus {corpus}: ')}") from None
     _check(config, before)
     return dataclasses.replace(experiment, config=before)

@@ -17,6 +17,8 @@ class Momentum:
         """Raises UserError for a weight per epoch without the epoch's length, or a half-life and a weight."""
         if teacher.half_life_hours is not None and teacher.epoch_weight is not None:
             raise UserError("teacher.half_life_hours and teacher.epoch_weight are two ways to say one thing: give one")
+        if teacher.epoch_hours is not None and teacher.epoch_weight is None:
+            raise UserError("teacher.epoch_hours is nothing without teacher.epoch_weight: give both, or neither")
         if teacher.epoch_weight is not None and teacher.epoch_hours is None:
             raise UserError("teacher.epoch_weight needs teacher.epoch_hours: the hours of audio in an epoch")
         self._teacher, self._step_hours = teacher, base_seconds / 3600

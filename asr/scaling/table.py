@@ -12,7 +12,7 @@ from pathlib import Path
 from asr.scaling.events import events, intervals
 from asr.scaling.plan import Cut, Micro, Plan, base_optimizer, steps_until
 from asr.scaling.rules import MuonValues, OptimizerValues, largest_linear_scale
-from asr.scaling.width import width_lr
+from asr.scaling.width import Role, width_lr
 from asr.schedule import Schedule
 
 
@@ -113,7 +113,7 @@ class _Rows:
             if o.kind != "rmsprop":
                 row("β₁", lambda v: v.beta1, beta)
             row("α" if o.kind == "rmsprop" else "β₂", lambda v: v.beta2, beta)
-            row("ε", lambda v: v.eps, "ε / √κ")
+            row("ε", lambda v: v.eps, {"root": "ε / √κ", "keep": "unchanged"}[o.eps_rule])
         if base.muon is not None:
 
             def of_muon(value: Callable[[MuonValues], float]) -> Callable[[OptimizerValues], float]:
@@ -128,18 +128,24 @@ class _Rows:
         if ratio != 1:
             hidden = "√κ · lr · proxy / width"
             row("learning rate, matrices", lambda v: width_lr(v.lr, "hidden", ratio), hidden)
-        decay = {
+        rules = {
             "keep": "unchanged",
             "small-lr": "√κ · λ",
             "exact": "(1 − (1 − ηλ)^κ) / (√κ·η), at the peak",
-        }["keep" if base.muon is not None else o.decay_rule]
-        self.add(
-            "weight decay",
-            "1",
-            plan.matrix_decay(1.0, 1.0)["hidden"] if on else o.weight_decay,
-            lambda kappa: plan.matrix_decay(kappa, 1.0)["hidden"],
-            (decay if on else "not scaled") + (" · √(width / proxy)" if ratio != 1 else ""),
-        )
+        }
+
+        def row_of_decay(name: str, role: Role, rule: str) -> None:
+            self.add(
+                name,
+                "1",
+                plan.matrix_decay(1.0, 1.0)[role] if on else o.weight_decay,
+                lambda kappa: plan.matrix_decay(kappa, 1.0)[role],
+                (rule if on else "not scaled") + (" · √(width / proxy)" if ratio != 1 else ""),
+            )
+
+        row_of_decay("weight decay", "hidden", rules["keep" if base.muon is not None else o.decay_rule])
+        if base.muon is not None and o.weight_decay:
+            row_of_decay("weight decay, AdamW's part", "output", rules[o.decay_rule])
 
     def teacher(self) -> None:
         plan, scaling = self.plan, self.config.scaling

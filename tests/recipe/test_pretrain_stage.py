@@ -79,3 +79,10 @@ def test_settings_that_nothing_can_start_from_are_one_line(
     shown = capsys.readouterr().err
     assert message in shown
     assert shown.count("\n") == 1
+
+
+def test_settings_that_are_not_there_are_told_by_the_name_that_they_have(
+    recipe: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*recipe, "--set", "pretrain=[elsewhere.yaml]", "--dry-run"]) == 2
+    assert "pretrain = elsewhere.yaml: no such settings; known are " in capsys.readouterr().err

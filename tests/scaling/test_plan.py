@@ -55,6 +55,7 @@ def test_half_a_teacher_per_epoch_is_a_half_life_of_an_epoch() -> None:
     ("teacher", "message"),
     [
         (TeacherConfig(epoch_weight=0.5), "needs teacher.epoch_hours"),
+        (TeacherConfig(epoch_hours=1.0), "is nothing without teacher.epoch_weight"),
         (TeacherConfig(epoch_weight=0.5, epoch_hours=1.0, half_life_hours=1.0), "two ways to say one thing"),
     ],
 )
@@ -219,6 +220,7 @@ def test_the_table_has_a_row_for_each_value_that_kappa_changes(kind: str) -> Non
         assert rows["learning rate, Muon's matrices"].scaled == (0.004,)
         assert rows["momentum of Muon"].scaled == (pytest.approx(0.9**4),)
         assert rows["weight decay"].scaled == (0.1,)
+        assert rows["weight decay, AdamW's part"].scaled == (0.2,)
     elif kind == "adamw":
         assert (rows["weight decay"].base, rows["weight decay"].scaled) == (0.1, (0.2,))
     else:
@@ -244,7 +246,10 @@ def test_epsilon_follows_its_rule() -> None:
     for rule, eps in (("root", 5e-9), ("keep", 1e-8)):
         for kind in ("adam", "adamw", "muon"):
             optimizer = dataclasses.replace(BASE.optimizer, kind=kind, eps=1e-8, eps_rule=rule)  # type: ignore[arg-type]
-            assert Plan(dataclasses.replace(BASE, optimizer=optimizer)).values(4.0).optimizer.eps == pytest.approx(eps)
+            plan = Plan(dataclasses.replace(BASE, optimizer=optimizer, batch_scale=4.0))
+            assert plan.values(4.0).optimizer.eps == pytest.approx(eps)
+            (row,) = (row for row in table(plan) if row.name == "ε")
+            assert (row.scaled, row.rule) == ((pytest.approx(eps),), "ε / √κ" if rule == "root" else "unchanged")
 
 
 def test_what_would_begin_after_the_end_is_warned_of() -> None:
