@@ -107,7 +107,8 @@ def _open(arguments: argparse.Namespace) -> Labeling:
     config = Config(features=trained.features, model=trained.model, batch=batch)
     kind = autocast_type("auto", device)
     decoder = Decoder(config, tokenizer, LogMel(trained.features).to(device), device, lambda: autocast(kind, device))
-    maker = f"model {digest_weights(trained.weights)[:12]}, {read_normaliser(trained.tokens)}, {decode.decoder}"
+    normaliser = read_normaliser(trained.tokens)
+    maker = f"model {digest_weights(trained.weights)[:12]}, {normaliser}, {decode.decoder}"
     if decode.decoder != "greedy":
         maker += f" {decode.width}"
         # Hotwords and words that may be written make other labels.
@@ -115,7 +116,7 @@ def _open(arguments: argparse.Namespace) -> Labeling:
         maker += f" {decode.hotword_score:g}" if decode.hotwords else ""
     if decode.decoder == "lm":
         maker += f" {_language_model(arguments.trained, decode)}"
-    return Labeling(model, decoder, tokenizer, maker, search, words=decode.decoder == "lm")
+    return Labeling(model, decoder, tokenizer, normaliser, maker, search, words=decode.decoder == "lm")
 
 
 def _find_manifest(arguments: argparse.Namespace) -> Path:
@@ -137,7 +138,7 @@ def _status(folder: Path) -> int:
     from asr.pseudo.shards import read_task, shards_of
 
     task = read_task(folder)
-    shards = shards_of(folder, task.shards)
+    shards = shards_of(folder, task)
     done = [shard for shard in shards if shard.done]
     failed = [shard for shard in shards if not shard.done and shard.failure.is_file()]
     labels = unreadable = 0
@@ -175,9 +176,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(f"--shard {arguments.shard} and --shards {arguments.shards} name two numbers of shards")
     manifest = read_manifest(_find_manifest(arguments))
     labeling = _open(arguments)
-    shards = open_task(arguments.out, task_of(manifest, labeling, chosen[1] if chosen else arguments.shards))
-    if chosen and chosen[1] != len(shards):
-        raise UserError(f"--shard {arguments.shard}: {len(manifest)} utterances make {len(shards)} shards at most")
+    task = task_of(manifest, labeling, chosen[1] if chosen else arguments.shards)
+    if chosen and chosen[1] != task.shards:
+        raise UserError(f"--shard {arguments.shard}: {len(manifest)} utterances make {task.shards} shards at most")
+    shards = open_task(arguments.out, task)
     failures: list[str] = []
     for shard in [shards[chosen[0]]] if chosen else _in_turn(shards):
         with shard.claimed() as mine:

@@ -79,8 +79,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError("of these texts: give --out FILE.arpa and, for how words are written, --tokens RUN/tokens")
     if out.is_dir():
         raise UserError(f"--out {out}: is a folder; name a file, such as {out / 'lm.arpa'}")
-    check_output(out, [*texts, *arguments.evaluate])
     known = [text for text in arguments.vocabulary if not text.isdecimal()]
+    check_output(out, [*texts, *known, *arguments.evaluate])
     for line in make_lm(texts, tokens, arguments.units, settings, out, known, arguments.evaluate, arguments.decimals):
         print(line, flush=True)
     return 0

@@ -58,7 +58,8 @@ class PseudoConfig:
     temperature: float = 1.0
     """Of sampled paths: below 1 they are nearer to the likeliest one."""
     cache_hours: float = 0.0
-    """Audio whose labels are kept, and trained on until they are replaced; 0: every label is trained on once."""
+    """Audio whose labels are kept, and trained on until they are replaced; 0: every label is trained on once.
+    Labels that are given, true ones or a folder's, are there without it."""
     cache_turnover: float = 0.1
     """Probability with which a cached micro-batch is replaced after use. A label is used 1/p times."""
     turnover: Literal["fixed", "churn"] = "fixed"
@@ -85,9 +86,19 @@ class PseudoConfig:
     """What happens when labels are mostly empty, or far shorter or longer than text: a warning, or a stop."""
 
     @property
+    def in_training(self) -> bool:
+        """Whether labels are made in training, and not given."""
+        return self.labels in ("teacher", "student")
+
+    @property
     def searches_words(self) -> bool:
         """Whether labels are made in training, as sentences of known words."""
-        return self.labels in ("teacher", "student") and self.search == "words"
+        return self.in_training and self.search == "words"
+
+    @property
+    def caches(self) -> bool:
+        """Whether labels are kept and trained on again: those that are given need not be."""
+        return self.in_training and self.cache_hours > 0
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,8 @@ class AudioReader:
         self._pool = ThreadPoolExecutor(threads or _cores(), thread_name_prefix="audio")
         self._max_errors = max_errors
         self.errors: dict[str, str] = {}
+        self.others = 0
+        """How many of `errors` other processes have met with, which count against their bound."""
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -119,7 +121,7 @@ class AudioReader:
         done = [future.result() for future in reading]
         # Noted here and not by the threads, which run ahead by as much as chance has it.
         self.errors.update({r.id: r.error for r in done if r.error is not None})
-        if len(self.errors) > self._max_errors:
+        if len(self.errors) - self.others > self._max_errors:
             listed = "\n  ".join(list(self.errors.values())[:10])
             raise UserError(f"{len(self.errors)} utterances could not be read, among them:\n  {listed}")
         return [r.samples for r in done]

@@ -24,7 +24,13 @@ SHOWN = 10
 def _lines(name: str, stdin: TextIO) -> Iterator[str]:
     path = Path(name)
     if name == STDIN:
-        yield from stdin
+        # As a file is read, whatever the locale makes of bytes that are no text.
+        if isinstance(stdin, io.TextIOWrapper):
+            stdin.reconfigure(encoding="utf-8", errors="strict")
+        try:
+            yield from stdin
+        except UnicodeDecodeError as error:
+            raise UserError(f"standard input: cannot read text ({error})") from None
     elif path.is_dir():
         transcripts = sorted(path.rglob("*.trans.txt"))
         if not transcripts:
@@ -67,7 +73,7 @@ def read_sentences(
     normalise: Callable[[str], str],
     unknown: str,
     unspelled: Counter[str],
-    stdin: TextIO = sys.stdin,
+    stdin: TextIO | None = None,
 ) -> Iterator[str]:
     """Sentences, written as the recognizer writes them.
 
@@ -78,14 +84,14 @@ def read_sentences(
         normalise: what the recognizer's own texts went through.
         unknown: written for words that the recognizer has no tokens for.
         unspelled: gets these words, and how often each was met.
-        stdin: what `-` stands for.
+        stdin: what `-` stands for; None: standard input.
 
     Raises:
         UserError: a file cannot be read.
     """
     spell, known = _speller(tokenizer), dict[str, str | None]()
     for name in names:
-        for line in _lines(name, stdin):
+        for line in _lines(name, stdin or sys.stdin):
             words: list[str] = []
             for word in normalise(line).split():
                 if word not in known:

@@ -77,7 +77,8 @@ def choose_weights(config: DecodeConfig, tuned: Tuned | None) -> tuple[Weights, 
     elif tuned is None:
         note = "weights as usual; `kappa-asr tune` finds better ones on a dev subset"
     else:
-        note = f"weights tuned on {tuned.utterances} utterances of {tuned.subset}, whose WER they flatter"
+        heard = f"{tuned.utterances} utterances of {tuned.subset}, heard by the {tuned.model}"
+        note = f"weights tuned on {heard}, whose WER they flatter"
     own = {name: value for name in Weights._fields if (value := getattr(config, name)) is not None}
     return weights._replace(**own), note
 

@@ -40,6 +40,8 @@ class Labeling:
     model: nn.Module
     decoder: Decoder
     tokenizer: Tokenizer
+    normaliser: str
+    """What the text went through that the model was trained on."""
     maker: str
     search: Search | None = None
     """None: greedy."""
@@ -106,5 +108,6 @@ def task_of(manifest: Manifest, labeling: Labeling, shards: int | None) -> Label
         maker=labeling.maker,
         tokens=digest_of_tokens(labeling.tokenizer),
         words=labeling.tokenizer.writes_words or labeling.words,
+        normaliser=labeling.normaliser,
         shards=min(count, len(manifest)),
     )

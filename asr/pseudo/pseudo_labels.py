@@ -97,7 +97,7 @@ class PseudoLabels:
     @property
     def shared(self) -> bool:
         """Whether a step's labels must be known on every rank."""
-        return self._settings.cache_hours > 0 or self._compares or self.filter.looks_back
+        return self._settings.caches or self._compares or self.filter.looks_back
 
     def _remembers(self, row: int) -> bool:
         return self._compares or row % self._apart == 0
@@ -165,7 +165,7 @@ class PseudoLabels:
         """
         self.filter.see(labels)
         for label in labels:
-            if self._settings.cache_hours > 0 or self._remembers(label.row):
+            if self._settings.caches or self._remembers(label.row):
                 self.store.put(label)
         for row in released:
             if not self._remembers(row):

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -40,7 +41,13 @@ class LabelTask:
     """Digest of the inventory that token ids count in."""
     words: bool
     """Whether text is words: that of phones, greedily labeled, is phones."""
+    normaliser: str
+    """What the text of the model's training went through, and so what its labels are written in."""
     shards: int
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,8 @@ class Shard:
     folder: Path
     index: int
     of: int
+    task: str
+    """Digest of what it is a part of."""
 
     @property
     def name(self) -> str:
@@ -83,6 +92,8 @@ class Shard:
             except OSError:
                 # A file system without locks: two processes may do the same work, and leave the same file.
                 pass
+            if self.done:
+                self._read_about()
             yield not self.done
 
     def write(self, labels: Sequence[Label], ids: Sequence[str], unreadable: dict[str, str]) -> None:
@@ -97,7 +108,8 @@ class Shard:
         columns["id_end"] = np.cumsum([len(name) for name in spelled], dtype=np.int64)
         aside = self.folder / f".{self.name}.partial"
         # One entry: several would be written in an order that changes from process to process (safetensors 0.8).
-        save_file(columns, aside, {"about": json.dumps({"makers": makers, "unreadable": unreadable})})
+        about = {"task": self.task, "index": self.index, "makers": makers, "unreadable": unreadable}
+        save_file(columns, aside, {"about": json.dumps(about)})
         aside.replace(self.path)
         self.failure.unlink(missing_ok=True)
 
@@ -105,21 +117,35 @@ class Shard:
         """Say why it could not be done, for whoever looks at the folder."""
         self.failure.write_text(why + "\n", encoding="utf-8")
 
+    def _read_about(self) -> dict[str, Any]:
+        """What it says of itself. Raises UserError where that is not what it is taken for."""
+        try:
+            with safe_open(self.path, "np") as file:
+                about: dict[str, Any] = json.loads(file.metadata()["about"])
+            found = about["task"], about["index"]
+        except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+            raise self._damaged(error) from None
+        if found != (self.task, self.index):
+            raise UserError(f"{self.path}: labels of another task, or of other utterances; delete it and label again")
+        return about
+
+    def _damaged(self, error: Exception) -> UserError:
+        told = " ".join(str(error).split())
+        return UserError(f"{self.path}: not a shard of labels ({told:.200}); delete it and label again")
+
     def read(self) -> tuple[dict[str, Label], dict[str, str]]:
         """Labels by utterance id, and what could not be read. Raises UserError where the file is damaged."""
+        about = self._read_about()
         try:
             with safe_open(self.path, "np") as file:
                 columns: Columns = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-                about = json.loads(file.metadata()["about"])
             text, ends = columns["id"].tobytes(), columns["id_end"].tolist()
             starts = [0, *ends[:-1]]
             ids = [text[a:b].decode() for a, b in zip(starts, ends, strict=True)]
             labels = labels_of(columns, about["makers"])
             return dict(zip(ids, labels, strict=True)), dict(about["unreadable"])
         except (OSError, SafetensorError, KeyError, ValueError, IndexError, TypeError) as error:
-            raise UserError(
-                f"{self.path}: not a shard of labels ({' '.join(str(error).split()):.200}); delete it and label again"
-            ) from None
+            raise self._damaged(error) from None
 
 
 def open_task(folder: Path, task: LabelTask) -> list[Shard]:
@@ -145,19 +171,23 @@ def open_task(folder: Path, task: LabelTask) -> list[Shard]:
     if differing:
         said = ", ".join(f"{name} {getattr(found, name)!r} there, {getattr(task, name)!r} now" for name in differing)
         raise UserError(f"{folder}: holds other labels ({said}); name another folder")
-    return shards_of(folder, task.shards)
+    return shards_of(folder, task)
 
 
-def shards_of(folder: Path, count: int) -> list[Shard]:
-    return [Shard(folder, index, count) for index in range(count)]
+def shards_of(folder: Path, task: LabelTask) -> list[Shard]:
+    return [Shard(folder, index, task.shards, task.digest) for index in range(task.shards)]
 
 
 def read_task(folder: Path) -> LabelTask:
     """Raises UserError where the folder is none that `kappa-asr label` wrote."""
     try:
-        return LabelTask(**json.loads((folder / TASK_FILE).read_text(encoding="utf-8")))
+        found = LabelTask(**json.loads((folder / TASK_FILE).read_text(encoding="utf-8")))
+        kinds: dict[str, Any] = {"utterances": int, "seconds": (int, float), "words": bool, "shards": int}
+        if any(not isinstance(value, kinds.get(name, str)) for name, value in asdict(found).items()):
+            raise ValueError(f"{TASK_FILE} is not as it was written")
     except (OSError, ValueError, TypeError) as error:
         raise UserError(f"{folder}: no labels here ({error}); kappa-asr label writes them") from None
+    return found
 
 
 def fingerprint_labels(folder: Path) -> str:
@@ -176,7 +206,7 @@ def read_labels_folder(folder: Path) -> dict[str, Label]:
         UserError: not all shards are done: what is missing is not to be taken for what has no label.
     """
     task = read_task(folder)
-    shards = shards_of(folder, task.shards)
+    shards = shards_of(folder, task)
     missing = [shard.name for shard in shards if not shard.done]
     if missing:
         raise UserError(

@@ -66,6 +66,10 @@ class Cache:
         self.slots = slots
         self._rows = Counter(row for slot in slots for row in self._stream.at(slot).rows.tolist())
 
+    def holds(self, row: int) -> bool:
+        """Whether an utterance's label may still be asked for."""
+        return self._rows[row] > 0
+
     def take(self, count: int, step: int, turnover: float) -> Taken:
         """The unlabeled micro-batches of a step: `count` to be trained on, and those that are labeled for later.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -65,6 +67,9 @@ def find_audio(
         UserError: a path does not exist, a folder has no audio, or `stdin` no path.
     """
     files: list[AudioFile] = []
+    # Names of files need be no text.
+    if STDIN in names and isinstance(stdin, io.TextIOWrapper):
+        stdin.reconfigure(encoding=sys.getfilesystemencoding(), errors="surrogateescape")
     for name in names:
         paths = [line.rstrip("\r\n") for line in stdin if line.strip()] if name == STDIN else [name]
         if not paths:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from asr.checkpoint.checkpoint import DamagedCheckpoint, best_first, list_checkpoints, load_checkpoint
-from asr.data.tokens import load_tokenizer
+from asr.config import ModelConfig
+from asr.data.tokens import load_tokenizer, read_normaliser
 from asr.errors import UserError
 from asr.recognizer.trained import TrainedModel, digest_weights, find_trained, model_of_run
 
@@ -44,6 +45,11 @@ def _mean(models: Iterable[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     return {name: (total / count).to(torch.float32) for name, total in sums.items()}
 
 
+def _heard_by(model: ModelConfig) -> ModelConfig:
+    """What counts after training."""
+    return dataclasses.replace(model, init="", dropout=0.0, layerdrop=0.0)
+
+
 def average_models(paths: Sequence[Path], model: str | None = None, tokens: Path | None = None) -> TrainedModel:
     """The mean of the weights of models of which each was trained on from another of them.
 
@@ -66,6 +72,18 @@ def average_models(paths: Sequence[Path], model: str | None = None, tokens: Path
         symbols = [load_tokenizer(one.tokens).symbols for one in (first, other)]
         if not same_shapes or symbols[0] != symbols[1] or other.features != first.features:
             raise UserError(f"{path}: has other weights, tokens or features than {paths[0]}; they have no mean")
+        here, there = (_heard_by(one.model) for one in (first, other))
+        if here != there:
+            name = next(name for name, value in dataclasses.asdict(here).items() if getattr(there, name) != value)
+            raise UserError(
+                f"{path}: model.{name} is {getattr(there, name)!r}, and {getattr(here, name)!r} in {paths[0]}; "
+                "they have no mean"
+            )
+        spelled = [read_normaliser(one.tokens) for one in (first, other)]
+        if spelled[0] != spelled[1]:
+            raise UserError(
+                f"{path}: its texts are {spelled[1]}, and those of {paths[0]} {spelled[0]}; they have no mean"
+            )
     origin = {"model": first.origin.get("model"), "averaged": [digest_weights(one.weights)[:12] for one in models]}
     return dataclasses.replace(first, weights=_mean(one.weights for one in models), origin=origin)
 

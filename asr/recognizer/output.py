@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,8 +20,13 @@ def format_text(transcript: Transcript) -> str:
     return transcript.text + "\n"
 
 
+def _shown(path: Path | str) -> str:
+    """A path as text; bytes that are none as `\\xff`."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def format_named_text(transcript: Transcript) -> str:
-    return f"{transcript.file.path}\t{transcript.text}\n"
+    return f"{_shown(transcript.file.path)}\t{transcript.text}\n"
 
 
 def format_json(transcript: Transcript) -> str:
@@ -29,8 +35,8 @@ def format_json(transcript: Transcript) -> str:
     `outside`, where there is any, is the speech that an aligned text lacks.
     """
     content = {
-        "audio": str(transcript.file.path),
-        "id": transcript.file.name,
+        "audio": _shown(transcript.file.path),
+        "id": _shown(transcript.file.name),
         "seconds": round(transcript.seconds, 3),
         "text": transcript.text,
         "words": [dataclasses.asdict(word) for word in transcript.words],
@@ -43,7 +49,7 @@ def format_json(transcript: Transcript) -> str:
 def format_ctm(transcript: Transcript) -> str:
     """NIST's time-marked conversation format: id, channel, start, duration, word, confidence."""
     # Its fields are parted by blanks, so an id has none.
-    name = re.sub(r"\s+", "_", transcript.file.name)
+    name = re.sub(r"\s+", "_", _shown(transcript.file.name))
     return "".join(
         f"{name} 1 {w.start:.3f} {w.end - w.start:.3f} {w.text} {w.confidence:.4f}\n" for w in transcript.words
     )

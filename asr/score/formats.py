@@ -77,7 +77,7 @@ def detect_format(path: Path, lines: Lines) -> tuple[str, Literal["name", "conte
     if path.is_dir():
         if (path / "text").is_file():
             return "kaldi", "name"
-        if next(path.rglob("*" + TREE_SUFFIX), None) is None:
+        if not _tree(path):
             raise UserError(f"{path}: no {TREE_SUFFIX} file in or below this folder, and no Kaldi text file in it")
         return "librispeech", "name"
     for suffix, name in SUFFIXES.items():
@@ -105,6 +105,11 @@ def detect_format(path: Path, lines: Lines) -> tuple[str, Literal["name", "conte
     return (may_be or ["kaldi"])[0], "content"
 
 
+def _tree(path: Path) -> list[Path]:
+    """Files of transcripts in or below a folder, gzipped or not."""
+    return sorted(file for end in ("", ".gz") for file in path.rglob("*" + TREE_SUFFIX + end))
+
+
 def _subset_of(file: Path, root: Path) -> str:
     """LibriSpeech's files are at subset/speaker/chapter/, of which `root` may be any."""
     folders = file.relative_to(root).parts[:-1]
@@ -118,7 +123,7 @@ def _read_tree(path: Path, lines: Lines) -> Iterator[TextLine]:
         for number, name, text in split_transcript_lines(lines, path):
             yield TextLine(name, text, path, number)
         return
-    for file in sorted(path.rglob("*" + TREE_SUFFIX)):
+    for file in _tree(path):
         subset = _subset_of(file, path)
         for number, name, text in read_transcript_lines(file):
             yield TextLine(name, text, file, number, subset=subset)

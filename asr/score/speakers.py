@@ -35,7 +35,12 @@ def _finder(pattern: str | None, option: str) -> Callable[[TextLine], str | None
         match = compiled.search(line.id)
         if match is None:
             raise UserError(f"{line.place}: {option} {pattern} is not found in the utterance id {line.id!r}")
-        return str(match[1] if compiled.groups else match[0])
+        found = match[1] if compiled.groups else match[0]
+        if found is None:
+            raise UserError(
+                f"{line.place}: the group of {option} {pattern} has no part in the utterance id {line.id!r}"
+            )
+        return found
 
     return find
 
@@ -57,6 +62,7 @@ def find_utterances(
     subset_finder = _finder(speakers.subset_pattern, "--subset-pattern")
     known = any(line.speaker is not None for _, line in references)
     found: list[tuple[str, Utterance]] = []
+    met: set[str] = set()
     for same, line in references:
         speaker = speaker_finder(line) or line.speaker
         if speaker is None:
@@ -69,4 +75,11 @@ def find_utterances(
             speaker = _speaker_in_id(line.id, form)
         if speakers.only is None or speaker in speakers.only:
             found.append((same, Utterance(line.id, speaker, subset_finder(line) or line.subset or "")))
+        met.add(speaker)
+    if speakers.only is not None and (absent := speakers.only - met):
+        raise UserError(
+            f"--speakers {','.join(sorted(absent))}: no utterance is theirs; there are "
+            + ", ".join(sorted(met)[:20])
+            + (" …" if len(met) > 20 else "")
+        )
     return found

@@ -92,7 +92,8 @@ class Feeder:
                 step = next(planned)
                 waiting.append((step, self._ask(step)))
             step = waiting[0][0]
-            if (step.positions.started, step.turnover) != (self.planner.started(clock, positions), turnover()):
+            now = self.planner.started(clock, positions), self.planner.cut(clock), turnover()
+            if (step.positions.started, step.cut, step.turnover) != now:
                 # A gain that AdaScale measured has moved the clock, or churn the turnover, otherwise than was planned.
                 waiting.clear()
                 planned = self.planner.steps(replace(clock), positions, turnover)

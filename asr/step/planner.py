@@ -90,14 +90,29 @@ class Planner:
         pseudo = self._config.pseudo
         return positions.started or (pseudo.labels != "none" and reached(clock.hours, pseudo.start_hours))
 
-    def _cache(self, stream: Stream, cut: Cut, seconds: float) -> Cache:
+    def cut(self, clock: Clock) -> Cut:
+        """How the step from here on is cut."""
+        return self._plan.at(clock.hours)
+
+    def _cache(self, stream: Stream, scale: float, micro: Micro) -> Cache | None:
+        """None where nothing is kept. `micro` is what a step at κ = `scale` takes, by the settings alone."""
         hours = self._config.pseudo.cache_hours
-        seconds = need(Micro(1, seconds), stream.mean_seconds).usual
-        size, step = int(hours * 3600 / seconds + 1e-9), max(cut.unlabeled.count, 1)
+        if not self._config.pseudo.caches or not micro.seconds:
+            return None
+        # Of the first epoch, wherever training goes on: another one's mean is another number.
+        usual = need(Micro(1, micro.seconds), self._stream(False, micro.seconds).mean_seconds).usual
+        size, largest = int(hours * 3600 / usual + 1e-9), scale
+        if self._plan.in_units:
+            # Micro-batches stay as they are where κ changes, and steps take more of them.
+            begin = self._config.pseudo.start_hours - self._config.scaling.ramp_hours
+            ends = [*(hour for hour, _ in self._plan.points[1:]), math.inf]
+            scales = [scale for (_, scale), end in zip(self._plan.points, ends, strict=True) if end > begin]
+            largest = max(scale, *scales)
+        step = max(1, math.ceil(micro.count * largest / scale * micro.seconds / usual - 1e-6))
         if size < step:
             raise UserError(
-                f"pseudo.cache_hours = {hours:g} holds {size} micro-batches of {seconds:.3g} s, fewer than the {step} "
-                "of a step; make it larger"
+                f"pseudo.cache_hours = {hours:g} holds {size} micro-batches of {usual:.3g} s, fewer than the {step} "
+                f"of a step at κ = {largest:g}; make it larger"
             )
         return Cache(stream, size, self._config.seed)
 
@@ -143,7 +158,7 @@ class Planner:
                 texts, others = (self._stream(kind, s) for kind, s in zip((True, False), shapes, strict=True))
                 texts.seek(*positions.labeled)
                 others.seek(*positions.unlabeled)
-                cache = self._cache(others, cut, unlabeled.seconds) if pseudo.cache_hours and shapes[1] else None
+                cache = self._cache(others, cut.scale, unlabeled)
                 if cache is not None:
                     cache.seek(positions.slots)
             kinds = (True, False)
@@ -162,6 +177,7 @@ class Planner:
             taken = Taken([])
             if counts[1] and cache is not None:
                 taken = cache.take(counts[1], clock.steps, used)
+                lost = tuple(row for row in lost if not cache.holds(row))
             elif counts[1]:
                 use: Use = "now" if pseudo.labels in ("teacher", "student") else "stored"
                 taken = Taken([(use, batch) for batch in others.take(counts[1])])

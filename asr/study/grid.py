@@ -83,7 +83,10 @@ def _settings(value: Any, where: str) -> tuple[str, ...]:
     """`{key.path: value}` as `key.path=value`."""
     if not isinstance(value, dict):
         raise UserError(f"{where}: expected settings by name, such as `schedule.total_hours: 8`")
-    return tuple(f"{key}={json.dumps(setting)}" for key, setting in value.items())
+    try:
+        return tuple(f"{key}={json.dumps(setting)}" for key, setting in value.items())
+    except TypeError as error:
+        raise UserError(f"{where}: a value that is neither text, number nor list ({error})") from None
 
 
 def read_study(path: Path) -> Study:
@@ -111,11 +114,15 @@ def read_study(path: Path) -> Study:
     extra = content.get("extra", {})
     if not isinstance(extra, dict):
         raise UserError(f"{path}: extra must hold settings by the name of their panel")
+    kappa = _numbers(content["kappa"], f"{path}: kappa")
+    taken = [name for name in map(str, extra) if name in {f"κ = {k:g}" for k in (1.0, *kappa)}]
+    if taken:
+        raise UserError(f"{path}: extra, {taken[0]}: so the grid's own cells are called; name it otherwise")
     return Study(
         name=str(content.get("name", path.stem)),
         corpus=str(content["corpus"]),
-        kappa=_numbers(content["kappa"], f"{path}: kappa"),
-        seeds=tuple(int(seed) for seed in _numbers(content["seeds"], f"{path}: seeds")),
+        kappa=kappa,
+        seeds=_seeds(content["seeds"], f"{path}: seeds"),
         ema_rule=_flags(content.get("ema_rule", [True, False]), f"{path}: ema_rule"),
         optimizer_rule=_flags(content.get("optimizer_rule", [True]), f"{path}: optimizer_rule"),
         from_hours=_hours(content.get("from_hours", 0), f"{path}: from_hours"),
@@ -128,7 +135,16 @@ def _numbers(value: Any, where: str) -> tuple[float, ...]:
     good = isinstance(value, list) and value and all(isinstance(v, int | float) and v > 0 for v in value)
     if not good or any(isinstance(v, bool) for v in value):
         raise UserError(f"{where} must be a list of positive numbers; found {value!r}")
+    if not all(map(math.isfinite, value)) or len(set(value)) < len(value):
+        raise UserError(f"{where} must be finite numbers, each of them once; found {value!r}")
     return tuple(float(v) for v in value)
+
+
+def _seeds(value: Any, where: str) -> tuple[int, ...]:
+    whole = isinstance(value, list) and value and all(isinstance(v, int) and not isinstance(v, bool) for v in value)
+    if not whole or min(value) < 0 or len(set(value)) < len(value):
+        raise UserError(f"{where} must be a list of whole numbers from 0, each of them once; found {value!r}")
+    return tuple(value)
 
 
 def _hours(value: Any, where: str) -> float:

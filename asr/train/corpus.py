@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from asr.config import LABELERS, Config, PseudoConfig
+from asr.config import LABELERS, Config, NormaliserName, PseudoConfig
 from asr.data.audio import SAMPLE_RATE
 from asr.data.batching import check_lengths
 from asr.data.characters import CharTokenizer
 from asr.data.features import LogMel
 from asr.data.manifest import Manifest, Utterance, read_manifest
-from asr.data.tokens import Tokenizer, load_tokenizer
+from asr.data.tokens import Tokenizer, load_tokenizer, read_normaliser
 from asr.decode.search import Search
 from asr.errors import UserError
 from asr.objective.choice import make_objective
@@ -28,6 +29,7 @@ from asr.pseudo.shards import read_labels_folder, read_task
 from asr.pseudo.store import LabelStore
 from asr.pseudo.words import open_word_search
 from asr.score.transcripts import read_transcripts
+from asr.text.normaliser import find_normaliser
 
 
 def read_scored(folder: Path, subsets: Sequence[str]) -> dict[str, Manifest]:
@@ -60,24 +62,40 @@ def _true(texts: Mapping[str, str], tokenizer: Tokenizer) -> dict[str, Label]:
     return {name: Label(0, tuple(tokenizer.encode(text))) for name, text in texts.items()}
 
 
-def _from_folder(folder: Path, manifest: Manifest, tokenizer: Tokenizer) -> dict[str, Label]:
-    """Labels that `kappa-asr label` wrote, by id: their text, as this run's tokenizer spells it.
+def _from_folder(
+    settings: PseudoConfig, manifest: Manifest, tokenizer: Tokenizer, normaliser: NormaliserName
+) -> tuple[dict[str, Label], list[str]]:
+    """Labels that `kappa-asr label` wrote, by id: their text, as this run's tokenizer spells it; and the ids of those
+    that it cannot.
 
     Raises:
-        UserError: the folder is not complete, or labels no utterance of this corpus.
+        UserError: the folder is not complete, labels no utterance of this corpus, or lacks what a filter goes by.
     """
+    folder = Path(settings.labels).expanduser()
     found = read_labels_folder(folder)
     own = {i: found[i] for i in (manifest.ids[row] for row in range(len(manifest))) if i in found}
     if not own:
         raise UserError(f"pseudo.labels = {folder}: has labels of no utterance of this corpus")
     task = read_task(folder)
+    if settings.min_agreement is not None and all(math.isnan(label.agreement) for label in own.values()):
+        raise UserError(
+            f"pseudo.labels = {folder}: one search alone wrote these labels, so pseudo.min_agreement = "
+            f"{settings.min_agreement:g} would drop none; leave it empty, or label with --decoder beam or lm"
+        )
     if task.words:
-        return {i: replace(label, tokens=tuple(tokenizer.encode(label.text))) for i, label in own.items()}
+        if task.normaliser != normaliser:
+            # Another model's spelling: cased, or of other signs.
+            normalise = find_normaliser(normaliser)
+            own = {i: replace(label, text=normalise(label.text)) for i, label in own.items()}
+        strange = [i for i, label in own.items() if tokenizer.unknown(label.text)]
+        lacking = set(strange)
+        known = {i: label for i, label in own.items() if i not in lacking}
+        return {i: replace(one, tokens=tuple(tokenizer.encode(one.text))) for i, one in known.items()}, strange
     if task.tokens != digest_of_tokens(tokenizer):
         raise UserError(
             f"pseudo.labels = {folder}: holds phones of another inventory; label with --decoder lm, for words"
         )
-    return own
+    return own, []
 
 
 def _filtered(
@@ -165,8 +183,12 @@ def _read_text(config: Config, manifests: Path, tokens: Path, dev: dict[str, Man
     if config.pseudo.labels == "oracle":
         unlabeled, stored, left_out["unlabeled"] = _fitting(unlabeled, _true(references, tokenizer), config)
     elif config.pseudo.labels not in LABELERS:
-        given = _from_folder(Path(config.pseudo.labels).expanduser(), unlabeled, tokenizer)
+        given, strange = _from_folder(config.pseudo, unlabeled, tokenizer, read_normaliser(tokens))
         kept, dropped = _filtered(given, unlabeled, config.pseudo, rate)
+        if strange:
+            lacking = set(strange)
+            dropped["without a label"] = [i for i in dropped["without a label"] if i not in lacking]
+            dropped["label with signs or words that the tokens cannot write"] = strange
         unlabeled, stored, unfit = _fitting(unlabeled, kept, config)
         left_out |= {f"unlabeled, {reason}": ids for reason, ids in dropped.items()}
         known = {i for ids in dropped.values() for i in ids}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from dataclasses import asdict, astuple, replace
 from functools import partial
@@ -101,8 +102,9 @@ class Keeper:
             learner.pseudo.restore(pseudo, list(labels) if columns else [])
         if learner.meter is not None:
             learner.meter.smoothed = Smoothed(*content["noise"])
-        # What all ranks met with is counted on, by one of them.
+        # What all ranks met with is counted on, by one of them, whose bound is for its own share.
         self._reader.errors = dict(state.unreadable) if self._ranks.main else {}
+        self._reader.others = len(self._reader.errors) - math.ceil(len(self._reader.errors) / self._ranks.world_size)
         if not self._ranks.main:
             state.totals = Totals()
         self.saved_step = checkpoint.step

@@ -101,7 +101,7 @@ def held_frames(plan: Plan, world_size: int) -> int:
     """Feature frames of all micro-batches that a rank has in a step, at most: a step begins with reading them."""
     cuts = _cuts(plan)
     # With a cache what is labeled for later comes in addition.
-    unlabeled = 2 if plan.config.pseudo.cache_hours else 1
+    unlabeled = 2 if plan.config.pseudo.caches else 1
     parts = [[(cut.labeled, 1), (cut.unlabeled, unlabeled)] for cut in cuts]
     parts += [[(cut.whole, unlabeled)] for cut in cuts]
     # One more than usual, to make up for what others have held too little.

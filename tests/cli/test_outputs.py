@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,9 @@ def test_a_language_model_is_not_made_in_place_of_its_text(tmp_path: Path, capsy
     build_tokens(TokenConfig(), tmp_path / "labeled.jsonl", tmp_path / "tokens")
     command = ["lm", str(text), "--tokens", str(tmp_path / "tokens"), "--out"]
     refused([*command, str(text)], capsys)
+    words = tmp_path / "words.txt"
+    words.write_text("ONE\n")
+    refused([*command, str(words), "--vocabulary", str(words)], capsys)
     assert text.read_text() == "ONE TWO\nTWO ONE\n"
     assert main([*command, str(tmp_path)]) == 2
     assert "is a folder; name a file" in capsys.readouterr().err
@@ -53,3 +57,15 @@ def test_a_page_of_scores_is_not_written_over_a_reference(tmp_path: Path, capsys
     for page in (reference, heard):
         refused(["score", reference, heard, "--html", page], capsys)
     assert Path(reference).read_text() == "a-1 ONE TWO\n"
+
+
+def test_bytes_that_are_no_text_are_refused_on_standard_input_as_in_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_manifest(tmp_path / "labeled.jsonl", [Utterance("a", "/a", 1.0, 0.0, "a", "ONE TWO")])
+    build_tokens(TokenConfig(), tmp_path / "labeled.jsonl", tmp_path / "tokens")
+    typed = io.TextIOWrapper(io.BytesIO(b"ONE\nTW\xffO\n"), encoding="utf-8", errors="surrogateescape")
+    monkeypatch.setattr("sys.stdin", typed)
+    assert main(["lm", "-", "--tokens", str(tmp_path / "tokens"), "--out", str(tmp_path / "lm.arpa")]) == 2
+    assert "standard input: cannot read text" in capsys.readouterr().err
+    assert not (tmp_path / "lm.arpa").exists()

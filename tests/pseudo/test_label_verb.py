@@ -70,6 +70,34 @@ def test_shards_that_are_done_are_not_done_again(run: Path, manifest: Path, tmp_
     assert main(["label", str(run), str(manifest), "--out", str(out), "--status"]) == 0
 
 
+def test_a_shard_says_what_it_is_of(
+    run: Path, manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert label(run, manifest, out, "--shards", "3") == 0
+    first, second, _ = sorted(out.glob("shard-*.safetensors"))
+    second.write_bytes(first.read_bytes())
+    with pytest.raises(UserError, match="labels of another task, or of other utterances; delete it and label again"):
+        read_labels_folder(out)
+    capsys.readouterr()
+    assert label(run, manifest, out, "--shards", "3") == 2
+    assert f"{second}: labels of another task" in capsys.readouterr().err
+
+
+def test_a_refused_shard_leaves_no_folder(
+    run: Path, manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert label(run, manifest, out, "--shard", "0/99") == 2
+    assert f"{COUNT} utterances make {COUNT} shards at most" in capsys.readouterr().err
+    assert not out.exists()
+    assert label(run, manifest, out) == 0
+    task = json.loads((out / "labels.json").read_text())
+    (out / "labels.json").write_text(json.dumps(task | {"shards": "1"}))
+    assert main(["label", str(run), str(manifest), "--out", str(out), "--status"]) == 2
+    assert "labels.json is not as it was written" in capsys.readouterr().err
+
+
 def test_a_folder_takes_one_model_s_labels_of_one_corpus(
     run: Path, manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -124,4 +125,40 @@ def test_a_share_that_jumps_cuts_both_streams_anew_and_empties_the_cache() -> No
     assert all(use == "now" for use, _ in steps[at].batches[1:])
     held = {row for step in steps[:at] for use, b in step.batches if use in ("now", "label") for row in b.rows.tolist()}
     gone = {row for step in steps[: at + 1] for row in step.released}
-    assert held == gone
+    # What the new cache holds is asked for.
+    new = {row for use, b in steps[at].batches if use == "now" for row in b.rows.tolist()}
+    assert held - new <= gone <= held
+    assert not new.intersection(steps[at].released)
+
+
+@pytest.mark.parametrize("labels", ["oracle", "a folder"])
+def test_labels_that_are_given_are_not_cached(labels: str) -> None:
+    for step in planned(cached(labels=labels), 40):
+        assert {use for use, _ in step.batches} == {"text", "stored"}
+
+
+@pytest.mark.parametrize("changes", [{"progressive": ((0.0, 1.0), (1.0, 16.0))}, {"start_hours": 1.0}])
+def test_a_cache_holds_a_step_of_the_largest_kappa_from_the_first_one_on(changes: dict[str, Any]) -> None:
+    config = dataclasses.replace(cached(hours=0.02), batch_scale=1.0 if "progressive" in changes else 16.0)
+    config = dataclasses.replace(config, scaling=dataclasses.replace(config.scaling, **changes))
+    with pytest.raises(UserError, match=r"holds 2 micro-batches of .* s, fewer than the 17 of a step at κ = 16"):
+        planned(config, 1)
+
+
+def test_a_cache_is_as_large_in_every_epoch() -> None:
+    """Whole utterances make up other means of micro-batches in other epochs."""
+    config = cached(hours=149.5 / 3600)
+    batch = dataclasses.replace(config.batch, base_seconds=30.0, unit_seconds=60.0, length_jitter=0.3)
+    config = dataclasses.replace(config, batch=batch)
+    planner = Planner(config, Plan(config), (manifest("labeled"), manifest("unlabeled")))
+    sizes, means = set(), set()
+    for epoch in range(30):
+        micro = planner.cut(Clock(30.0)).unlabeled
+        stream = planner._stream(False, micro.seconds)
+        stream.seek(epoch, 0)
+        means.add(stream.mean_seconds)
+        cache = planner._cache(stream, 1.0, micro)
+        assert cache is not None
+        sizes.add(cache.size)
+    assert len(means) > 1
+    assert len(sizes) == 1

@@ -74,3 +74,7 @@ def test_models_of_other_tokens_or_shapes_have_no_mean(small_run: Path, tmp_path
     other = make_run(tmp_path / "other", dataclasses.replace(SMALL, width=64))
     with pytest.raises(UserError, match=r"other: has other weights, tokens or features than .*they have no mean"):
         average_models([small_run, other])
+    # Nor do weights of one shape that are used otherwise.
+    heads = make_run(tmp_path / "heads", dataclasses.replace(SMALL, heads=SMALL.heads * 2))
+    with pytest.raises(UserError, match=rf"heads: model.heads is {SMALL.heads * 2}, and {SMALL.heads} in .*no mean"):
+        average_models([small_run, heads])

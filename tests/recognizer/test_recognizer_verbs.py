@@ -3,6 +3,7 @@ from __future__ import annotations
 import functools
 import io
 import json
+import os
 import re
 import shutil
 import sys
@@ -242,3 +243,15 @@ def test_decoders_that_lack_something_say_so(
     monkeypatch.setattr("asr.recognizer.decoding.check_package", lambda: None)
     assert main(["transcribe", str(small_run), str(audio_folder / "a.flac"), *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_names_that_are_no_text_are_written_by_their_bytes(
+    small_run: Path, audio_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strange = os.fsencode(tmp_path) + b"/bad\xff.flac"
+    shutil.copy(audio_folder / "long.flac", strange)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(strange + b"\n"), encoding="utf-8", errors="strict"))
+    assert main(["transcribe", str(small_run), "-", "--format", "json", "--out", str(tmp_path / "out")]) == 0
+    (written,) = (tmp_path / "out").iterdir()
+    found = json.loads(written.read_text(encoding="utf-8"))
+    assert (found["id"], found["audio"]) == ("bad\\xff", f"{tmp_path}/bad\\xff.flac")

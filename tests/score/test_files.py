@@ -138,5 +138,15 @@ def test_alternatives_are_read_in_trn_alone_in_references_and_hypotheses(tmp_pat
 def test_nothing_to_score_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"r\.txt: holds no utterance"):
         score(tmp_path, "", "a b\n")
-    with pytest.raises(UserError, match=r"r\.txt: no utterance is left"):
+    with pytest.raises(UserError, match=r"--speakers b: no utterance is theirs; there are a"):
         score(tmp_path, "a-1 x\n", "a-1 x\n", speakers=Speakers(only=frozenset("b")))
+
+
+def test_speakers_that_are_not_there_or_have_no_name_are_told(tmp_path: Path) -> None:
+    both = "a-1 x\nb-1 y\n"
+    with pytest.raises(UserError, match="--speakers c: no utterance is theirs; there are a, b"):
+        score(tmp_path, both, both, speakers=Speakers(only=frozenset("ac")))
+    with pytest.raises(
+        UserError, match=r"r\.txt, line 2: the group of --speaker-pattern \(a\)\|b has no part in .* 'b-1'"
+    ):
+        score(tmp_path, both, both, speakers=Speakers(pattern="(a)|b"))

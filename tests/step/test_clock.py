@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from functools import partial
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from asr.data.manifest import Manifest, Utterance
 from asr.scaling.plan import Plan
 from asr.schedule import value_at
 from asr.step.clock import Clock, learning_rate_share, passed, reached
+from asr.step.feeder import Feeder
 from asr.step.planner import Planner, Positions
 
 KAPPAS = (0.5, 1, 2, 4, 8)
@@ -88,3 +90,26 @@ def test_the_audio_that_the_clock_shows_has_been_heard(audio: Manifest, kappa: f
         heard += step.seconds
         planned.tick(step.cut.scale)
     assert heard / (3600 * planned.audio_hours) == pytest.approx(1.0, abs=0.005)
+
+
+def test_under_adascale_the_share_is_that_of_the_hour_that_gains_have_led_to() -> None:
+    """Steps are planned ahead, by κ; what they turn out to be worth moves the clock otherwise."""
+    jump = ((0.0, 0.5), (0.2, 0.5), (0.2, 0.75))
+    config = dataclasses.replace(
+        Config(),
+        batch_scale=4.0,
+        batch=dataclasses.replace(Config().batch, base_seconds=12.0, unit_seconds=6.7, frame_multiple=24),
+        scaling=dataclasses.replace(Config().scaling, adascale=True),
+        pseudo=dataclasses.replace(Config().pseudo, start_hours=0.05, unlabeled_share=jump),
+    )
+    rows = [Utterance(str(row), f"/{row}.flac", 1.5 + row % 3 / 2) for row in range(300)]
+    plan, clock = Plan(config), Clock(12.0)
+    planner = Planner(config, plan, (Manifest(rows), Manifest(rows)))
+
+    reader = Mock(submit=Mock(return_value=[]), gather=Mock(return_value=[]))
+    seen: set[float] = set()
+    for batch, _ in zip(Feeder(planner, reader, 0, 1).feed(clock, Positions()), range(60), strict=False):
+        assert batch.cut == plan.at(clock.hours)
+        seen.add(batch.cut.unlabeled.seconds)
+        clock.tick(batch.cut.scale, 2.0)
+    assert len(seen) == 2

@@ -1,13 +1,20 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from asr.config import Config
+from asr.data.manifest import read_manifest
+from asr.errors import UserError
+from asr.pseudo.label import Label
+from asr.pseudo.shards import LabelTask, open_task
 from asr.recognizer.trained import find_trained
+from asr.train.corpus import read_data
 from asr.train.run import train
 
 if TYPE_CHECKING:
@@ -35,3 +42,42 @@ def test_it_says_who_wrote_labels_that_were_there_before(tiny_corpus: TinyCorpus
     train(config, tiny_corpus.manifests, tiny_corpus.tokens, tmp_path, stop_after=1)
     rows = (tiny_corpus.manifests / "unlabeled.jsonl").read_text().splitlines()
     assert json.loads((tmp_path / "labels.json").read_text()) == {"makers": {"transcript": len(rows)}}
+
+
+def given(
+    corpus: TinyCorpus, folder: Path, texts: dict[str, str], normaliser: str, agreement: float = math.nan
+) -> Config:
+    """Settings of a run on a folder of labels, which is written."""
+    manifest = read_manifest(corpus.manifests / "unlabeled.jsonl")
+    task = LabelTask("m", len(manifest), 1.0, "model x", "t", True, normaliser, 1)
+    rows = [row for row in range(len(manifest)) if manifest.ids[row] in texts]
+    labels = [Label(row, (1,), text=texts[manifest.ids[row]], agreement=agreement) for row in rows]
+    open_task(folder, task)[0].write(labels, [manifest.ids[row] for row in rows], {})
+    return replace(corpus.config, pseudo=replace(corpus.config.pseudo, labels=str(folder)))
+
+
+def test_labels_of_a_model_with_other_spelling_are_spelled_as_this_one_s_text(
+    tiny_corpus: TinyCorpus, tmp_path: Path
+) -> None:
+    ids = read_manifest(tiny_corpus.manifests / "unlabeled.jsonl").ids
+    words = read_manifest(tiny_corpus.manifests / "labeled.jsonl")[0].text or ""
+    config = given(tiny_corpus, tmp_path / "a", {ids[0]: words.lower(), ids[1]: words.lower() + " 日本"}, "cased")
+    data = read_data(config, tiny_corpus.manifests, tiny_corpus.tokens)
+    assert data.stored is not None
+    assert [data.tokenizer.decode(data.stored[row].tokens) for row in range(len(data.streams[1]))] == [words]
+    assert data.left_out["unlabeled, label with signs or words that the tokens cannot write"] == [ids[1]]
+    assert ids[1] not in data.left_out["unlabeled, without a label"]
+
+
+def test_a_filter_that_labels_have_no_number_for_is_refused(tiny_corpus: TinyCorpus, tmp_path: Path) -> None:
+    ids = read_manifest(tiny_corpus.manifests / "unlabeled.jsonl").ids
+    for agreement in (math.nan, 1.0):
+        config = given(tiny_corpus, tmp_path / f"{agreement}", {ids[0]: "A"}, "upper", agreement)
+        config = replace(config, pseudo=replace(config.pseudo, min_agreement=0.9))
+        if math.isnan(agreement):
+            with pytest.raises(
+                UserError, match=r"one search alone wrote these labels, so pseudo\.min_agreement = 0\.9"
+            ):
+                read_data(config, tiny_corpus.manifests, tiny_corpus.tokens)
+        else:
+            assert len(read_data(config, tiny_corpus.manifests, tiny_corpus.tokens).streams[1]) == 1
