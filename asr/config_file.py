@@ -8,30 +8,21 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-import re
 import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
+from asr import strict_yaml
 from asr.config import Config
 from asr.config_checks import check
 from asr.errors import UserError
+from asr.strict_yaml import Setting
 
-
-@dataclass(frozen=True)
-class _Setting:
-    value: Any
-    where: str
-    text: str | None = None
-    """As written, for plain words and numbers: a name such as 0011 or 1e3 stays one."""
-
-
-_Settings = dict[str, _Setting]
+_Settings = dict[str, Setting]
 """By dotted name, such as `batch.base_seconds`."""
 
 
@@ -58,103 +49,35 @@ def _unknown(name: str, where: str, known: Sequence[str]) -> UserError:
     return UserError(f"{where}: unknown setting {name!r}{hint}")
 
 
-class _Composer(yaml.SafeLoader):
-    """Without aliases: ten lines of them make a list of a billion entries."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.MarkedYAMLError(problem="aliases are not used in settings", problem_mark=mark)
-        node: yaml.Node | None = super().compose_node(parent, index)
-        return node
-
-
-def _parse(text: str, where: str) -> yaml.Node | None:
-    try:
-        return yaml.compose(text, Loader=_Composer)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UserError(f"{where}: not valid YAML ({' '.join(str(error).split())})") from None
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.1 takes 0011 for 9 and 1:30 for 90: a speaker's id must stay as it is written."""
-
-
-def _number_or_text(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int | float | str:
-    text = str(loader.construct_scalar(node))
-    if re.fullmatch(r"-?[1-9][0-9]*|0", text):
-        return int(text)
-    return float(text) if re.fullmatch(r"-?(0|[1-9][0-9]*)\.[0-9]*([eE][-+]?[0-9]+)?", text) else text
-
-
-for _tag in ("int", "float"):
-    _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _number_or_text)
-
-
-def _setting(node: yaml.Node, where: str) -> _Setting:
-    """What a node holds. YAML 1.1 reads `1e-3` as text; people mean a number."""
-    try:
-        value = _Loader("").construct_object(node, deep=True)
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        raise UserError(f"{where}: cannot be read ({' '.join(str(error).split())})") from None
-    if not isinstance(node, yaml.ScalarNode) or node.style:
-        return _Setting(value, where)
-    return _Setting(_number(value) if isinstance(value, str) else value, where, node.value)
-
-
-def _number(text: str) -> str | float:
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _entries(node: yaml.Node, where: str) -> Iterator[tuple[str, yaml.Node, int]]:
-    if not isinstance(node, yaml.MappingNode):
-        raise UserError(f"{where}: expected settings by name, such as `seed: 1`")
-    seen: set[str] = set()
-    for key, value in node.value:
-        name = str(key.value)
-        line = key.start_mark.line + 1
-        if name in seen:
-            raise UserError(f"{where}, line {line}: {name!r} is set twice")
-        seen.add(name)
-        yield name, value, line
-
-
 def _read(path: Path, below: tuple[Path, ...] = ()) -> _Settings:
     """All settings that a file and those it extends make."""
     path = path.resolve()
     if path in below:
         raise UserError(f"{below[-1]}: extends {path}, which extends it in turn")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot read settings ({error})") from None
-    root = _parse(text, str(path))
+    root = strict_yaml.read(path)
     settings: _Settings = {}
     if root is None:
         return settings
     sections, known = _sections(), list(_types())
-    for name, node, line in _entries(root, str(path)):
+    for name, node, line in strict_yaml.entries(root, str(path)):
         where = f"{path}, line {line}"
         if name == "extends":
             # Wherever it stands, this file's own settings win.
             settings = _read(path.parent / str(node.value), (*below, path)) | settings
         elif name in sections:
-            for inner, value, inner_line in _entries(node, where):
+            for inner, value, inner_line in strict_yaml.entries(node, where):
                 inner_where = f"{path}, line {inner_line}"
                 if f"{name}.{inner}" not in known:
                     raise _unknown(f"{name}.{inner}", inner_where, known)
-                settings[f"{name}.{inner}"] = _setting(value, inner_where)
+                settings[f"{name}.{inner}"] = strict_yaml.setting(value, inner_where)
         elif name in known:
-            settings[name] = _setting(node, where)
+            settings[name] = strict_yaml.setting(node, where)
         else:
             raise _unknown(name, where, [*sections, *known])
     return settings
 
 
-def _override(text: str) -> tuple[str, _Setting]:
+def _override(text: str) -> tuple[str, Setting]:
     name, equals, value = text.partition("=")
     where = f"--set {text}"
     if not equals:
@@ -162,8 +85,8 @@ def _override(text: str) -> tuple[str, _Setting]:
     known = list(_types())
     if name not in known:
         raise _unknown(name, where, known)
-    node = _parse(value, where)
-    return name, _Setting(None, where, "") if node is None else _setting(node, where)
+    node = strict_yaml.parse(value, where)
+    return name, Setting(None, where, "") if node is None else strict_yaml.setting(node, where)
 
 
 def _describe(kind: Any) -> str:
@@ -247,11 +170,11 @@ def check_sections(content: Mapping[str, Any], where: str) -> Config:
     Raises:
         UserError: naming `where`, for whatever is not as it should be.
     """
-    kinds, settings = _types(), dict[str, _Setting]()
+    kinds, settings = _types(), dict[str, Setting]()
     for section, values in content.items():
         if not isinstance(values, dict):
             raise UserError(f"{where}: {section} must be settings by name; found {values!r}")
-        settings.update({f"{section}.{name}": _Setting(value, where) for name, value in values.items()})
+        settings.update({f"{section}.{name}": Setting(value, where) for name, value in values.items()})
     for name in settings:
         if name not in kinds:
             raise _unknown(name, where, list(kinds))

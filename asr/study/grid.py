@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from asr import strict_yaml
 from asr.errors import UserError
 
 
@@ -79,14 +80,21 @@ def rule_name(ema: bool, optimizer: bool) -> str:
     return "without the optimizer's rule" if ema else "without any rule"
 
 
-def _settings(value: Any, where: str) -> tuple[str, ...]:
-    """`{key.path: value}` as `key.path=value`."""
-    if not isinstance(value, dict):
+def _settings(node: yaml.Node | None, where: str) -> tuple[str, ...]:
+    """`{key.path: value}` as `key.path=value`, words and numbers as they are written."""
+    if node is None:
+        return ()
+    if not isinstance(node, yaml.MappingNode):
         raise UserError(f"{where}: expected settings by name, such as `schedule.total_hours: 8`")
-    try:
-        return tuple(f"{key}={json.dumps(setting)}" for key, setting in value.items())
-    except TypeError as error:
-        raise UserError(f"{where}: a value that is neither text, number nor list ({error})") from None
+    found = []
+    for key, inner, line in strict_yaml.entries(node, where):
+        setting = strict_yaml.setting(inner, f"{where}, line {line}")
+        try:
+            text = json.dumps(setting.value) if setting.text is None else setting.text
+        except TypeError as error:
+            raise UserError(f"{where}, line {line}: a value that is neither text, number nor list ({error})") from None
+        found.append(f"{key}={text}")
+    return tuple(found)
 
 
 def read_study(path: Path) -> Study:
@@ -95,40 +103,52 @@ def read_study(path: Path) -> Study:
     Raises:
         UserError: naming the file, for whatever is not as it should be.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: cannot read the study ({' '.join(str(error).split())})") from None
-    if not isinstance(content, dict):
+    root = strict_yaml.read(path)
+    if not isinstance(root, yaml.MappingNode):
         raise UserError(f"{path}: expected a study's settings by name, such as `kappa: [1, 4]`")
     known = [f.name for f in fields(Study)]
-    for key in content:
+    nodes, values = dict[str, yaml.Node](), dict[str, Any]()
+    for key, node, line in strict_yaml.entries(root, str(path)):
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
-            raise UserError(
-                f"{path}: unknown {key!r}; " + (f"did you mean {near[0]!r}?" if near else f"known: {known}")
-            )
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {known}"
+            raise UserError(f"{path}, line {line}: unknown {key!r}; {hint}")
+        nodes[key], setting = node, strict_yaml.setting(node, f"{path}, line {line}")
+        values[key] = setting.text if key in ("name", "corpus") and setting.text is not None else setting.value
     for key in ("corpus", "kappa", "seeds"):
-        if key not in content:
+        if key not in values:
             raise UserError(f"{path}: {key} is missing")
-    extra = content.get("extra", {})
-    if not isinstance(extra, dict):
-        raise UserError(f"{path}: extra must hold settings by the name of their panel")
-    kappa = _numbers(content["kappa"], f"{path}: kappa")
-    taken = [name for name in map(str, extra) if name in {f"κ = {k:g}" for k in (1.0, *kappa)}]
+    kappa = _numbers(values["kappa"], f"{path}: kappa")
+    extra = _extra(nodes.get("extra"), f"{path}: extra")
+    taken = [name for name, _ in extra if name in {f"κ = {k:g}" for k in (1.0, *kappa)}]
     if taken:
         raise UserError(f"{path}: extra, {taken[0]}: so the grid's own cells are called; name it otherwise")
     return Study(
-        name=str(content.get("name", path.stem)),
-        corpus=str(content["corpus"]),
+        name=_folder(values.get("name", path.stem), f"{path}: name"),
+        corpus=str(values["corpus"]),
         kappa=kappa,
-        seeds=_seeds(content["seeds"], f"{path}: seeds"),
-        ema_rule=_flags(content.get("ema_rule", [True, False]), f"{path}: ema_rule"),
-        optimizer_rule=_flags(content.get("optimizer_rule", [True]), f"{path}: optimizer_rule"),
-        from_hours=_hours(content.get("from_hours", 0), f"{path}: from_hours"),
-        settings=_settings(content.get("settings", {}), f"{path}: settings"),
-        extra=tuple((str(name), _settings(own, f"{path}: extra, {name}")) for name, own in extra.items()),
+        seeds=_seeds(values["seeds"], f"{path}: seeds"),
+        ema_rule=_flags(values.get("ema_rule", [True, False]), f"{path}: ema_rule"),
+        optimizer_rule=_flags(values.get("optimizer_rule", [True]), f"{path}: optimizer_rule"),
+        from_hours=_hours(values.get("from_hours", 0), f"{path}: from_hours"),
+        settings=_settings(nodes.get("settings"), f"{path}: settings"),
+        extra=extra,
     )
+
+
+def _extra(node: yaml.Node | None, where: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    if node is None:
+        return ()
+    if not isinstance(node, yaml.MappingNode):
+        raise UserError(f"{where} must hold settings by the name of their panel")
+    return tuple((name, _settings(own, f"{where}, {name}")) for name, own, _ in strict_yaml.entries(node, where))
+
+
+def _folder(value: Any, where: str) -> str:
+    """What a study is called is the folder of its figure."""
+    if not isinstance(value, str) or value in ("", ".", "..") or "/" in value or "\0" in value:
+        raise UserError(f"{where} must be a folder's name, without a slash; found {value!r}")
+    return value
 
 
 def _numbers(value: Any, where: str) -> tuple[float, ...]:

@@ -100,7 +100,8 @@ def test_a_language_model_is_made_tuned_and_used(
     tuned[0] |= {"lm_weight": 0.25, "word_score": 1.5}
     (run / "tuned.json").write_text(json.dumps(tuned))
     assert main(evaluate) == 0
-    assert "weights tuned on 3 utterances of dev, heard by the teacher, whose WER they flatter" in capsys.readouterr().out
+    note = "weights tuned on 3 utterances of dev, heard by the teacher, whose WER they flatter"
+    assert note in capsys.readouterr().out
     assert decoders(run)[-2:] == ["lm words 0.25 +1.5"] * 2
 
     assert main([*tune, "--subset", "test-clean"]) == 2

@@ -49,6 +49,15 @@ def test_a_grid_crosses_kappa_rules_and_seeds_but_has_one_baseline(tmp_path: Pat
     assert without.overrides == ("seed=1", "batch_scale=4", "scaling.start_hours=0", *rules)
 
 
+def test_settings_are_what_is_written(tmp_path: Path) -> None:
+    written = "{corpus.labeled_speakers: [0011, 12], optimizer.lr: 1e-3, name: 0012, tokens.lexicon: '', seed: 3}"
+    study = read_study(write(tmp_path, STUDY.replace("{schedule.total_hours: 8}", written) + "name: 010\n"))
+    assert study.name == "010"
+    config = find_config(study.corpus, list(study.settings), None)
+    assert (config.corpus.labeled_speakers, config.optimizer.lr) == (("0011", "12"), 1e-3)
+    assert (config.name, config.tokens.lexicon, config.seed) == ("0012", "", 3)
+
+
 def test_kappa_can_hold_from_an_hour_on(tmp_path: Path) -> None:
     cells = read_study(write(tmp_path, STUDY + "from_hours: 4.5\n")).cells()
     without = next(c for c in cells if c.rule == "without the EMA rule" and c.panel == "κ = 4")
@@ -65,16 +74,20 @@ def test_kappa_can_hold_from_an_hour_on(tmp_path: Path) -> None:
         (STUDY.replace("seeds: [1, 2]", ""), "seeds is missing"),
         (STUDY.replace("[0.5, 1, 4]", "[0, 1]"), "kappa must be a list of positive numbers"),
         (STUDY.replace("[0.5, 1, 4]", "[4, 4.0]"), "kappa must be finite numbers, each of them once"),
-        (STUDY.replace("[0.5, 1, 4]", "[.inf]"), "kappa must be finite numbers"),
+        (STUDY.replace("[0.5, 1, 4]", "[1.0e+999]"), "kappa must be finite numbers"),
         (STUDY.replace("[1, 2]", "[1.5, 1.7]"), "seeds must be a list of whole numbers from 0, each of them once"),
         (STUDY.replace("[1, 2]", "[1, 1]"), "seeds must be a list of whole numbers from 0, each of them once"),
-        (STUDY.replace("{schedule.total_hours: 8}", "{name: 2024-01-01}"), "neither text, number nor list"),
+        (STUDY.replace("{schedule.total_hours: 8}", "{name: [2024-01-01]}"), "line 5: a value that is neither text"),
+        (STUDY.replace("{schedule.total_hours: 8}", "{seed: 1, seed: 2}"), "line 5: 'seed' is set twice"),
+        (STUDY + "seeds: [3]\n", "line 8: 'seeds' is set twice"),
+        (STUDY + "  progressive: {seed: 3}\n", "'progressive' is set twice"),
+        (STUDY + "name: ../elsewhere\n", "name must be a folder's name"),
         ("corpus: mini\nkappa: [4]\nseeds: [1]\nextra: {κ = 4: {seed: 2}}\n", "extra, κ = 4: so the grid's own cells"),
         (STUDY + "ema_rule: [1]\n", "ema_rule must be a list of true and false"),
         (STUDY.replace("{schedule.total_hours: 8}", "8"), "settings: expected settings by name"),
         (STUDY + "from_hours: -1\n", "from_hours must be hours of audio"),
         ("- 1\n", "expected a study's settings by name"),
-        ("a: [", "cannot read the study"),
+        ("a: [", "not valid YAML"),
     ],
 )
 def test_a_study_that_makes_no_sense_is_refused(tmp_path: Path, text: str, message: str) -> None:
