@@ -13,6 +13,7 @@ from asr.data.manifest import read_manifest
 from asr.data.tokens import Tokenizer
 from asr.decode.compressed import DAMAGE, open_compressed
 from asr.errors import UserError
+from asr.files_below import files_below
 from asr.score.transcripts import read_transcripts
 from asr.text.normaliser import fold_accents
 
@@ -32,7 +33,7 @@ def _lines(name: str, stdin: TextIO) -> Iterator[str]:
         except UnicodeDecodeError as error:
             raise UserError(f"standard input: cannot read text ({error})") from None
     elif path.is_dir():
-        transcripts = sorted(path.rglob("*.trans.txt"))
+        transcripts = [file for file in files_below(path) if file.name.endswith(".trans.txt")]
         if not transcripts:
             raise UserError(f"{path}: no .trans.txt file in or below this folder; name files of text instead")
         for one in transcripts:

@@ -20,6 +20,7 @@ from asr.audio.suffixes import AUDIO_SUFFIXES
 from asr.audio.view import map_file
 from asr.data.audio import SAMPLE_RATE, Samples
 from asr.errors import UserError
+from asr.files_below import files_below
 
 STDIN = "-"
 
@@ -46,8 +47,8 @@ class Audio:
 
 
 def _in_folder(folder: Path, tell: Callable[[str], object]) -> list[AudioFile]:
-    files = [p for p in folder.rglob("*") if p.is_file()]
-    found = sorted(p for p in files if p.suffix.lower() in AUDIO_SUFFIXES)
+    files = files_below(folder)
+    found = [p for p in files if p.suffix.lower() in AUDIO_SUFFIXES]
     if not found:
         raise UserError(f"{folder}: no audio in this folder; looked for {' '.join(sorted(AUDIO_SUFFIXES))}")
     if others := Counter(p.suffix for p in files if p.suffix.lower() not in AUDIO_SUFFIXES):

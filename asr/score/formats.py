@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from asr.errors import UserError
+from asr.files_below import files_below
 from asr.score.fields import read_json
 from asr.score.lines import FIELDS, HYPOTHESIS_TEXT, Fields, Lines, TextLine, Texts
 from asr.score.tables import read_table
@@ -107,7 +108,7 @@ def detect_format(path: Path, lines: Lines) -> tuple[str, Literal["name", "conte
 
 def _tree(path: Path) -> list[Path]:
     """Files of transcripts in or below a folder, gzipped or not."""
-    return sorted(file for end in ("", ".gz") for file in path.rglob("*" + TREE_SUFFIX + end))
+    return [file for file in files_below(path) if file.name.endswith((TREE_SUFFIX, TREE_SUFFIX + ".gz"))]
 
 
 def _subset_of(file: Path, root: Path) -> str:

@@ -1,0 +1,30 @@
+"""What a folder holds, nothing passed over."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from asr.errors import UserError
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Files in and below a folder, sorted; through links to folders, too, each folder once, so that loops end.
+
+    Raises:
+        UserError: a folder cannot be listed.
+    """
+    found: list[Path] = []
+    seen: set[str] = set()
+
+    def refuse(error: OSError) -> None:
+        raise UserError(f"{error.filename}: cannot list this folder ({error.strerror})")
+
+    for above, folders, names in os.walk(folder, followlinks=True, onerror=refuse):
+        if (real := os.path.realpath(above)) in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort()
+        found += (path for name in names if (path := Path(above, name)).is_file())
+    return sorted(found)
