@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -14,8 +16,18 @@ class UserError(Exception):
     """
 
 
-def check_output(out: Path, inputs: Iterable[Path | str]) -> None:
+def check_output(outputs: Iterable[Path], inputs: Iterable[Path | str]) -> None:
     """Raises UserError where a file or folder that is to be written is one of those that are read."""
-    for name in inputs:
-        if Path(name).exists() and out.exists() and out.samefile(name):
-            raise UserError(f"{out}: is read, and would be written over; name another place for what is made of it")
+    there: dict[tuple[int, int], Path] = {}
+    for out in outputs:
+        with suppress(OSError):
+            found = os.stat(out)  # noqa: PTH116 (of a million inputs Path objects take seconds)
+            there[found.st_dev, found.st_ino] = out
+    for name in inputs if there else ():
+        with suppress(OSError):
+            found = os.stat(name)  # noqa: PTH116
+            written = there.get((found.st_dev, found.st_ino))
+            if written is not None:
+                raise UserError(
+                    f"{written}: is read, and would be written over; name another place for what is made of it"
+                )

@@ -39,11 +39,13 @@ def run(arguments: argparse.Namespace) -> int:
     from asr.data.audio_bar import advance
     from asr.recognizer.alignment import align_files, texts_of
     from asr.recognizer.audio import check_names
-    from asr.recognizer.output import ALIGNMENT_FORMATS, write_result
+    from asr.recognizer.output import ALIGNMENT_FORMATS, open_output, write_result
 
     files = find_files(arguments)
-    # A CTM knows recordings by their names alone.
-    if arguments.out is not None or arguments.format == "ctm":
+    if arguments.out is not None:
+        open_output(arguments.out, files, arguments.format)
+    elif arguments.format == "ctm":
+        # Which knows recordings by their names alone.
         check_names(files)
     elif len(files) > 1 and arguments.format == "TextGrid":
         raise UserError(f"{len(files)} files as TextGrid: give --out DIR, for a file each")
@@ -56,5 +58,5 @@ def run(arguments: argparse.Namespace) -> int:
             if arguments.out is None:
                 write(form(alignment), sys.stdout)
             else:
-                write_result(arguments.out, alignment.file.name, arguments.format, form(alignment))
+                write_result(arguments.out, alignment.file, arguments.format, form(alignment))
     return 0

@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
     if out.is_dir():
         raise UserError(f"--out {out}: is a folder; name a file, such as {out / 'lm.arpa'}")
     known = [text for text in arguments.vocabulary if not text.isdecimal()]
-    check_output(out, [*texts, *known, *arguments.evaluate])
+    check_output([out], [*texts, *known, *arguments.evaluate])
     for line in make_lm(texts, tokens, arguments.units, settings, out, known, arguments.evaluate, arguments.decimals):
         print(line, flush=True)
     return 0

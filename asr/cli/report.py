@@ -17,7 +17,7 @@ def run(arguments: argparse.Namespace) -> int:
     from asr.report.page import write_report
 
     out = arguments.out or arguments.run_dir / "report.html"
-    check_output(out, [path for path in arguments.run_dir.glob("*") if path.suffix != ".html"])
+    check_output([out], [path for path in arguments.run_dir.glob("*") if path.suffix != ".html"])
     write_report(arguments.run_dir, out)
     print(out)
     return 0

@@ -194,7 +194,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.utterances and not arguments.json:
         raise UserError("--utterances: is part of the JSON; add --json")
     if arguments.html is not None:
-        check_output(arguments.html, [arguments.reference, *arguments.hypotheses])
+        check_output([arguments.html], [arguments.reference, *arguments.hypotheses])
     # Nothing of it goes round in circles, and the collector would walk through a million words again and again.
     gc.disable()
     try:

@@ -194,14 +194,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from asr.data.audio_bar import advance
-    from asr.recognizer.audio import check_names
-    from asr.recognizer.output import TRANSCRIPT_FORMATS, format_named_text, write_result
+    from asr.recognizer.output import TRANSCRIPT_FORMATS, format_named_text, open_output, write_result
     from asr.recognizer.transcribe import transcribe
 
     files = find_files(arguments)
     decode = decode_settings(arguments)
     if arguments.out is not None:
-        check_names(files)
+        open_output(arguments.out, files, arguments.format)
     elif len(files) > 1 and arguments.format in ("srt", "vtt"):
         raise UserError(f"{len(files)} files as {arguments.format}: give --out DIR, for a file each")
     form = TRANSCRIPT_FORMATS[arguments.format]
@@ -215,7 +214,7 @@ def run(arguments: argparse.Namespace) -> int:
             if arguments.out is None:
                 write(form(transcript), sys.stdout)
             else:
-                write_result(arguments.out, transcript.file.name, arguments.format, form(transcript))
+                write_result(arguments.out, transcript.file, arguments.format, form(transcript))
     taken = time.monotonic() - started
     print(f"{seconds:.1f} s of audio in {taken:.1f} s, {seconds / taken:.0f} × real time", file=sys.stderr)
     return 0

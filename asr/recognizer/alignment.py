@@ -107,7 +107,8 @@ def align_words(
         listen: look for speech outside the text, where there is memory for it.
 
     Raises:
-        UserError: no word has tokens; the audio is too short for the text, or too long to look for a part.
+        UserError: there is no word, or none has tokens; the audio is too short for the text, or too long to look for
+            a part.
     """
     written = say_words(text, normalise)
     found = iter(ways_to_say([said for word in written for said in word.said], tokenizer))
@@ -117,7 +118,7 @@ def align_words(
     if not ways and left_out:
         raise UserError(f"no word of the text can be written with the model's tokens: {' '.join(left_out[:5])}")
     if not ways:
-        return Alignment([], [])
+        raise UserError("the text has no word that could be found")
     needed = needed_frames(join([own[0] for own in ways], tokenizer.boundary))
     if needed > len(log_probs):
         raise UserError(

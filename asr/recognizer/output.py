@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from asr.errors import UserError, check_output
+from asr.recognizer.audio import AudioFile, check_names
 from asr.recognizer.captions import format_srt, format_vtt
 from asr.recognizer.transcribe import Transcript
 from asr.recognizer.words import Word
@@ -26,7 +28,10 @@ def _shown(path: Path | str) -> str:
 
 
 def format_named_text(transcript: Transcript) -> str:
-    return f"{_shown(transcript.file.path)}\t{transcript.text}\n"
+    shown = _shown(transcript.file.path)
+    # A file is a line, whatever its name.
+    name = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
+    return f"{name}\t{transcript.text}\n"
 
 
 def format_json(transcript: Transcript) -> str:
@@ -109,12 +114,33 @@ TRANSCRIPT_FORMATS: Mapping[str, Format] = {
 ALIGNMENT_FORMATS: Mapping[str, Format] = {"TextGrid": format_textgrid, "ctm": format_ctm, "json": format_json}
 
 
-def write_result(out: Path, name: str, suffix: str, text: str) -> Path:
-    """Write `out/name.suffix` aside, and rename it."""
+def _place(out: Path, file: AudioFile, suffix: str) -> Path:
     # Not with_suffix: a name may have a dot.
-    path = out / f"{name}.{suffix}"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.partial")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
+    return out / f"{file.name}.{suffix}"
+
+
+def open_output(out: Path, files: Sequence[AudioFile], suffix: str) -> None:
+    """Make the folder of results, before anything is heard.
+
+    Raises:
+        UserError: it cannot be made, two files have one name, or a result would be written over what is heard.
+    """
+    check_names(files)
+    check_output([_place(out, file, suffix) for file in files], [file.path for file in files])
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{out}: cannot make this folder ({error.strerror})") from None
+
+
+def write_result(out: Path, file: AudioFile, suffix: str, text: str) -> Path:
+    """Write `out/NAME.suffix` aside, and rename it. Raises UserError where that is not possible."""
+    path = _place(out, file, suffix)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(f".{path.name}.partial")
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot write ({error.strerror})") from None
     return path

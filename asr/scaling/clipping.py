@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 
 from asr.errors import UserError
-from asr.scaling.rules import corrected_rate
+from asr.scaling.rules import check_scale, corrected_rate
 
 
 @dataclass
@@ -60,7 +60,11 @@ class RunningClip:
         Args:
             norm: of its gradient, before clipping. One that is not finite belongs to no step, and is left out.
             kappa: base batches that the step is worth.
+
+        Raises:
+            UserError: κ is none.
         """
+        check_scale(kappa)
         if not math.isfinite(norm):
             return
         self.steps += kappa

@@ -156,7 +156,8 @@ class ScaledEMA:
         """After the optimizer's step: move the average by what the step held, given here or counted before.
 
         Raises:
-            UserError: nothing was counted; the model is not the one that the average was made of any more.
+            UserError: nothing was counted, or data were counted and are given; the model is not the one that the
+                average was made of any more.
         """
         # What is refused is not counted.
         if self._swapped:
@@ -164,6 +165,8 @@ class ScaledEMA:
         parameters, buffers = named_tensors(self._model)
         self._check(parameters | buffers)
         if seconds is not None or samples is not None:
+            if self.counted:
+                raise UserError("this step's data were counted before: call update() without any")
             self.count(seconds=seconds, samples=samples)
         amount = self._over_ranks(self.counted)
         if amount == 0:

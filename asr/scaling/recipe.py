@@ -57,6 +57,8 @@ class Recipe:
             return Recipe(half_life, unit, buffers, correct_start)
         if base_batch is not None:
             raise UserError("base_batch belongs to momentum; a half-life needs none")
+        if unit == "seconds" and half_life_samples is not None:
+            raise UserError("half_life_samples counts samples, and unit seconds; give half_life_seconds")
         unit, length = ("samples", half_life_samples) if half_life_seconds is None else ("seconds", half_life_seconds)
         if length is None or not 0 <= length < math.inf:
             raise UserError(f"half-life of {length} {unit}: must be a number, at least 0")

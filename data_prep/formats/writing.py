@@ -18,6 +18,8 @@ from asr.processors import free_processors
 from data_prep.audio_cache import NEAR_SECONDS
 from data_prep.source import Rejection, Source, named
 
+RECORDINGS, SUPERVISIONS = "recordings.jsonl.gz", "supervisions.jsonl.gz"
+
 
 @dataclass(frozen=True)
 class Row:
@@ -142,7 +144,7 @@ def write_lhotse(rows: Sequence[Row], out: Path) -> None:
     """A folder with manifests of recordings and of supervisions."""
     recordings = {row.recording: row for row in rows}
     _write(
-        out / "recordings.jsonl.gz",
+        out / RECORDINGS,
         (
             _json(
                 {
@@ -160,7 +162,7 @@ def write_lhotse(rows: Sequence[Row], out: Path) -> None:
         ),
     )
     _write(
-        out / "supervisions.jsonl.gz",
+        out / SUPERVISIONS,
         (
             _json(
                 {
@@ -178,6 +180,8 @@ def write_lhotse(rows: Sequence[Row], out: Path) -> None:
     )
 
 
+FILES = {"nemo": (), "kaldi": ("wav.scp", "segments", "text", "utt2spk"), "lhotse": (RECORDINGS, SUPERVISIONS)}
+"""What is written in a folder."""
 WRITERS: Mapping[str, Callable[[Sequence[Row], Path], None]] = {
     "nemo": write_nemo,
     "kaldi": write_kaldi,

@@ -30,6 +30,14 @@ def test_a_manifest_is_not_made_where_the_corpus_lies(tmp_path: Path, capsys: py
     kaldi = tmp_path / "kaldi"
     assert main(["manifest", str(listed), str(kaldi), "--to", "kaldi"]) == 0
     refused(["manifest", str(kaldi), str(kaldi), "--to", "kaldi"], capsys)
+    # Nor over audio, a file beside the one that is named, or one that the format makes in the folder.
+    lhotse = tmp_path / "lhotse"
+    assert main(["manifest", str(listed), str(lhotse), "--to", "lhotse"]) == 0
+    kept = {path: path.read_bytes() for path in (tmp_path / "a.flac", kaldi / "segments", *lhotse.iterdir())}
+    refused(["manifest", str(listed), str(tmp_path / "a.flac"), "--to", "nemo"], capsys)
+    refused(["manifest", str(kaldi), str(kaldi / "segments"), "--to", "nemo"], capsys)
+    refused(["manifest", str(lhotse / "supervisions.jsonl.gz"), str(lhotse), "--to", "lhotse"], capsys)
+    assert {path: path.read_bytes() for path in kept} == kept
 
 
 def test_a_language_model_is_not_made_in_place_of_its_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

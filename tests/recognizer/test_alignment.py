@@ -12,7 +12,7 @@ from asr.data.lexicon import Lexicon
 from asr.data.phones import PhoneTokenizer
 from asr.data.tokens import load_tokenizer
 from asr.errors import UserError
-from asr.recognizer.alignment import Alignment, align_words, texts_of
+from asr.recognizer.alignment import align_words, texts_of
 from asr.recognizer.audio import AudioFile
 from asr.recognizer.spelling import say_words
 from asr.text.normaliser import find_normaliser
@@ -85,9 +85,10 @@ def test_audio_too_short_for_its_text_is_a_user_error(text: str, frames: int) ->
         align_words(heard([0] * frames, len(symbols)), text, CharTokenizer(), 0.03)
 
 
-def test_an_empty_text_has_no_words() -> None:
+def test_a_text_without_a_word_is_a_user_error() -> None:
     symbols = CharTokenizer().symbols
-    assert align_words(heard([0], len(symbols)), " ", CharTokenizer(), 0.03) == Alignment([])
+    with pytest.raises(UserError, match="the text has no word that could be found"):
+        align_words(heard([0], len(symbols)), " … ", CharTokenizer(), 0.03, find_normaliser("upper"))
 
 
 def test_a_text_of_other_letters_is_a_user_error() -> None:

@@ -52,6 +52,33 @@ def test_a_folder_becomes_a_folder_of_results(small_run: Path, audio_folder: Pat
     assert (tmp_path / "a.vtt").read_text().startswith("WEBVTT\n\n00:00:0")
 
 
+def test_results_are_not_written_over_audio_nor_where_no_folder_can_be(
+    small_run: Path, audio_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = tmp_path / "speech.txt"
+    shutil.copyfile(audio_folder / "a.flac", odd)
+    before = odd.read_bytes()
+    assert main(["transcribe", str(small_run), str(odd), "--out", str(tmp_path)]) == 2
+    assert "speech.txt: is read, and would be written over" in capsys.readouterr().err
+    assert odd.read_bytes() == before
+    aligned = shutil.copyfile(odd, tmp_path / "speech.json")
+    command = ["align", str(small_run), str(aligned), "--text", "ONE", "--format", "json", "--out"]
+    assert main([*command, str(tmp_path)]) == 2
+    assert "speech.json: is read" in capsys.readouterr().err
+    assert main([*command, str(odd)]) == 2
+    assert f"{odd}: cannot make this folder" in capsys.readouterr().err
+
+
+def test_a_file_is_a_line_whatever_its_name(
+    small_run: Path, audio_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = tmp_path / "two\nlines.flac"
+    shutil.copyfile(audio_folder / "a.flac", odd)
+    assert main(["transcribe", str(small_run), str(odd), str(audio_folder / "a.flac")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition("\t")[0].rpartition("/")[2] for line in lines] == ["two\\nlines.flac", "a.flac"]
+
+
 def test_several_subtitles_need_a_folder(
     small_run: Path, audio_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -58,6 +58,12 @@ def test_a_folder_with_a_language_model_of_its_own_uses_it(
     assert set(seen.out.split()) <= set("SHE SELLS SEA SHELLS BY THE SHORE".split())
     assert main(["transcribe", str(moved), heard, "--decoder", "greedy"]) == 0
     assert "weight" not in capsys.readouterr().err
+    # Exported again, it still has it.
+    assert main(["export", str(moved), str(tmp_path / "again"), "--half"]) == 0
+    assert (tmp_path / "again" / "lm.words.arpa.gz").read_bytes() == arpa.read_bytes()
+    capsys.readouterr()
+    assert main(["transcribe", str(tmp_path / "again"), heard]) == 0
+    assert "lm.words.arpa.gz, weight 0.7" in capsys.readouterr().err
 
 
 def test_where_no_model_is_named_the_shipped_one_hears(

@@ -95,3 +95,11 @@ def test_a_gradient_of_zero_bounds_nothing() -> None:
 def test_a_bound_that_could_never_rise_is_refused(given: dict[str, float]) -> None:
     with pytest.raises(UserError, match="must be"):
         RunningClip(**given)
+
+
+@pytest.mark.parametrize("kappa", [0.0, -1.0, math.nan, math.inf])
+def test_a_step_of_no_size_is_refused(kappa: float) -> None:
+    clip = RunningClip(ratio=1.5)
+    with pytest.raises(UserError, match="batch scale κ"):
+        clip.add(3.0, kappa)
+    assert (clip.steps, clip.weight) == (0.0, 0.0)

@@ -125,6 +125,10 @@ def test_wrong_amounts_are_refused() -> None:
             ema.update(**amounts)
     with pytest.raises(UserError, match="without any data counted"):
         ema.update()
+    ema.count(seconds=8)
+    with pytest.raises(UserError, match="were counted before"):
+        ema.update(seconds=8)
+    assert (ema.counted, ema.seen) == (8.0, 0.0)
 
 
 def test_an_update_that_is_refused_counts_nothing() -> None:
@@ -140,6 +144,7 @@ def test_an_update_that_is_refused_counts_nothing() -> None:
         ({}, "give one of"),
         ({"momentum": 0.9, "half_life_seconds": 1.0, "base_batch": 1}, "give one of"),
         ({"momentum": 0.9}, "needs base_batch"),
+        ({"half_life_samples": 9.0, "unit": "seconds"}, "half_life_samples counts samples, and unit seconds"),
         ({"momentum": 1.0, "base_batch": 1}, "less than 1"),
         ({"half_life_seconds": -1.0}, "at least 0"),
         ({"half_life_samples": 1.0, "base_batch": 3}, "belongs to momentum"),
@@ -169,7 +174,8 @@ def test_a_resumed_average_goes_on_with_the_same_bits(tmp_path: Any) -> None:
     resumed.load_state_dict(torch.load(tmp_path / "ema.pt", weights_only=True))
     for each, average in ((model, ema), (other, resumed)):
         walk(each, 2)
-        average.update(seconds=53)
+        average.count(seconds=53)
+        average.update()
     torch.testing.assert_close(resumed.averages["weight"], ema.averages["weight"], rtol=1e-14, atol=0)
     assert resumed.state_dict()["seen"] == 120.0
 
