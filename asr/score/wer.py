@@ -1,4 +1,4 @@
-"""Word and character errors of utterances, counted as jiwer counts them.
+"""Word and character errors of utterances, counted as jiwer counts them where single spaces part words.
 
 The edit distance is rapidfuzz's, the one under jiwer, called without jiwer's bookkeeping. Words are what
 `str.split` gives; characters include the single space between words.

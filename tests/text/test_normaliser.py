@@ -91,6 +91,13 @@ def test_whisper_writes_numbers_and_spelling_alike() -> None:
     assert find_normaliser("whisper-english")("It's twenty-one colours, uh") == "it is 21 colors"
 
 
+@pytest.mark.parametrize("text", ["zero one", "one dollar", "1%", "three point one", "minus two", "it is $1.50"])
+def test_whispers_leaves_what_it_gave(text: str) -> None:
+    pytest.importorskip("whisper_normalizer")
+    normalise = find_normaliser("whisper-english")
+    assert normalise(normalise(text)) == normalise(text) == " ".join(normalise(text).split()) != ""
+
+
 def test_without_whispers_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "whisper_normalizer.english", None)
     with pytest.raises(UserError, match=r"pip install 'kappa-asr\[whisper\]'"):
