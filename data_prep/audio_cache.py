@@ -25,10 +25,11 @@ from asr.audio.stream import Unreadable
 from asr.data.audio import SAMPLE_RATE
 from asr.data.packed import Place
 from asr.errors import UserError
+from asr.printable import printable
 from asr.processors import free_processors
 from data_prep.content import read_content
 from data_prep.ledger import Known, Ledger
-from data_prep.source import Rejection, Source, printable
+from data_prep.source import Rejection, Source
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

@@ -16,8 +16,9 @@ from pathlib import Path, PurePosixPath
 
 from asr.audio.suffixes import AUDIO_SUFFIXES
 from asr.errors import UserError
+from asr.printable import printable
 from asr.score.transcripts import read_transcripts
-from data_prep.source import Listing, Rejection, Source, canonical, path_id, printable
+from data_prep.source import Listing, Rejection, Source, canonical, path_id
 
 TRANSCRIPT_SUFFIX = ".trans.txt"
 _LIBRISPEECH_ID = re.compile(r"(\d+)-\d+-\d+", re.ASCII)

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+from asr.printable import printable
+
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
@@ -61,12 +63,6 @@ class Listing:
     rejections: list[Rejection] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
     """Those that say so: a corpus has changed when one of them has."""
-
-
-def printable(path: str) -> str:
-    """`path` for messages and JSON: bytes that are no UTF-8, and control characters, as escapes."""
-    readable = path.encode("utf-8", "backslashreplace").decode()
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in readable)
 
 
 def beside(folder: Path, name: str) -> str:

@@ -33,7 +33,7 @@ def _lines(name: str, stdin: TextIO) -> Iterator[str]:
         except UnicodeDecodeError as error:
             raise UserError(f"standard input: cannot read text ({error})") from None
     elif path.is_dir():
-        transcripts = [file for file in files_below(path) if file.name.endswith(".trans.txt")]
+        transcripts = [file for file in files_below(path) if file.name.endswith((".trans.txt", ".trans.txt.gz"))]
         if not transcripts:
             raise UserError(f"{path}: no .trans.txt file in or below this folder; name files of text instead")
         for one in transcripts:

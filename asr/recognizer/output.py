@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from asr.errors import UserError, check_output
+from asr.printable import printable
 from asr.recognizer.audio import AudioFile, check_names
 from asr.recognizer.captions import format_srt, format_vtt
 from asr.recognizer.transcribe import Transcript
@@ -28,10 +29,8 @@ def _shown(path: Path | str) -> str:
 
 
 def format_named_text(transcript: Transcript) -> str:
-    shown = _shown(transcript.file.path)
     # A file is a line, whatever its name.
-    name = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
-    return f"{name}\t{transcript.text}\n"
+    return f"{printable(_shown(transcript.file.path))}\t{transcript.text}\n"
 
 
 def format_json(transcript: Transcript) -> str:

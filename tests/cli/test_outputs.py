@@ -13,6 +13,7 @@ from asr.cli.main import main
 from asr.config import TokenConfig
 from asr.data.manifest import Utterance, write_manifest
 from asr.data.tokens import build_tokens
+from data_prep.formats.writing import FILES
 
 
 def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -33,6 +34,8 @@ def test_a_manifest_is_not_made_where_the_corpus_lies(tmp_path: Path, capsys: py
     # Nor over audio, a file beside the one that is named, or one that the format makes in the folder.
     lhotse = tmp_path / "lhotse"
     assert main(["manifest", str(listed), str(lhotse), "--to", "lhotse"]) == 0
+    assert {path.name for path in kaldi.iterdir()} == set(FILES["kaldi"])
+    assert {path.name for path in lhotse.iterdir()} == set(FILES["lhotse"])
     kept = {path: path.read_bytes() for path in (tmp_path / "a.flac", kaldi / "segments", *lhotse.iterdir())}
     refused(["manifest", str(listed), str(tmp_path / "a.flac"), "--to", "nemo"], capsys)
     refused(["manifest", str(kaldi), str(kaldi / "segments"), "--to", "nemo"], capsys)
