@@ -44,7 +44,7 @@ NOT_NEGATIVE = (
 ).split()
 
 
-def _schedules() -> list[str]:
+def schedules() -> list[str]:
     """Settings that may change on the clock of audio, by dotted name."""
     return [
         f"{section}.{name}"
@@ -82,7 +82,7 @@ def check(config: Config, where: Mapping[str, str]) -> None:
         for name in names:
             if found(name) is not None and not all(map(holds, values_of(found(name)))):
                 raise refuse(name, must)
-    for name in _schedules():
+    for name in schedules():
         if isinstance(found(name), tuple):
             hours = [hour for hour, _ in found(name)]
             if not hours or sorted(hours) != hours or hours[0] < 0:

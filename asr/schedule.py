@@ -32,6 +32,16 @@ def values_of(schedule: Schedule) -> list[float]:
     return [value for _, value in schedule] if isinstance(schedule, tuple) else [schedule]
 
 
+def until(schedule: Schedule, hours: float) -> Schedule:
+    """What it is before an hour of audio: a constant where it has one value there, else the points that decide on it."""
+    if not isinstance(schedule, tuple):
+        return schedule
+    # One point more than lie before: the line towards it has begun.
+    corners = schedule[: bisect.bisect_left([at for at, _ in schedule], hours) + 1]
+    constant = len({value for _, value in corners}) == 1
+    return corners[0][1] if constant else corners
+
+
 def hour_of_most(schedule: Schedule) -> float:
     """An hour of audio at which the value is largest, or all but."""
     if not isinstance(schedule, tuple):

@@ -16,10 +16,12 @@ from asr.checkpoint.checkpoint import (
     save_checkpoint,
 )
 from asr.config import Config, PseudoConfig
+from asr.config_checks import schedules
 from asr.config_file import to_dict
 from asr.recipe.experiment import digest
 from asr.recipe.sources import fingerprint_sources
 from asr.scaling.plan import Plan
+from asr.schedule import until
 from asr.science import scientific
 from asr.step.clock import Clock, reached
 
@@ -44,6 +46,9 @@ def beginning(config: Config, hours: float) -> str:
         del settings["pseudo"], settings["objective"]["soft_share"]
     else:
         settings["batch"]["share"] = [cut.labeled.seconds, cut.unlabeled.seconds]
+    for section, name in (setting.split(".") for setting in schedules()):
+        if section in settings:
+            settings[section][name] = until(getattr(getattr(config, section), name), hours)
     schedule = config.schedule
     if schedule.decay == "none" or (schedule.decay_start_hours or 0.0) >= hours:
         for name in ("total_hours", "decay_start_hours", "decay", "final_share"):

@@ -30,6 +30,7 @@ def test_settings_that_come_later_leave_the_beginning_alone(recipe: list[str]) -
         (start, f"scaling.progressive=[[0,1],[{HOURS},2]]", "scaling.ema=false"),
         (start, f"scaling.start_hours={HOURS}", "batch_scale=2", "scaling.ema=false"),
         (start, "train.evaluate_hours=1", "decode.beam=3"),
+        (start, f"objective.consistency=[[{HOURS},0],[{HOURS},0.2]]"),
     ):
         assert beginnings(corpus, *same) == base, same
     assert beginnings(corpus, start, *decay[:1]) == beginnings(corpus, start, *decay)
@@ -42,6 +43,8 @@ def test_settings_that_come_later_leave_the_beginning_alone(recipe: list[str]) -
         "model.dropout=0.2",
         "teacher.momentum=0.5",
         "pseudo.start_hours=0.01",
+        "objective.consistency=[[0.01,0],[0.01,0.2]]",
+        "objective.consistency=[[0,0],[1,0.2]]",
         "batch_scale=2",
         "scaling.progressive=[[0,1],[0.01,2]]",
         "batch_scale=2 scaling.start_hours=0.01",
