@@ -33,7 +33,7 @@ def values_of(schedule: Schedule) -> list[float]:
 
 
 def until(schedule: Schedule, hours: float) -> Schedule:
-    """What it is before an hour of audio: a constant where it has one value there, else the points that decide on it."""
+    """What it is before an hour of audio: a constant where it has one value there, else the points that say so."""
     if not isinstance(schedule, tuple):
         return schedule
     # One point more than lie before: the line towards it has begun.
