@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import fcntl
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
@@ -35,3 +35,23 @@ def hold(path: Path, wait: bool) -> Iterator[int]:
                 file=sys.stderr,
             )
         yield file.fileno()
+
+
+@contextmanager
+def take_turns(path: Path, tell: Callable[[str], None] | None = None) -> Iterator[int]:
+    """Hold the lock file `path`, after whoever holds it; yields its descriptor.
+
+    What another process may have done meanwhile is looked for again once it is held.
+
+    Args:
+        path: of the lock, in or beside the folder that is written.
+        tell: told that another process is waited for.
+    """
+    with ExitStack() as held:
+        try:
+            descriptor = held.enter_context(hold(path, wait=False))
+        except BlockingIOError:
+            if tell:
+                tell(f"{path.parent}: another process is at work there; waiting until it has ended")
+            descriptor = held.enter_context(hold(path, wait=True))
+        yield descriptor

@@ -8,10 +8,12 @@ import http.client
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from asr.errors import UserError
+from asr.lock import take_turns
 
 CHUNK = 1 << 20
 TIMEOUT = 60
@@ -95,16 +97,37 @@ def _fetch(url: str, partial: Path, by_hand: str, progress: Progress | None) -> 
         time.sleep(PAUSE * 2 ** (attempt - 1))
 
 
-def download_checked(
-    url: str, path: Path, md5: str, setting: str, instead: str = "", progress: Progress | None = None
-) -> None:
+@contextmanager
+def hold_folder(folder: Path, setting: str, progress: Progress | None = None) -> Iterator[None]:
+    """Be the only process that downloads to a folder, which is made where it is not there yet.
+
+    Args:
+        folder: where files go.
+        setting: names it.
+        progress: told where another process is waited for.
+
+    Raises:
+        UserError: it cannot be made or written to.
+    """
+    with ExitStack() as held:
+        try:
+            held.enter_context(take_turns(folder / ".download.lock", progress))
+        except OSError as error:
+            raise UserError(
+                f"{folder}: cannot be made or written to ({error.strerror}); set {setting} to another folder"
+            ) from None
+        yield
+
+
+def download_checked(url: str, path: Path, md5: str, instead: str = "", progress: Progress | None = None) -> None:
     """Make `path` exist with this MD5, downloading it where it does not. What was put there by hand is never deleted.
+
+    Its folder is to be held (`hold_folder`): two processes would write to one file.
 
     Args:
         url: where it comes from.
         path: where it goes, and where one may put it by hand.
         md5: 32 hexadecimal digits.
-        setting: names the folder that it goes to.
         instead: what else one can do by hand, behind a comma.
         progress: told how far it is.
 
@@ -116,10 +139,6 @@ def download_checked(
         if (found := _md5(path)) != md5:
             raise UserError(f"{path}: MD5 is {found}, but should be {md5}; delete this file, then run again")
         return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{path.parent}: cannot be made ({error.strerror}); set {setting} to another folder") from None
     if progress:
         progress(f"{path.name}: downloading {url}")
     partial = path.with_name(f".{path.name}.partial")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from asr.errors import UserError
-from data_prep.download import CHUNK, DISK, Progress, download_checked
+from data_prep.download import CHUNK, DISK, Progress, download_checked, hold_folder
 
 
 @dataclass(frozen=True)
@@ -101,17 +101,22 @@ def download(
         UserError: a subset is neither there nor downloadable, or an archive is not what it should be.
     """
     missing = [subset for subset in subsets if not (root / subset).is_dir()]
+    if not missing:
+        return
     for subset in missing:
         # Known before gigabytes of the others have come.
         if subset not in archives:
             known = ", ".join(archives)
             raise UserError(f"{root / subset}: not there, and no LibriSpeech subset to download; those are {known}")
-    for subset in missing:
-        archive = root / f"{subset}.tar.gz"
-        url = f"{base_url.rstrip('/')}/{archives[subset].resource}/{archive.name}"
-        instead = f", or put the unpacked subset into {root}"
-        download_checked(url, archive, archives[subset].md5, "corpus.root", instead, progress)
-        if progress:
-            progress(f"{subset}: unpacking")
-        _unpack(archive, root, subset)
-        archive.unlink()
+    with hold_folder(root, "corpus.root", progress):
+        for subset in missing:
+            if (root / subset).is_dir():
+                continue
+            archive = root / f"{subset}.tar.gz"
+            url = f"{base_url.rstrip('/')}/{archives[subset].resource}/{archive.name}"
+            instead = f", or put the unpacked subset into {root}"
+            download_checked(url, archive, archives[subset].md5, instead, progress)
+            if progress:
+                progress(f"{subset}: unpacking")
+            _unpack(archive, root, subset)
+            archive.unlink()

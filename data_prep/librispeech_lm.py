@@ -7,9 +7,10 @@ seven archives are the official ones.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
-from data_prep.download import Progress, download_checked
+from data_prep.download import Progress, download_checked, hold_folder
 
 RESOURCE = 11
 LANGUAGE_MODELS: Mapping[str, str] = {
@@ -38,7 +39,11 @@ def download_language_model(name: str, folder: Path, base_url: str, progress: Pr
     Raises:
         UserError: a file is neither there nor downloadable, or is not what it should be.
     """
-    for file in (LANGUAGE_MODELS[name], LEXICON):
-        url = f"{base_url.rstrip('/')}/{RESOURCE}/{file}"
-        instead = ", or name another file with decode.lm"
-        download_checked(url, folder / file, MD5[file], "--data-dir", instead, progress)
+    files = (LANGUAGE_MODELS[name], LEXICON)
+    # A folder that has them may be one that nobody here may write to.
+    there = all((folder / file).exists() for file in files)
+    with nullcontext() if there else hold_folder(folder, "--data-dir", progress):
+        for file in files:
+            url = f"{base_url.rstrip('/')}/{RESOURCE}/{file}"
+            instead = ", or name another file with decode.lm"
+            download_checked(url, folder / file, MD5[file], instead, progress)

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from asr.errors import UserError
-from asr.lock import hold
+from asr.lock import take_turns
 from asr.processors import free_processors
 from data_prep.espeak import locate
 from data_prep.speakers import SUBSETS, Speaker, all_speakers
@@ -131,7 +131,7 @@ def generate(root: Path, processes: int | None = None, progress: Callable[[str],
     locate()
     partial = root.with_name(f"{root.name}.partial")
     unfinished = f"{MARKER}.partial"
-    with hold(root.with_name(f".{root.name}.lock"), wait=True) as lock:
+    with take_turns(root.with_name(f".{root.name}.lock"), progress) as lock:
         if _is_current(root, content):
             return
         _check_replaceable(partial, unfinished)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from asr.lock import hold
+from asr.lock import hold, take_turns
 
 
 def refuse(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
@@ -25,6 +25,22 @@ def test_a_lock_that_another_process_holds_is_not_waited_for_where_that_is_asked
         pytest.fail("both hold it")
     with hold(tmp_path / "deep" / "lock", wait=True):
         pass
+
+
+def test_who_waits_for_another_process_says_so(tmp_path: Path) -> None:
+    said: list[str] = []
+    first = hold(tmp_path / "lock", wait=False)
+    first.__enter__()
+
+    def tell(text: str) -> None:
+        said.append(text)
+        first.__exit__(None, None, None)
+
+    with take_turns(tmp_path / "lock", tell), pytest.raises(BlockingIOError), hold(tmp_path / "lock", wait=False):
+        pytest.fail("both hold it")
+    assert said == [f"{tmp_path}: another process is at work there; waiting until it has ended"]
+    with take_turns(tmp_path / "lock", tell):
+        assert len(said) == 1
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL])

@@ -17,7 +17,7 @@ from asr.decode.ngram import NgramSettings, train_ngrams
 from asr.decode.ngram_counts import UNKNOWN
 from asr.decode.perplexity import measure_perplexity
 from asr.errors import UserError
-from asr.lock import hold
+from asr.lock import take_turns
 from asr.pseudo.words import check_word_search
 from asr.recipe.experiment import Experiment, Paths, digest
 from asr.text.normaliser import find_normaliser
@@ -135,7 +135,7 @@ def make_lm(
 
 def _ensure_own(path: Path, paths: Paths, tell: Tell) -> Path:
     """Several processes, of a study or on several machines, may ask for it at once."""
-    with hold(path.parent / ".lock", wait=True):
+    with take_turns(path.parent / ".lock", tell):
         if not path.is_file():
             labeled = paths.manifests / "labeled.jsonl"
             tell(f"language model: made from {labeled}")

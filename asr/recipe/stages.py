@@ -7,10 +7,12 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from asr.config_file import dump_config
 from asr.errors import UserError
+from asr.lock import take_turns
 from asr.recipe.experiment import ROLES, Experiment, Paths, Role, digest
 from asr.recipe.launch import supervise
 from asr.recipe.markers import changed, is_done, mark
@@ -245,33 +247,38 @@ def run_stages(
         5: lambda: _report(paths),
     }
     fresh = False
-    for stage in range(1, last + 1):
-        if stage == 4 and experiment.config.decode.decoder == "lm":
-            from asr.recipe.language_model import ensure_lm
+    with ExitStack() as preparing:
+        # Runs of one corpus are often started at once: the first one prepares it, the others find it prepared.
+        preparing.enter_context(take_turns(experiment.home / ".prepare.lock", say))
+        for stage in range(1, last + 1):
+            if stage == 3:
+                preparing.close()
+            if stage == 4 and experiment.config.decode.decoder == "lm":
+                from asr.recipe.language_model import ensure_lm
 
-            ensure_lm(experiment, paths, say)
-        done = marker(stage, experiment, paths)
-        head = f"stage {stage} {NAMES[stage]}"
-        if not fresh and is_done(stage, done, experiment.cache):
-            say(f"{head}: done already, {done.parent}")
-        else:
-            if stage == 1 and done.is_file():
-                say(f"{head}: decoded audio has been deleted, done again")
-            elif not done.is_file() and stage <= 3 and changed(done.parent):
-                say(f"{head}: settings or inputs are new, done again; what there was is kept")
-            elif stage < first:
-                say(f"{head}: not done yet, and stage {first} needs it")
+                ensure_lm(experiment, paths, say)
+            done = marker(stage, experiment, paths)
+            head = f"stage {stage} {NAMES[stage]}"
+            if not fresh and is_done(stage, done, experiment.cache):
+                say(f"{head}: done already, {done.parent}")
             else:
-                say(head)
-            actions[stage]()
-            # What is read from a folder just written must be made anew, whatever marker lies there.
-            fresh = True
-            if done.name.startswith("done"):
-                mark(done, stage, NAMES[stage])
-        if stage == 1:
-            # Before training: a test subset that is trained on is no news for the end.
-            for role in ROLES:
-                _ensure_scored(experiment, paths, role)
+                if stage == 1 and done.is_file():
+                    say(f"{head}: decoded audio has been deleted, done again")
+                elif not done.is_file() and stage <= 3 and changed(done.parent):
+                    say(f"{head}: settings or inputs are new, done again; what there was is kept")
+                elif stage < first:
+                    say(f"{head}: not done yet, and stage {first} needs it")
+                else:
+                    say(head)
+                actions[stage]()
+                # What is read from a folder just written must be made anew, whatever marker lies there.
+                fresh = True
+                if done.name.startswith("done"):
+                    mark(done, stage, NAMES[stage])
+            if stage == 1:
+                # Before training: a test subset that is trained on is no news for the end.
+                for role in ROLES:
+                    _ensure_scored(experiment, paths, role)
     if last >= 4 and _writes_text(experiment):
         say("\n" + (paths.run / "evaluation" / "scores.txt").read_text(encoding="utf-8"))
     if last >= 5:

@@ -8,6 +8,7 @@ import io
 import re
 import shutil
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -38,9 +39,13 @@ def fetch(server: FileServer, root: Path, content: bytes = GOOD, md5: str | None
     download(root, ["dev-clean"], server.url, archives=archives)
 
 
+def kept(root: Path) -> list[str]:
+    return [path.name for path in root.iterdir() if path.name != ".download.lock"]
+
+
 def test_a_subset_is_fetched_checked_and_unpacked_and_the_archive_removed(server: FileServer, tmp_path: Path) -> None:
     fetch(server, tmp_path / "LibriSpeech")
-    assert [p.name for p in (tmp_path / "LibriSpeech").iterdir()] == ["dev-clean"]
+    assert kept(tmp_path / "LibriSpeech") == ["dev-clean"]
     unpacked = tmp_path / "LibriSpeech" / "dev-clean" / "1" / "2" / "1-2-0000.flac"
     assert unpacked.read_bytes() == bytes(range(256)) * 300
 
@@ -71,7 +76,7 @@ def test_a_partial_file_of_an_earlier_run_is_used(server: FileServer, tmp_path: 
 def test_a_wrong_checksum_is_an_error_and_nothing_is_kept(server: FileServer, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"MD5 is .* but should be 0000"):
         fetch(server, tmp_path, md5="0000")
-    assert list(tmp_path.iterdir()) == []
+    assert kept(tmp_path) == []
 
 
 def test_a_corrupted_byte_in_the_middle_is_an_error(server: FileServer, tmp_path: Path) -> None:
@@ -79,7 +84,7 @@ def test_a_corrupted_byte_in_the_middle_is_an_error(server: FileServer, tmp_path
     corrupted = GOOD[:300] + bytes([GOOD[300] ^ 1]) + GOOD[301:]
     with pytest.raises(UserError, match=f"should be {sum_of_whole}.*by hand"):
         fetch(server, tmp_path, corrupted, sum_of_whole)
-    assert list(tmp_path.iterdir()) == []
+    assert kept(tmp_path) == []
     fetch(server, tmp_path)
     assert (tmp_path / "dev-clean").is_dir()
 
@@ -91,7 +96,7 @@ def test_a_partial_file_of_something_else_is_found_out_and_the_next_run_succeeds
     with pytest.raises(UserError, match="MD5"):
         fetch(server, tmp_path)
     fetch(server, tmp_path)
-    assert [p.name for p in tmp_path.iterdir()] == ["dev-clean"]
+    assert kept(tmp_path) == ["dev-clean"]
 
 
 def test_many_lost_connections_are_borne_as_long_as_each_brings_something(server: FileServer, tmp_path: Path) -> None:
@@ -110,7 +115,7 @@ def test_a_download_that_comes_no_further_is_given_up_and_kept(
     with pytest.raises(UserError, match=r"connection failed.*it goes on, or download .* by hand to .*dev-clean.tar.gz"):
         fetch(server, tmp_path)
     assert len(server.ranges) < 10
-    assert [p.name for p in tmp_path.iterdir()] == [".dev-clean.tar.gz.partial"]
+    assert kept(tmp_path) == [".dev-clean.tar.gz.partial"]
 
 
 def test_a_busy_server_is_asked_again_and_a_refusing_one_is_not(server: FileServer, tmp_path: Path) -> None:
@@ -142,7 +147,7 @@ def test_an_archive_put_there_by_hand_is_checked_and_used_without_the_network(
     path.write_bytes(GOOD)
     fetch(server, tmp_path)
     assert server.ranges == []
-    assert [p.name for p in tmp_path.iterdir()] == ["dev-clean"]
+    assert kept(tmp_path) == ["dev-clean"]
 
 
 def test_a_full_disk_is_an_error_that_says_so(
@@ -154,7 +159,7 @@ def test_a_full_disk_is_an_error_that_says_so(
     monkeypatch.setattr(shutil, "copyfileobj", full)
     with pytest.raises(UserError, match=r"cannot be unpacked here .No space left.*make room"):
         fetch(server, tmp_path)
-    assert [p.name for p in tmp_path.iterdir()] == ["dev-clean.tar.gz"]
+    assert kept(tmp_path) == ["dev-clean.tar.gz"]
     monkeypatch.undo()
     monkeypatch.setattr("data_prep.download._fetch_rest", full)
     with pytest.raises(UserError, match=r"\.partial: cannot be written .No space left.*make room"):
@@ -165,6 +170,13 @@ def test_a_root_that_cannot_be_made_is_an_error(server: FileServer, tmp_path: Pa
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(UserError, match=r"cannot be made .*corpus.root"):
         fetch(server, tmp_path / "file" / "LibriSpeech")
+
+
+def test_two_processes_that_want_a_subset_fetch_it_once(server: FileServer, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda _: fetch(server, tmp_path), range(2)))
+    assert server.ranges == [None]
+    assert kept(tmp_path) == ["dev-clean"]
 
 
 def test_the_official_sums_are_of_all_subsets_and_well_formed() -> None:
@@ -209,8 +221,8 @@ def test_a_hostile_archive_is_refused_and_leaves_nothing(server: FileServer, tmp
     root = tmp_path / "deep" / "root"
     with pytest.raises(UserError, match="refused"):
         fetch(server, root, HOSTILE[kind])
-    assert [p.name for p in root.iterdir()] == ["dev-clean.tar.gz"]
-    assert [p.name for p in tmp_path.iterdir()] == ["deep"]
+    assert kept(root) == ["dev-clean.tar.gz"]
+    assert kept(tmp_path) == ["deep"]
 
 
 def test_an_archive_of_something_else_or_of_nothing_is_an_error(server: FileServer, tmp_path: Path) -> None:
@@ -220,7 +232,7 @@ def test_an_archive_of_something_else_or_of_nothing_is_an_error(server: FileServ
         fetch(server, tmp_path / "b", b"no archive")
     with pytest.raises(UserError, match="cannot be unpacked"):
         fetch(server, tmp_path / "c", GOOD[: len(GOOD) // 2])
-    assert [p.name for p in tmp_path.glob("*/*")] == ["dev-clean.tar.gz"] * 3
+    assert [name for folder in "abc" for name in kept(tmp_path / folder)] == ["dev-clean.tar.gz"] * 3
 
 
 def test_what_the_server_lacks_and_what_has_no_sum_are_errors(server: FileServer, tmp_path: Path) -> None:

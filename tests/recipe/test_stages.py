@@ -5,6 +5,8 @@ import hashlib
 import io
 import json
 import shutil
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -154,7 +156,7 @@ def test_mini_librispeech_is_downloaded_where_it_is_absent(
     for _ in range(2):
         assert main([*command, "--stop-stage", "0"]) == 0
     assert server.paths == ["31/train-clean-5.tar.gz", "31/dev-clean-2.tar.gz"]
-    assert sorted(path.name for path in root.iterdir()) == ["dev-clean-2", "more", "train-clean-5"]
+    assert sorted(path.name for path in root.glob("[!.]*")) == ["dev-clean-2", "more", "train-clean-5"]
 
 
 def test_an_unknown_corpus_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
@@ -278,3 +280,12 @@ def test_a_dry_run_names_kappa_what_it_changes_and_the_run(
     assert "κ = 1: every value is as it was configured" in shown
     assert "stages 1 to 5: run, once the corpus is there (subset 'train' is not in " in shown
     assert f"run folder: {tmp_path / 'exp' / 'tiny' / 'runs' / 'k1-s1'}-…" in shown
+
+
+def test_runs_that_start_at_once_prepare_their_corpus_once(recipe: list[str], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "asr", *recipe, "--stop-stage", "2"]
+    started = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(3)]
+    shown = [process.communicate()[0] for process in started]
+    assert [process.returncode for process in started] == [0, 0, 0], shown
+    assert sorted(text.count("done already") for text in shown) == [0, 2, 2]
+    assert not list((tmp_path / "exp").rglob("*.partial"))
