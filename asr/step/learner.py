@@ -89,8 +89,9 @@ class Learner:
         # A GPU would wait for labels before it could begin; FSDP asks for as many passes from every rank.
         self._apart = self.sharded or ranks.device.type != "cpu"
         cut = plan.at(0.0)
-        self.optimizer = make_optimizer(self.model, config.optimizer, plan.values(cut.scale).optimizer, fused=True)
         kind = autocast_type(config.train.precision, ranks.device)
+        first = plan.values(cut.scale).optimizer
+        self.optimizer = make_optimizer(self.model, config.optimizer, first, fused=True, precision=kind)
         self.scaler = torch.amp.GradScaler(ranks.device.type, enabled=kind is torch.float16)
         self.meter: GainMeter | None = None
         # A step of a single group shows no noise and is worth its audio.

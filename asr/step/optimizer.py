@@ -39,10 +39,22 @@ def scale_initial(encoder: nn.Module, width_ratio: float) -> None:
 
 
 def make_optimizer(
-    model: nn.Module, config: OptimizerConfig, values: OptimizerValues, fused: bool
+    model: nn.Module,
+    config: OptimizerConfig,
+    values: OptimizerValues,
+    fused: bool,
+    precision: torch.dtype = torch.float32,
 ) -> torch.optim.Optimizer:
     """With a group for each role that the model has, and for the head's part of it: `set_values` treats them
-    differently."""
+    differently.
+
+    Args:
+        model: its parameters are in fp32.
+        config: the settings.
+        values: at the first step's κ.
+        fused: one kernel for all of a group, where there is one.
+        precision: that the model computes in. Muon's products are in bf16 unless it is fp32.
+    """
     named = [(name.removeprefix("encoder."), p) for name, p in model.named_parameters()]
     kinds = [(role, head) for role in ROLES for head in (False, True)]
     # In the order in which an encoder has them, so that optimizer states saved when there were two groups fit.
@@ -61,8 +73,9 @@ def make_optimizer(
     if config.kind == "rmsprop":
         return torch.optim.RMSprop(groups, lr=values.lr, alpha=values.beta2, eps=values.eps, foreach=True)
     if values.muon is not None:
+        products = torch.float32 if precision is torch.float32 else torch.bfloat16
         groups = [group | {"muon": group["role"] == "hidden"} for group in groups]
-        return MuonWithAdamW(groups, values, values.muon, fused)
+        return MuonWithAdamW(groups, values, values.muon, fused, products)
     kind = torch.optim.AdamW if config.kind == "adamw" else torch.optim.Adam
     return kind(groups, lr=values.lr, betas=(values.beta1, values.beta2), eps=values.eps, fused=fused)
 

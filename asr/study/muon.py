@@ -14,8 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-COEFFICIENTS = 3.4445, -4.775, 2.0315
-"""Of torch.optim.Muon's Newton-Schulz iteration; five rounds."""
+from asr.step.muon import orthogonalise
 
 
 @dataclass(frozen=True)
@@ -45,16 +44,6 @@ class Rule:
     power: bool = True
     decay: float = 0.0
     """q."""
-
-
-def orthogonalise(matrices: Tensor) -> Tensor:
-    """`(…, width, width)` with all singular values near 1, as Muon makes them."""
-    a, b, c = COEFFICIENTS
-    x: Tensor = matrices / matrices.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
-    for _ in range(5):
-        gram = x @ x.mT
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    return x
 
 
 @functools.lru_cache(maxsize=4)

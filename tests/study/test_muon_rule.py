@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from asr.study.muon import Quadratic, Rule, distances, follow, orthogonalise, run_muon
+from asr.step.muon import orthogonalise
+from asr.study.muon import Quadratic, Rule, distances, follow, run_muon
 
 SMALL = Quadratic(width=8, base_steps=256, seeds=8, lr=1e-2)
 

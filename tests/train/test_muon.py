@@ -14,6 +14,7 @@ from asr.config import Config, ModelConfig, OptimizerConfig
 from asr.errors import UserError
 from asr.model.encoder import Encoder
 from asr.scaling.plan import Plan
+from asr.step.muon import COEFFICIENTS, orthogonalise
 from asr.step.optimizer import make_optimizer, set_values
 from asr.train.run import train
 
@@ -30,13 +31,23 @@ def with_gradients(model: nn.Module, seed: int) -> None:
         parameter.grad = torch.randn_like(parameter)
 
 
+@pytest.mark.parametrize(("rows", "columns"), [(5, 9), (9, 5), (6, 6)])
+def test_singular_values_alone_are_changed_and_by_the_polynomial(rows: int, columns: int) -> None:
+    matrices = torch.randn(3, 2, rows, columns, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    left, values, right = torch.linalg.svd(matrices, full_matrices=False)
+    values = values / values.norm(dim=-1, keepdim=True)
+    for _ in range(5):
+        values = sum(c * values**n for c, n in zip(COEFFICIENTS, (1, 3, 5), strict=True))
+    torch.testing.assert_close(orthogonalise(matrices), left @ torch.diag_embed(values) @ right)
+
+
 def test_matrices_move_as_muon_moves_them_and_everything_else_as_adamw_does() -> None:
     torch.manual_seed(0)
     models = [Encoder(8, 5, SMALL) for _ in range(2)]
     models[1].load_state_dict(models[0].state_dict())
     plan = Plan(Config(model=SMALL, optimizer=MUON, batch_scale=4.0))
     values = plan.values(4.0).optimizer
-    optimizer = make_optimizer(models[0], MUON, values, fused=True)
+    optimizer = make_optimizer(models[0], MUON, values, fused=True, precision=torch.bfloat16)
     named = dict(models[1].named_parameters())
     matrices = [n for n, p in named.items() if p.ndim == 2 and n != "head.weight"]
     assert sorted(n.rsplit(".", 2)[-2] for n in matrices) == ["gates", "inner", "out", "out", "outer", "qkv"]
@@ -61,6 +72,25 @@ def test_matrices_move_as_muon_moves_them_and_everything_else_as_adamw_does() ->
             each.step()
     for name, parameter in models[0].named_parameters():
         torch.testing.assert_close(parameter, named[name], rtol=1e-5, atol=1e-6, msg=name)
+
+
+def test_in_fp32_it_moves_them_as_in_bf16_but_for_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Of 6 matrices of 5 shapes two are alike: taken together or apart, they move the same way.
+    moved = []
+    for precision, at_once in ((torch.float32, 1 << 24), (torch.float32, 1), (torch.bfloat16, 1 << 24)):
+        monkeypatch.setattr("asr.step.muon.AT_ONCE", at_once)
+        torch.manual_seed(0)
+        model = Encoder(8, 5, SMALL)
+        optimizer = make_optimizer(
+            model, MUON, Plan(Config(model=SMALL, optimizer=MUON)).values(1.0).optimizer, True, precision
+        )
+        for step in range(3):
+            with_gradients(model, step)
+            optimizer.step()
+        moved.append({name: parameter.detach() for name, parameter in model.named_parameters()})
+    for name, parameter in moved[0].items():
+        torch.testing.assert_close(moved[1][name], parameter, msg=name)
+        torch.testing.assert_close(moved[2][name], parameter, rtol=0, atol=3e-3, msg=name)
 
 
 def test_its_state_is_restored_with_the_same_bits() -> None:
