@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 from processes import finish  # type: ignore[import-not-found]
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from asr.checkpoint.checkpoint import flatten_optimizer, load_newest, restore_optimizer
 from asr.config import Config, ModelConfig, OptimizerConfig
@@ -131,6 +133,33 @@ def test_a_run_trains_with_it_on_one_device_and_sharded_on_two(tiny_corpus: Tiny
     for kind in ("student", "teacher"):
         for name, tensor in finals["ddp"][kind].items():
             torch.testing.assert_close(finals["fsdp"][kind][name], tensor, rtol=2e-2, atol=2e-3, msg=name)
+
+
+class Types(TorchDispatchMode):
+    """Which types tensors have that are computed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[torch.dtype] = set()
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = function(*args, **(kwargs or {}))
+        self.seen |= {each.dtype for each in tree_leaves(made) if isinstance(each, torch.Tensor)}
+        return made
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_run_in_fp32_computes_nothing_in_bf16(tiny_corpus: TinyCorpus, tmp_path: Path, precision: str) -> None:
+    # A CPU without such instructions takes seventeen times as long.
+    config = dataclasses.replace(
+        tiny_corpus.config,
+        optimizer=dataclasses.replace(tiny_corpus.config.optimizer, kind="muon", momentum=0.95),
+        train=dataclasses.replace(tiny_corpus.config.train, precision=precision),
+    )
+    with Types() as types:
+        train(config, tiny_corpus.manifests, tiny_corpus.tokens, tmp_path / "run", stop_after=1)
+    assert torch.float32 in types.seen
+    assert (torch.bfloat16 in types.seen) == (precision == "bf16")
 
 
 def test_adascale_which_knows_nothing_of_it_is_refused() -> None:
