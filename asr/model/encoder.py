@@ -20,6 +20,9 @@ from asr.model.block import Block, TimeAxis
 from asr.model.dropout import drop
 from asr.model.positions import cape_positions, rotary_angles, sinusoids
 
+HEAD = "head."
+"""How the names of the head's parameters begin."""
+
 
 @dataclass(frozen=True)
 class Regularizer:

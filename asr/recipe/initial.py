@@ -7,9 +7,9 @@ from pathlib import Path
 from asr.config import Config
 from asr.data.tokens import load_tokenizer
 from asr.errors import UserError
+from asr.model.encoder import HEAD
 from asr.recipe.pretraining import differing
 from asr.recognizer.trained import find_encoder
-from asr.step.optimizer import HEAD
 from asr.train.initial import Initial
 
 SHAPES = "features.mels model.layers model.width model.feedforward model.kernel model.convolution model.norm".split()

@@ -20,7 +20,7 @@ from asr.device import send
 from asr.errors import UserError
 from asr.model.arrival import fetch
 from asr.model.compiled import compile_blocks
-from asr.model.encoder import Encoder, Regularizer
+from asr.model.encoder import HEAD, Encoder, Regularizer
 from asr.model.headed import Headed
 from asr.model.precision import autocast, autocast_type
 from asr.objective.augment import augment
@@ -37,7 +37,7 @@ from asr.schedule import hour_of_most, value_at, values_of
 from asr.step.clock import Clock, When, learning_rate_share, reached
 from asr.step.feeder import StepBatch, Work
 from asr.step.gain import COPIES_OF_METER, GainMeter, audio_seconds, group_work
-from asr.step.optimizer import HEAD, MOMENTS, make_optimizer, scale_initial, set_steps, set_values
+from asr.step.optimizer import MOMENTS, make_optimizer, scale_initial, set_steps, set_values
 from asr.step.ranks import Ranks
 from asr.step.result import StepResult
 from asr.step.sharding import exchange_next, hold, joined, let_go, shard

@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.distributed.tensor import DTensor, Replicate
 
 from asr.scaling.rules import MuonValues, OptimizerValues
+from asr.step.sharding import cut_like, joined
 
 COEFFICIENTS = 3.4445, -4.775, 2.0315
 """Of the Newton-Schulz iteration's polynomial (Jordan et al., "Muon", 2024), as torch.optim.Muon has them."""
@@ -37,21 +37,6 @@ def orthogonalise(matrices: Tensor) -> Tensor:
         # Each sum rounded once, where they are in bf16.
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return (x.mT if tall else x).reshape(matrices.shape)
-
-
-def _whole(tensor: Tensor) -> Tensor:
-    whole: Tensor = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
-    return whole
-
-
-def _like(tensor: Tensor, whole: Tensor) -> Tensor:
-    """`whole` cut as `tensor` is; every rank has all of it, and nothing is sent."""
-    if not isinstance(tensor, DTensor):
-        return whole
-    copies = [Replicate()] * tensor.device_mesh.ndim
-    return DTensor.from_local(whole, tensor.device_mesh, copies, run_check=False).redistribute(
-        placements=tensor.placements
-    )
 
 
 class MuonWithAdamW(torch.optim.Optimizer):
@@ -128,7 +113,7 @@ class MuonWithAdamW(torch.optim.Optimizer):
                 self._move([matrices[index] for index in some], [ahead[index] for index in some], rate)
 
     def _move(self, matrices: Sequence[Tensor], updates: Sequence[Tensor], rate: float) -> None:
-        """Along updates, all of one shape, once they are orthogonalised."""
-        turned = orthogonalise(torch.stack([_whole(update).to(self._precision) for update in updates]))
+        """Along updates, all of one shape, once they are orthogonalised: by every rank, where they are sharded."""
+        turned = orthogonalise(torch.stack([joined(update).to(self._precision) for update in updates]))
         for matrix, update in zip(matrices, turned.to(matrices[0].dtype), strict=True):
-            matrix.sub_(_like(matrix, update), alpha=rate)
+            matrix.sub_(cut_like(update, matrix), alpha=rate)

@@ -9,16 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from asr.config import OptimizerConfig
+from asr.model.encoder import HEAD
 from asr.scaling.rules import OptimizerValues
 from asr.scaling.width import ROLES, Role, width_init, width_lr
 from asr.step.muon import MuonWithAdamW
 
 MOMENTS = {"adam": 2, "adamw": 2, "rmsprop": 1, "sgd": 1, "muon": 2}
 """Numbers that an optimizer keeps per parameter, at most."""
-
-
-HEAD = "head."
-"""How the names of an encoder's head begin."""
 
 
 def role_of(name: str, parameter: Tensor) -> Role:

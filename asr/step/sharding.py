@@ -14,8 +14,8 @@ from typing import Any
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from asr.model.encoder import HEAD
 from asr.model.headed import Headed
-from asr.step.optimizer import HEAD
 from asr.step.ranks import Ranks
 
 # Sharded tensors are told by what they can do: importing their class takes longer than most commands.
