@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from data_prep.source import Listing, Source, named
 
 SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 TIMES = {"offset", "end", "duration"}
-"""What may be written with a decimal comma."""
+"""What may be written with a decimal comma, where commas do not part the fields."""
 CLIPS = "clips"
 """Where Common Voice keeps what its tables name."""
 
@@ -25,16 +24,21 @@ def _split_tabs(line: str) -> list[str]:
     return [f[1:-1].replace('""', '"') if len(f) > 1 and f[0] == f[-1] == '"' else f for f in fields]
 
 
-def _rows(path: Path) -> Iterator[tuple[str, list[str]]]:
+def _delimiter(path: Path) -> str:
     if path.name.lower().endswith((".tsv", ".tsv.gz")):
+        return "\t"
+    header = next((line for _, line in read_lines(path, blank=True)), "")
+    # Where a comma is the decimal point, spreadsheet programs write semicolons.
+    return ";" if ";" in header and "," not in header else ","
+
+
+def _rows(path: Path, delimiter: str) -> Iterator[tuple[str, list[str]]]:
+    if delimiter == "\t":
         yield from ((where, _split_tabs(line)) for where, line in read_lines(path))
         return
-    lines = (line + "\n" for _, line in read_lines(path, blank=True))
-    header = next(lines, "")
-    # Where a comma is the decimal point, spreadsheet programs write semicolons.
-    delimiter = ";" if ";" in header and "," not in header else ","
     # A field in quotes may hold line feeds.
-    reader = csv.reader(itertools.chain([header], lines), strict=True, delimiter=delimiter)
+    lines = (line + "\n" for _, line in read_lines(path, blank=True))
+    reader = csv.reader(lines, strict=True, delimiter=delimiter)
     try:
         for row in reader:
             if row:
@@ -54,7 +58,8 @@ def read_table(path: Path) -> Listing:
     Raises:
         UserError: it cannot be read, no column holds paths, or a row is not what it should be.
     """
-    rows = _rows(path)
+    delimiter = _delimiter(path)
+    rows = _rows(path, delimiter)
     where, header = next(rows, (str(path), []))
     numbers = choose_columns(header, where)
     columns = {role: header[number] for role, number in numbers.items()}
@@ -63,7 +68,7 @@ def read_table(path: Path) -> Listing:
         if len(row) != len(header):
             raise UserError(f"{where}: {len(row)} fields, where the first line names {len(header)} columns")
         fields = {header[number]: row[number].strip() for number in numbers.values()}
-        for role in TIMES & columns.keys():
+        for role in TIMES & columns.keys() if delimiter != "," else ():
             fields[columns[role]] = fields[columns[role]].replace(",", ".")
         if not (name := fields[columns["path"]]):
             raise UserError(f"{where}: the column {columns['path']!r} is empty")

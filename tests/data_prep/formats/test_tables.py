@@ -85,6 +85,7 @@ def test_common_voice_is_read_as_it_comes(folder: Path) -> None:
         ("in.csv", "path,text\n,b\n", "line 2: the column 'path' is empty"),
         ("in.csv", "path,duration\na,3 s\n", "line 2: field 'duration' must be a number of seconds"),
         ("in.csv", "path,start,end\na,3,2\n", "line 2: ends at 2 s, and begins at 3 s"),
+        ("in.csv", 'path,start,end\na,1,"2,5"\n', "must be a number of seconds, at least 0; found '2,5'"),
         ("in.csv", "path,start,end\na,1,x\n", "line 2: field 'end' must be a number of seconds, at least 0; found 'x'"),
         ("in.csv", "path,start,end,dur\na,1,3,2.1\n", "begins at 1 s, ends at 3 s, and 'dur' is 2.1 s"),
         (
