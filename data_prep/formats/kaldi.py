@@ -27,6 +27,8 @@ SIDES = {"A": 1, "B": 2, "1": 1, "2": 2}
 """Channels as `reco2file_and_channel` calls them."""
 TO_THE_END = "-1"
 """As the end of a segment."""
+NOTHING = "None"
+"""Lhotse's `export_to_kaldi` writes this for the text, or the speaker, of an utterance that has none."""
 
 
 def _read_table(path: Path) -> dict[str, tuple[str, str]]:
@@ -130,7 +132,8 @@ def read_kaldi(folder: Path) -> Listing:
         elif channels is not None and recording not in channels:
             listing.rejections.append(Rejection(where, f"no channel in {CHANNELS}", f"{name}: {recording}"))
         else:
-            text, speaker = texts.get(name, (None, ""))[0], speakers.get(name, ("", ""))[0]
+            text, speaker = (table.get(name, (NOTHING, ""))[0] for table in (texts, speakers))
+            text, speaker = None if text == NOTHING else text, "" if speaker == NOTHING else speaker
             channel = None if channels is None else channels[recording]
             listing.sources.append(Source(name, speaker, paths[recording], text, begin, seconds, channel=channel))
     said = {part[0] for part in parts}

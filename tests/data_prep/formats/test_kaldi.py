@@ -54,6 +54,17 @@ def test_without_segments_an_utterance_is_a_recording_and_one_without_end_goes_t
     assert [(u.id, u.offset, u.duration) for u in rows] == [("x", 1.5, 2.5)]
 
 
+def test_what_lhotse_writes_for_no_text_and_no_speaker_is_neither(folder: Path) -> None:
+    write(folder, segments=None, text="talk None\ncall None of it\n", utt2spk="talk None\ncall None\n")
+    assert [(s.id, s.text, s.speaker) for s in list_manifest(folder).sources] == [
+        ("call", "None of it", ""),
+        ("talk", None, ""),
+    ]
+    rows, table = build(folder.parent, "kaldi")
+    assert [u.id for u in rows if u.text] == ["call"]
+    assert table.endswith("left out, no transcript: 1\n  talk")
+
+
 def test_commands_and_archives_are_refused_by_name_and_their_utterances_do_not_vanish(folder: Path) -> None:
     scp = f"call sph2pipe -f wav -p call.sph |\ntalk {folder.parent / 'talk.flac'}\nark data/raw.ark:1234\n"
     soundfile.write(folder.parent / "raw.wav", tone(1), RATE)
