@@ -10,8 +10,8 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from asr.audio.suffixes import AUDIO_SUFFIXES
@@ -98,7 +98,6 @@ class _Transcripts:
 
     def __init__(self) -> None:
         self._texts: dict[tuple[str, str], tuple[str, str]] = {}
-        self._used: set[tuple[str, str]] = set()
 
     def add(self, root: Path, path: str) -> Iterable[Rejection]:
         folder = path.rpartition("/")[0]
@@ -115,20 +114,37 @@ class _Transcripts:
             else:
                 self._texts[place] = text, path
 
-    def find(self, path: str, keys: Iterable[str]) -> str | None:
+    def find(self, path: str, keys: Iterable[str]) -> tuple[str, str] | None:
+        """Where the transcript of a recording that goes by one of some names stands."""
         folder = path
         while folder:
             folder = folder.rpartition("/")[0]
             for key in map(canonical, keys):
                 if (folder, key) in self._texts:
-                    self._used.add((folder, key))
-                    return self._texts[folder, key][0]
+                    return folder, key
         return None
 
-    def unused(self) -> Iterable[Rejection]:
-        for place, (_, path) in self._texts.items():
-            if place not in self._used:
-                yield Rejection(path, "transcript without audio", printable(place[1]))
+    def of(self, recordings: Iterable[Source], places: Mapping[str, tuple[str, str]]) -> Iterable[Source | Rejection]:
+        """The recordings with their texts, and the transcripts that are of several of them, or of none.
+
+        Args:
+            recordings: without texts.
+            places: of their transcripts, by path.
+        """
+        speaks_for: dict[tuple[str, str], list[str]] = {place: [] for place in self._texts}
+        for path, place in places.items():
+            speaks_for[place].append(path)
+        for recording in recordings:
+            found = places.get(recording.path)
+            alone = found is not None and len(speaks_for[found]) == 1
+            yield replace(recording, text=self._texts[found][0]) if found is not None and alone else recording
+        for (folder, key), paths in speaks_for.items():
+            file = self._texts[folder, key][1]
+            if len(paths) > 1:
+                detail = f"{key}: {', '.join(paths[:4])}{' …' if len(paths) > 4 else ''}; it is taken for none of them"
+                yield Rejection(file, "transcript of several recordings", printable(detail))
+            elif not paths:
+                yield Rejection(file, "transcript without audio", printable(key))
 
 
 def _librispeech_speaker(path: str) -> str | None:
@@ -147,6 +163,8 @@ def _audio_sources(paths: list[str], transcripts: _Transcripts) -> Iterable[Sour
     taken = set(stems)
     repeats: Counter[str] = Counter()
     kept: dict[str, str] = {}
+    recordings: list[Source] = []
+    places: dict[str, tuple[str, str]] = {}
     for path, speaker in speakers.items():
         bare = canonical(str(PurePosixPath(path).with_suffix("")))
         if bare in kept:
@@ -163,7 +181,10 @@ def _audio_sources(paths: list[str], transcripts: _Transcripts) -> Iterable[Sour
             taken.add(name)
         if speaker is None:
             speaker = PurePosixPath(path).parent.name
-        yield Source(name, speaker, path, transcripts.find(path, (stem, name)))
+        recordings.append(Source(name, speaker, path, None))
+        if (place := transcripts.find(path, (stem, name))) is not None:
+            places[path] = place
+    yield from transcripts.of(recordings, places)
 
 
 def scan(folder: Path) -> Listing:
@@ -195,5 +216,4 @@ def scan(folder: Path) -> Listing:
             listing.sources.append(item)
         else:
             rejections.append(item)
-    rejections.extend(transcripts.unused())
     return listing

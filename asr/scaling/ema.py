@@ -16,28 +16,9 @@ from asr.errors import UserError
 from asr.scaling.average import move_averages
 from asr.scaling.recipe import Buffers, Recipe, Unit
 from asr.scaling.rules import corrected_rate
+from asr.scaling.tensors import named_tensors, shard_again
 
 Amounts = Literal["global", "local"]
-
-
-def named_tensors(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Parameters and buffers by the names that they have without DistributedDataParallel or torch.compile."""
-    wrapped: list[str] = []
-    for name, module in model.named_modules():
-        # The class of compiled models is slow to import.
-        inner = "module" if isinstance(module, nn.parallel.DistributedDataParallel) else "_orig_mod"
-        if inner in module._modules:
-            wrapped.append(f"{name}.{inner}." if name else f"{inner}.")
-
-    def bare(name: str) -> str:
-        # The innermost first: what is outside it keeps its length.
-        for prefix in reversed(wrapped):
-            if name.startswith(prefix):
-                name = prefix[: prefix[:-1].rfind(".") + 1] + name[len(prefix) :]
-        return name
-
-    parameters: dict[str, Tensor] = {bare(name): tensor for name, tensor in model.named_parameters()}
-    return parameters, {bare(name): tensor for name, tensor in model.named_buffers()}
 
 
 def _mean_over_ranks(tensors: dict[str, Tensor], ranks: int) -> dict[str, Tensor]:
@@ -252,6 +233,7 @@ class ScaledEMA:
             self.copy_to(self._model)
             yield
         finally:
+            shard_again(self._model)
             with torch.no_grad():
                 for name, tensor in tensors.items():
                     tensor.copy_(own[name])

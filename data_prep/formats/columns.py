@@ -29,14 +29,19 @@ COLUMNS = {
 NEAR_SECONDS = 0.0021
 """As far as a beginning, an end and a duration, each rounded to a millisecond, may contradict each other."""
 
+IN_TABLES = "'start' and 'end', or 'start' and 'duration'"
+IN_JSON = "'offset' and 'duration'"
+
 _PART = r"(?:(?:audio|clip|frame|sample|seg|segment|speech|t|time|utt|utterance|vad)[^a-z]*)?"
 _UNIT = r"(?:[^a-z]*(?:time|stamp|ms|msecs?|millis|milliseconds|us|ns|s|secs?|seconds|samples?|frames?))*[^a-z]*"
 _PLACE = re.compile(rf"{_PART}(?:start|begin|end|stop|onset|offset|[tx]min|[tx]max){_UNIT}")
 _LENGTH = re.compile(rf"{_PART}(?:dur|duration|length){_UNIT}")
 
 
-def _check_times(names: list[str], lowered: list[str], chosen: Mapping[str, int], where: str) -> None:
-    """Raises UserError where a column seems to say which part of a file is meant, and is none of `COLUMNS`."""
+def _check_times(
+    names: list[str], lowered: list[str], chosen: Mapping[str, int], where: str, remedy: str = IN_TABLES
+) -> None:
+    """Raises UserError where a column seems to say which part of a file is meant, and is none of those chosen."""
     # What is said of a length matters where a row begins somewhere, and nothing that is known says where it ends.
     open_ended = "offset" in chosen and not chosen.keys() & {"end", "duration"}
     patterns = (_PLACE, _LENGTH) if open_ended else (_PLACE,)
@@ -48,7 +53,7 @@ def _check_times(names: list[str], lowered: list[str], chosen: Mapping[str, int]
     if odd:
         raise UserError(
             f"{where}: {', '.join(odd)}: times that are not read, without which a row would be another part of its "
-            "file; write 'start' and 'end', or 'start' and 'duration', in seconds, or rename what is no time"
+            f"file; write {remedy}, in seconds, or rename what is no time"
         )
 
 
@@ -73,6 +78,31 @@ def choose_columns(names: list[str], where: str) -> dict[str, int]:
         )
     _check_times(names, lowered, chosen, where)
     return chosen
+
+
+def choose_fields(names: list[str], own: Mapping[str, str], where: str) -> dict[str, str]:
+    """The field that holds each of what a format has names of its own for; where that is missing, by another name.
+
+    Args:
+        names: of a row's fields.
+        own: the format's, by what they hold.
+        where: the row stands.
+
+    Raises:
+        UserError: two others hold the same, or one that is not the format's seems to hold times.
+    """
+    lowered = [name.lower() for name in names]
+    chosen = {role: names.index(name) for role, name in own.items() if name in names}
+    for role in ("id", "text", "speaker"):
+        found = [number for number, name in enumerate(lowered) if name in COLUMNS[role]]
+        if role not in chosen and found:
+            if len(found) > 1:
+                both = " and ".join(repr(names[number]) for number in found)
+                raise UserError(f"{where}: fields {both} both may be the {role}; call one of them {own[role]!r}")
+            chosen[role] = found[0]
+    if not {"offset", "duration"} <= chosen.keys():
+        _check_times(names, lowered, chosen, where, IN_JSON)
+    return {role: names[number] for role, number in chosen.items()}
 
 
 def _times(row: Mapping[str, Any], columns: Mapping[str, str], where: str) -> tuple[float | None, float | None]:

@@ -50,6 +50,11 @@ def _read_table(path: Path) -> dict[str, tuple[str, str]]:
     return table
 
 
+def _said(table: dict[str, tuple[str, str]], name: str) -> str | None:
+    content = table.get(name, (NOTHING, ""))[0]
+    return None if content == NOTHING else content
+
+
 def _refused(content: str, where: str) -> Rejection | None:
     """Why a recording cannot be opened; None where it is the path of a file."""
     if content.endswith("|") or content.startswith("|"):
@@ -132,10 +137,9 @@ def read_kaldi(folder: Path) -> Listing:
         elif channels is not None and recording not in channels:
             listing.rejections.append(Rejection(where, f"no channel in {CHANNELS}", f"{name}: {recording}"))
         else:
-            text, speaker = (table.get(name, (NOTHING, ""))[0] for table in (texts, speakers))
-            text, speaker = None if text == NOTHING else text, "" if speaker == NOTHING else speaker
+            text, speaker = (_said(table, name) for table in (texts, speakers))
             channel = None if channels is None else channels[recording]
-            listing.sources.append(Source(name, speaker, paths[recording], text, begin, seconds, channel=channel))
+            listing.sources.append(Source(name, speaker or "", paths[recording], text, begin, seconds, channel=channel))
     said = {part[0] for part in parts}
     for name, (_, where) in texts.items():
         if name not in said:

@@ -1,6 +1,7 @@
 """NeMo's manifests: JSON lines, of audio in files or in tar archives of shards.
 
-Fields: `audio_filepath` (or `audio_file`), `duration`, `offset`, `text`, and of ours `id` and `speaker`. Of an archive
+Fields: `audio_filepath` (or `audio_file`), `duration`, `offset`, `text`, and of ours `id` and `speaker`; for the last
+three, where they are missing, what tables may call them. Of an archive
 they are those that NeMo's `convert_to_tarred_audio_dataset` writes: `shard_id`, and a file's name in which folders and
 dots are underlines. Our own packs name the place of a file in its archive instead (`asr.data.packed`).
 """
@@ -9,13 +10,14 @@ from __future__ import annotations
 
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from asr.data.packed import find_place
 from asr.errors import UserError
+from data_prep.formats.columns import choose_fields
 from data_prep.formats.rows import read_json, seconds_of, text_of
 from data_prep.source import Listing, Rejection, Source, beside, named
 
@@ -26,6 +28,7 @@ AGAIN = re.compile(r"-sub\d+$")
 CHANNELS = ("channel", "channel_selector")
 """Fields that other programs write, some of which count from 0. The manifest itself has none."""
 TARRED = "tarred_audio_manifest.json"
+FIELDS = {role: role for role in ("id", "text", "speaker", "offset", "duration")}
 
 
 def expand(path: Path) -> list[Path]:
@@ -94,7 +97,9 @@ class _Archives:
                     yield Rejection(f"{path}/{name}", "audio without a row")
 
 
-def _source(row: dict[str, Any], folder: Path, archives: _Archives, where: str) -> Source | Rejection:
+def _source(
+    row: dict[str, Any], fields: Mapping[str, str], folder: Path, archives: _Archives, where: str
+) -> Source | Rejection:
     key = "audio_filepath" if "audio_filepath" in row else "audio_file"
     if isinstance(row.get(key), list):
         return Rejection(where, "several files of one utterance", f"{len(row[key])} files in field {key!r}")
@@ -106,10 +111,10 @@ def _source(row: dict[str, Any], folder: Path, archives: _Archives, where: str) 
         raise UserError(f"{where}: field 'audio_filepath' must be the path of a file; found {row.get(key)!r:.50}")
     offset, duration = seconds_of(row, "offset", where), seconds_of(row, "duration", where)
     source = Source(
-        id=text_of(row, "id", where) or "",
-        speaker=text_of(row, "speaker", where) or "",
+        id=text_of(row, fields.get("id", ""), where) or "",
+        speaker=text_of(row, fields.get("speaker", ""), where) or "",
         path=beside(folder, name),
-        text=text_of(row, "text", where),
+        text=text_of(row, fields.get("text", ""), where),
         offset=offset or 0.0,
         seconds=None if offset is None else duration,
         # Without an offset the whole file is meant.
@@ -139,8 +144,12 @@ def read_nemo(path: Path) -> Listing:
     sources: list[Source] = []
     for manifest in manifests:
         archives = _Archives(manifest, given)
+        # Millions of rows have few sets of fields.
+        known: dict[tuple[str, ...], dict[str, str]] = {}
         for where, row in read_json(manifest):
-            found = _source(row, manifest.parent, archives, where)
+            if (names := tuple(row)) not in known:
+                known[names] = choose_fields([*names], FIELDS, where)
+            found = _source(row, known[names], manifest.parent, archives, where)
             if isinstance(found, Source):
                 sources.append(found)
             else:

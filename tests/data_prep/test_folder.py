@@ -43,6 +43,24 @@ def test_a_transcript_without_audio_is_listed(tmp_path: Path) -> None:
     assert (rejection.reason, rejection.detail) == ("transcript without audio", "1-2-0001")
 
 
+def test_a_transcript_that_several_recordings_could_have_is_given_to_none(tmp_path: Path) -> None:
+    touch(tmp_path, "a/001.flac", "b/001.flac", "b/002.flac")
+    (tmp_path / "all.trans.txt").write_text("001 ONE\n002 TWO\n")
+    found = scan(tmp_path)
+    assert [(s.path, s.text) for s in found.sources] == [
+        ("a/001.flac", None),
+        ("b/001.flac", None),
+        ("b/002.flac", "TWO"),
+    ]
+    assert [(r.path, r.reason, r.detail) for r in found.rejections] == [
+        (
+            "all.trans.txt",
+            "transcript of several recordings",
+            "001: a/001.flac, b/001.flac; it is taken for none of them",
+        )
+    ]
+
+
 def test_links_out_of_the_folder_and_loops_are_not_followed(tmp_path: Path) -> None:
     touch(tmp_path, "secret.wav", "corpus/a.wav")
     (tmp_path / "corpus/b.wav").symlink_to(tmp_path / "secret.wav")

@@ -111,6 +111,13 @@ def of_two_ranks(out: Path) -> None:
         with again.swapped():
             finals[kind] = {k: t.full_tensor() if kind == "sharded" else t for k, t in again.averages.items()}
             finals[kind]["output"] = model(torch.ones(2, 4, dtype=torch.bfloat16)).detach()
+        # A forward pass alone leaves the outermost parameters whole, with what they then hold.
+        with torch.no_grad():
+            own = model(torch.ones(2, 4, dtype=torch.bfloat16))
+            with again.swapped():
+                assert torch.equal(model(torch.ones(2, 4, dtype=torch.bfloat16)), finals[kind]["output"])
+            assert torch.equal(model(torch.ones(2, 4, dtype=torch.bfloat16)), own)
+            ema.update(samples=8)
     torch.save(finals, out / f"sharded-{rank}.pt")
     dist.destroy_process_group()
 

@@ -61,6 +61,27 @@ def test_rows_without_ids_are_named_by_file_and_time(folder: Path) -> None:
     ]
 
 
+def test_what_has_another_name_is_read_and_times_of_other_names_are_refused(folder: Path) -> None:
+    row: dict[str, object] = {"utt_id": "x", "audio_filepath": "talk.flac", "Sentence": "A", "client_id": "ann"}
+    found = list_manifest(write_nemo_rows(folder / "in.json", [row])).sources
+    assert [(s.id, s.text, s.speaker, s.offset, s.seconds) for s in found] == [("x", "A", "ann", 0.0, None)]
+    # The format's own come first, and say which part is meant.
+    own: dict[str, object] = {"id": "y", "text": "B", "speaker": "ben", "offset": 1, "duration": 2, "start_time": 7}
+    found = list_manifest(write_nemo_rows(folder / "in.json", [row | own])).sources
+    assert [(s.id, s.text, s.speaker, s.offset, s.seconds) for s in found] == [("y", "B", "ben", 1.0, 2.0)]
+    for more, message in (
+        (
+            {"start": 1.0, "end": 2.5},
+            r"in.json, line 2: 'start', 'end': times that are not read.* 'offset' and 'duration'",
+        ),
+        ({"offset": 1.0, "dur_ms": 500}, "'dur_ms': times that are not read"),
+        ({"transcript": "B"}, "fields 'Sentence' and 'transcript' both may be the text; call one of them 'text'"),
+    ):
+        write_nemo_rows(folder / "in.json", [row, row | more])
+        with pytest.raises(UserError, match=message):
+            list_manifest(folder / "in.json")
+
+
 def test_a_length_that_is_not_the_audio_s_is_refused_by_name(folder: Path) -> None:
     """As where a length was taken from an MP3's first frames: the text is that of the whole."""
     rows = [
