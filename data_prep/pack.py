@@ -22,7 +22,7 @@ from asr.data.manifest import Utterance, write_manifest
 from asr.data.packed import PACK, Place
 from asr.errors import UserError
 from asr.lock import hold
-from data_prep.formats.writing import Row, measure_rows, refuse_channels
+from data_prep.formats.writing import Row, measure_rows, refuse_unsayable
 from data_prep.source import Listing, Rejection, Source
 from data_prep.summary import SubsetSummary, read_summary, write_summary
 
@@ -153,7 +153,7 @@ def _utterance(row: Row, place: Place) -> Utterance:
 
 def _write_shard(shard: Shard, out: Path) -> Packed:
     rows, unmeasured = measure_rows(shard.sources)
-    rows, unsayable = refuse_channels(rows, "nemo")
+    rows, unsayable = refuse_unsayable(rows, "nemo")
     aside = out / f".{shard.name}.partial"
     tar = _Tar(aside)
     try:

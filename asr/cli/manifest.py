@@ -22,14 +22,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from data_prep.formats.listing import list_any
-    from data_prep.formats.writing import FILES, WRITERS, measure_rows, refuse_channels
+    from data_prep.formats.writing import FILES, WRITERS, measure_rows, refuse_unsayable
 
     listing = list_any(arguments.listed)
     outputs = [arguments.out, *(arguments.out / name for name in FILES[arguments.to])]
     audio = dict.fromkeys(source.path for source in listing.sources)
     check_output(outputs, [arguments.listed, *listing.files, *audio])
     rows, unmeasured = measure_rows(listing.sources)
-    rows, unsayable = refuse_channels(rows, arguments.to)
+    rows, unsayable = refuse_unsayable(rows, arguments.to)
     if rows:
         WRITERS[arguments.to](rows, arguments.out)
         hours = sum(row.seconds for row in rows) / 3600

@@ -55,7 +55,7 @@ def _said(table: dict[str, tuple[str, str]], name: str) -> str | None:
     return None if content == NOTHING else content
 
 
-def _refused(content: str, where: str) -> Rejection | None:
+def refuse_path(content: str, where: str) -> Rejection | None:
     """Why a recording cannot be opened; None where it is the path of a file."""
     if content.endswith("|") or content.startswith("|"):
         return Rejection(where, "a command instead of a file", f"{content}; run it once, and name the file it makes")
@@ -118,7 +118,7 @@ def read_kaldi(folder: Path) -> Listing:
     names = (RECORDINGS, SEGMENTS, "text", "utt2spk")
     recordings, segments, texts, speakers = (_read_table(folder / name) for name in names)
     listing = Listing(files=[folder / name for name in (*names, CHANNELS) if (folder / name).exists()])
-    refused = {name: _refused(*row) for name, row in recordings.items()}
+    refused = {name: refuse_path(*row) for name, row in recordings.items()}
     paths = {name: beside(folder, content) for name, (content, _) in recordings.items() if refused[name] is None}
     channels = _channels(folder, paths)
     if segments:

@@ -16,6 +16,7 @@ from asr.audio.stream import Unreadable
 from asr.audio.view import map_file
 from asr.processors import free_processors
 from data_prep.audio_cache import NEAR_SECONDS
+from data_prep.formats.kaldi import refuse_path
 from data_prep.source import Rejection, Source, named
 
 RECORDINGS, SUPERVISIONS = "recordings.jsonl.gz", "supervisions.jsonl.gz"
@@ -189,15 +190,31 @@ WRITERS: Mapping[str, Callable[[Sequence[Row], Path], None]] = {
 }
 
 
-def refuse_channels(rows: Iterable[Row], to: str) -> tuple[list[Row], list[Rejection]]:
-    """The rows that a format can say: of several channels NeMo knows their mean, Lhotse each, Kaldi none."""
+def _unsayable(row: Row, to: str) -> Rejection | None:
+    """Why a format cannot say a row: of several channels NeMo knows their mean, Lhotse each, Kaldi none."""
+    source = row.source
+    said = {"nemo": source.channel is None, "lhotse": source.channel is not None, "kaldi": False}[to]
+    if not said and row.audio.channels > 1:
+        detail = f"{source.path}; write one channel of it to a file"
+        return Rejection(source.id, f"several channels, which {to} cannot say", detail)
+    if to == "kaldi" and source.speaker.split() not in ([], [source.speaker]):
+        return Rejection(
+            source.id, "speaker of several words, which kaldi cannot say", f"{source.speaker!r}; join them"
+        )
+    # The rest of a line is a path, and those are no files.
+    if to == "kaldi" and ("\n" in source.path or source.path != source.path.strip() or refuse_path(source.path, "")):
+        return Rejection(source.id, "path that kaldi cannot say", f"{source.path!r}; rename the file")
+    return None
+
+
+def refuse_unsayable(rows: Iterable[Row], to: str) -> tuple[list[Row], list[Rejection]]:
+    """The rows that a format can say, and the others."""
     kept: list[Row] = []
     rejections: list[Rejection] = []
     for row in rows:
-        said = {"nemo": row.source.channel is None, "lhotse": row.source.channel is not None, "kaldi": False}[to]
-        if said or row.audio.channels == 1:
+        why = _unsayable(row, to)
+        if why is None:
             kept.append(row)
         else:
-            detail = f"{row.source.path}; write one channel of it to a file"
-            rejections.append(Rejection(row.source.id, f"several channels, which {to} cannot say", detail))
+            rejections.append(why)
     return kept, rejections

@@ -11,6 +11,7 @@ import soundfile
 from small_manifests import ROWS, build, expected, nemo_rows, told, tone, write_audio, write_nemo_rows
 
 from asr.cli.main import main
+from data_prep.formats.listing import list_manifest
 
 
 @pytest.fixture
@@ -110,6 +111,27 @@ def test_what_a_format_cannot_say_or_is_not_there_is_named_and_the_rest_is_writt
         "anna-2 talk 2.000000 2.750188",
         "ben-1 call 0.000000 3.000000",
         "ben-2 talk 3.000000 4.000000",
+    ]
+
+
+def test_names_that_would_break_kaldi_s_lines_are_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    soundfile.write(folder / "two\nlines.wav", tone(1), 16_000)
+    soundfile.write(folder / "ark:7", tone(1), 16_000, format="WAV")
+    soundfile.write(folder / "one two.wav", tone(1), 16_000)
+    rows: list[dict[str, object]] = [
+        {"id": "a", "audio_filepath": "talk.flac", "speaker": "John Smith"},
+        {"id": "b", "audio_filepath": "two\nlines.wav"},
+        {"id": "c", "audio_filepath": "ark:7"},
+        {"id": "d", "audio_filepath": "one two.wav", "speaker": "ann"},
+    ]
+    write_nemo_rows(folder / "odd.json", rows)
+    assert main(["manifest", str(folder / "odd.json"), str(folder / "k"), "--to", "kaldi"]) == 2
+    shown = capsys.readouterr().err
+    assert "a: speaker of several words, which kaldi cannot say ('John Smith'; join them)" in shown
+    assert "lines.wav'; rename the file)" in shown
+    assert "ark:7'; rename the file)" in shown
+    assert [(s.id, s.speaker, Path(s.path).name) for s in list_manifest(folder / "k").sources] == [
+        ("d", "ann", "one two.wav")
     ]
 
 
