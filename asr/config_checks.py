@@ -90,6 +90,9 @@ def check(config: Config, where: Mapping[str, str]) -> None:
     width, heads = config.model.width, config.model.heads
     if width % (2 * heads):
         raise refuse("model.width", f"a multiple of twice model.heads = {heads}", "model.heads")
+    if config.model.kernel % 2 == 0:
+        # Another frame would come out than the lengths say.
+        raise refuse("model.kernel", "odd")
     if config.model.convolution % 2 == 0 and config.model.convolution:
         raise refuse("model.convolution", "odd, or 0 for none")
     if config.model.half_rate >= config.model.layers:

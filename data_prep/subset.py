@@ -152,7 +152,7 @@ def _cut_long(
     found: list[Ready], corpus: CorpusConfig, cutting: Cutting, notes: Counter[str], rejections: list[Rejection]
 ) -> list[Ready]:
     """The same audio in utterances that are not too long."""
-    limits = Limits(corpus.min_seconds, corpus.max_seconds)
+    limits, normalise = Limits(corpus.min_seconds, corpus.max_seconds), find_normaliser(corpus.normaliser)
     kept: list[Ready] = []
     recordings, utterances, before, after = 0, 0, 0.0, 0.0
     for ready in found:
@@ -160,7 +160,10 @@ def _cut_long(
             kept.append(ready)
             continue
         if cutting.labeled and cutting.hearing:
-            parts, refused = cut_by_text(ready, limits, cutting.hearing)
+            # What the normaliser takes away is not said, and could not be aligned.
+            text = " ".join(normalise(ready.source.text or "").split())
+            told = dataclasses.replace(ready, source=dataclasses.replace(ready.source, text=text))
+            parts, refused = cut_by_text(told, limits, cutting.hearing)
             rejections += refused
         else:
             parts, in_speech = cut_at_pauses(ready, limits, cutting.hearing)

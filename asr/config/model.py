@@ -56,7 +56,7 @@ class ModelConfig:
     feedforward: int = 768
     """Channels in the middle of a feed-forward layer."""
     kernel: int = 7
-    """Width of the convolution in front, in feature frames."""
+    """Width of the convolution in front, in feature frames, odd."""
     stride: int = 3
     """Feature frames per encoder frame."""
     convolution: int = 0

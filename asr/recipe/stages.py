@@ -236,6 +236,11 @@ def run_stages(
         check_word_search(experiment.config.pseudo)
     say(f"stage 0 {NAMES[0]}: {experiment.root}")
     _prepare_data(experiment)
+    before = find_pretraining(experiment)
+    if before is not None and before.config.corpus != experiment.config.corpus:
+        # A run is named after what it starts from, and that after its audio.
+        say(f"stage 0 {NAMES[0]}, of pre-training: {before.root}")
+        _prepare_data(before)
     if last == 0:
         return
     paths = find_paths(experiment)

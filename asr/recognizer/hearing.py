@@ -32,8 +32,9 @@ class Hearing:
         log_probs = recognizer.log_probs(samples)
         if len(log_probs) * 2 * len(text) > MOST_CELLS:
             raise UserError("too long to be aligned at once; part recording and text, into some 20 minutes each")
-        # The text is a manifest's, which was normalised already.
-        found = align_words(log_probs, text, recognizer.tokenizer, recognizer.frame_seconds, listen=False)
+        found = align_words(
+            log_probs, text, recognizer.tokenizer, recognizer.frame_seconds, recognizer.normalise, listen=False
+        )
         if found.left_out:
             raise UserError(f"the model has no tokens for {' '.join(found.left_out[:5])}")
         return found.words

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import sys
 
+import torch
 from torch import Tensor, nn
+
+_BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+"""Whole numbers by their size in bytes."""
 
 
 def shard_again(model: nn.Module) -> None:
@@ -14,6 +18,16 @@ def shard_again(model: nn.Module) -> None:
         for module in model.modules():
             if isinstance(module, fsdp.FSDPModule):
                 module.reshard()
+
+
+def bit_sums(model: nn.Module) -> Tensor:
+    """By which a model is known again: of each parameter the sum of its bits as whole numbers, `(parameters,)`.
+
+    Sums of floats depend on the order of adding, and so on threads and devices.
+    """
+    bits = [parameter.detach().view(_BITS[parameter.element_size()]) for parameter in model.parameters()]
+    sums = [number.sum(dtype=torch.int64) for number in bits]
+    return torch.stack([one.to(sums[0].device) for one in sums]) if sums else torch.zeros(0)
 
 
 def named_tensors(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

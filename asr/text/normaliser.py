@@ -14,7 +14,7 @@ from collections.abc import Callable
 from asr.config import NormaliserName
 from asr.errors import UserError
 
-VERSION = 1
+VERSION = 2
 """To be raised when any of the normalisers changes, so that manifests are made anew."""
 
 DEFAULT: NormaliserName = "upper"

@@ -31,6 +31,7 @@ from asr.errors import UserError
 from asr.pseudo.store import labels_of
 from asr.scaling.adascale import Smoothed
 from asr.scaling.clipping import RunningClip
+from asr.scaling.tensors import bit_sums
 from asr.science import Change, check_same_run
 from asr.step.learner import Learner
 from asr.step.ranks import Ranks
@@ -41,8 +42,7 @@ from asr.train.state import RunState
 
 def model_digest(model: nn.Module) -> str:
     """Of all parameters' bits, summed up where they are: ranks compare it."""
-    sums = torch.stack([parameter.detach().view(torch.int32).sum() for parameter in model.parameters()])
-    return hashlib.sha256(sums.cpu().numpy().tobytes()).hexdigest()[:16]
+    return hashlib.sha256(bit_sums(model).cpu().numpy().tobytes()).hexdigest()[:16]
 
 
 class Keeper:

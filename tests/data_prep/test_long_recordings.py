@@ -157,6 +157,7 @@ def test_a_pause_in_the_middle_of_what_a_model_hears_as_one_word_is_none(root: P
     [
         ("ONE TWO THREE", ["ONE", "TWO", "THREE"], ""),
         ("one two thrae", ["ONE", "TWO", "THRAE"], ""),
+        ("One – <noise> two, three ...", ["ONE", "TWO", "THREE"], ""),
         ("ONE ELEPHANT THREE", ["ONE", "THREE"], "'ELEPHANT', and the model hears 'TWO'"),
         ("ONE TWO", [], "text cannot be aligned: 1\n  1-1-0001 (the text does not fit)"),
     ],

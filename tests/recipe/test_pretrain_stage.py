@@ -3,7 +3,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 import yaml
 
 from asr.cli.main import main
@@ -60,6 +62,20 @@ def test_audio_alone_suffices_to_pretrain_and_to_nothing_else(
     assert "Loss of audio alone" in page
     assert main(["recipe", "--corpus", alone, *recipe[3:], "--set", "objective.kind=ctc", "--stop-stage", "3"]) == 2
     assert "name labeled subsets" in capsys.readouterr().err
+
+
+def test_a_corpus_that_pre_training_alone_has_is_made_too(
+    recipe: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def generate(root: Path, **_: object) -> None:
+        (root / "noise").mkdir(parents=True)
+        soundfile.write(root / "noise" / "one.flac", np.ones(32_000, np.int16), 16_000)
+
+    monkeypatch.setattr("data_prep.mini.generate", generate)
+    corpus = {"source": "mini", "labeled": [], "unlabeled": ["noise"], "dev": []}
+    before = settings(recipe, tmp_path, corpus=corpus)
+    assert main([*recipe, "--set", f"pretrain=[{before}]", "--stop-stage", "1"]) == 0
+    assert f"of pre-training: {tmp_path / 'data' / 'mini'}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

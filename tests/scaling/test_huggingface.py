@@ -136,3 +136,20 @@ def test_a_batch_counts_once_after_a_training_that_failed_and_in_two_passes(tmp_
     _, failed = fit(tmp_path / "2", accumulate=KAPPA, fails=True)
     _, twice = fit(tmp_path / "3", accumulate=KAPPA, again=True)
     assert failed.seen == twice.seen == once.seen == BASE_STEPS * BASE_BATCH
+
+
+def test_replicas_that_would_count_at_once_are_refused_and_a_digest_knows_no_order(tmp_path: Path) -> None:
+    from asr.scaling.tensors import bit_sums
+    from asr.scaling.trainers.huggingface import EMACallback
+
+    callback = EMACallback(lambda model: ScaledEMA(model, half_life_samples=1.0), amount=len)
+    arguments = transformers.TrainingArguments(output_dir=str(tmp_path), use_cpu=True, report_to=[])
+    arguments._n_gpu = 2
+    with pytest.raises(UserError, match=r"2 devices by nn.DataParallel.*start it with torchrun"):
+        callback.on_train_begin(arguments, transformers.TrainerState(), transformers.TrainerControl(), model=Toy())
+    # Another number of threads adds up in another order.
+    one, other = nn.Linear(500, 400), nn.Linear(500, 400)
+    with torch.no_grad():
+        other.weight.copy_(one.weight.flip(0, 1))
+        other.bias.copy_(one.bias.flip(0))
+    assert torch.equal(bit_sums(one), bit_sums(other))

@@ -16,14 +16,9 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from asr.errors import UserError
 from asr.scaling.ema import ScaledEMA
+from asr.scaling.tensors import bit_sums
 
 FILE = "scaled_ema.pt"
-
-
-def _digest(model: nn.Module) -> list[float]:
-    """By which a model is known again: sums of its parameters."""
-    sums = [parameter.detach().double().sum() for parameter in model.parameters()]
-    return torch.stack(sums).tolist() if sums else []
 
 
 class EMACallback(TrainerCallback):  # type: ignore[misc]
@@ -68,6 +63,12 @@ class EMACallback(TrainerCallback):  # type: ignore[misc]
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **_: Any
     ) -> None:
+        if args.n_gpu > 1:
+            # Its replicas would count their parts of a batch at once, each in a thread.
+            raise UserError(
+                f"the Trainer would use {args.n_gpu} devices by nn.DataParallel, under which data cannot be counted; "
+                "start it with torchrun, one process a device, or let it see one (CUDA_VISIBLE_DEVICES)"
+            )
         self._ema, self._counted = self._make(model), False
         if state.global_step:
             path = self._file(args, state) if self._checkpoint is None else self._checkpoint / FILE
@@ -86,7 +87,7 @@ class EMACallback(TrainerCallback):  # type: ignore[misc]
     def _load(self, path: Path, model: nn.Module) -> None:
         """Raises UserError where the average was saved beside other weights than those that training goes on with."""
         state = torch.load(path, map_location="cpu", weights_only=True)
-        if state.pop("beside", None) != _digest(model):
+        if state.pop("beside", None) != bit_sums(model).tolist():
             raise UserError(
                 f"{path}: saved beside other weights than those that training goes on with; name the checkpoint: "
                 "EMACallback(…, checkpoint=PATH)"
@@ -111,7 +112,7 @@ class EMACallback(TrainerCallback):  # type: ignore[misc]
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **_: Any
     ) -> None:
         if state.is_world_process_zero:
-            torch.save(self.ema.state_dict() | {"beside": _digest(model)}, self._file(args, state))
+            torch.save(self.ema.state_dict() | {"beside": bit_sums(model).tolist()}, self._file(args, state))
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._unhook()
