@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from asr.config import Config
@@ -18,15 +19,26 @@ from asr.objective.ctc import needed_frames
 from asr.objective.objective import Inputs
 
 
-def _factor(
-    largest: float, frames: Sequence[int], targets: Sequence[Sequence[int]], stride: int, rng: np.random.Generator
-) -> float:
-    """A speed for all of a micro-batch; none so fast that a target, of the part that is here, has too few frames."""
+def _change_speed(
+    features: Tensor, counts: Tensor, targets: Sequence[Sequence[int]], config: Config, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """All of a micro-batch at another speed, but utterances whose targets would have too few frames then.
+
+    So what an utterance is heard at depends on no other one, of which another device may have some.
+    """
+    largest, stride = config.specaugment.time_stretch, config.model.stride
     factor = float(rng.uniform(1 - largest, 1 + largest))
-    needed = [
-        stride * (needed_frames(ids) + 1) / count for ids, count in zip(targets, frames, strict=True) if ids and count
+    changed, frames = stretch_time(features, counts, factor, config.batch.frame_multiple)
+    pairs = enumerate(zip(targets, counts.tolist(), strict=True))
+    tight = [
+        at for at, (ids, count) in pairs if factor < 1 and ids and stride * (needed_frames(ids) + 1) > factor * count
     ]
-    return max(factor, min(1.0, max(needed, default=0.0)))
+    if tight:
+        changed = F.pad(changed, (0, 0, 0, max(0, features.shape[1] - changed.shape[1])))
+        frames[tight] = counts[tight]
+        chosen = send(torch.tensor(tight), features.device)
+        changed[chosen] = features[chosen]
+    return changed, frames
 
 
 def augment(
@@ -57,8 +69,7 @@ def augment(
     if settings.frequency_warp:
         features = warp_frequency(features, settings.frequency_warp, rng)
     if settings.time_stretch:
-        factor = _factor(settings.time_stretch, frames, targets, config.model.stride, rng)
-        features, counts = stretch_time(features, counts, factor, config.batch.frame_multiple)
+        features, counts = _change_speed(features, counts, targets, config, rng)
         real = send(counts, features.device)
     if settings.noise or settings.echo:
         frame_seconds = config.features.shift_ms / 1000

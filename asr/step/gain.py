@@ -40,15 +40,21 @@ def audio_seconds(group: Sequence[Work]) -> float:
 
 
 def _preconditioners(
-    parameters: Sequence[nn.Parameter], optimizer: torch.optim.Optimizer, base: OptimizerConfig, base_steps: float
+    parameters: Sequence[nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    base: OptimizerConfig,
+    base_steps: float | None,
 ) -> list[Tensor] | None:
-    """1 / (√v̂ + ε) of each parameter, from the steps before; None until v̂ averages over some 1 / (1 − β₂) base steps.
+    """1 / (√v̂ + ε) of each parameter, from the steps before; None until v̂ averages over some 1 / (1 − β₂) of them.
 
-    A step of gain r smooths with β₂^r, so after all of them v lacks β₂^τ of its weight, τ being their sum.
+    A step of gain r smooths with β₂^r, so after all of them v lacks β₂^τ of its weight, τ being their sum; where β
+    follows no κ (`base_steps` of None), with β₂, and τ is their number.
     """
+    states: list[dict[str, Any]] = [optimizer.state.get(parameter, {}) for parameter in parameters]
+    if base_steps is None:
+        base_steps = max((float(state["step"]) for state in states if "step" in state), default=0.0)
     if base_steps * (1 - base.beta2) < 1 - 1e-9:
         return None
-    states: list[dict[str, Any]] = [optimizer.state.get(parameter, {}) for parameter in parameters]
     found = [state.get("exp_avg_sq", state.get("square_avg")) for state in states]
     moments = [torch.zeros_like(p) if m is None else m for p, m in zip(parameters, found, strict=True)]
     missing = -math.expm1(base_steps * math.log(base.beta2)) if base.beta2 else 1.0
@@ -101,12 +107,15 @@ class GainMeter:
         return [p.grad for p in self._parameters if p.grad is not None]
 
     def begin(self, base_steps: float) -> None:
-        """Before the first group of a step that begins after `base_steps` base steps."""
+        """Before the first group of a step that begins after the optimizer took `base_steps` base steps."""
         self._before: list[Tensor] | None = None
         self._weighted = torch.zeros((), dtype=torch.float64, device=self._ranks.device)
         self._scales = None
         if self._adaptive:
-            self._scales = _preconditioners(self._parameters, self._optimizer, self._config.optimizer, base_steps)
+            values = self._config.optimizer
+            follows = self._config.scaling.optimizer and values.beta_rule != "keep"
+            steps = base_steps if follows else None
+            self._scales = _preconditioners(self._parameters, self._optimizer, values, steps)
 
     @torch.no_grad()
     def add_group(self, seconds: float) -> None:

@@ -37,7 +37,7 @@ from asr.schedule import hour_of_most, value_at, values_of
 from asr.step.clock import Clock, When, learning_rate_share, reached
 from asr.step.feeder import StepBatch, Work
 from asr.step.gain import COPIES_OF_METER, GainMeter, audio_seconds, group_work
-from asr.step.optimizer import MOMENTS, make_optimizer, scale_initial, set_steps, set_values
+from asr.step.optimizer import MOMENTS, Taken, make_optimizer, scale_initial, set_steps, set_values
 from asr.step.ranks import Ranks
 from asr.step.result import StepResult
 from asr.step.sharding import exchange_next, hold, joined, let_go, shard
@@ -92,6 +92,7 @@ class Learner:
         kind = autocast_type(config.train.precision, ranks.device)
         first = plan.values(cut.scale).optimizer
         self.optimizer = make_optimizer(self.model, config.optimizer, first, fused=True, precision=kind)
+        self.taken = Taken()
         self.scaler = torch.amp.GradScaler(ranks.device.type, enabled=kind is torch.float16)
         self.meter: GainMeter | None = None
         # A step of a single group shows no noise and is worth its audio.
@@ -179,7 +180,7 @@ class Learner:
         if self.meter is None:
             self._accumulate(batch, batch.work, when, losses, result, last=True)
         else:
-            self.meter.begin(clock.base_steps)
+            self.meter.begin(self.taken.head)
             for group in group_work(batch.work):
                 self._accumulate(batch, group, when, losses, result, last=False)
                 self.meter.add_group(audio_seconds(group))
@@ -276,10 +277,9 @@ class Learner:
         # Where every step's β is the same the optimizer's own count is right.
         changes = self.plan.in_units and self.config.scaling.optimizer and self.config.optimizer.beta_rule != "keep"
         if changes:
-            # What was frozen at first has moments since then.
-            thawed = max(0.0, clock.base_steps - self.config.schedule.frozen_hours * 3600 / clock.base_seconds)
-            set_steps(self.optimizer, clock.base_steps / result.gain, thawed / result.gain)
-        if not reached(clock.hours, self.config.schedule.frozen_hours):
+            set_steps(self.optimizer, self.taken.head / result.gain, self.taken.rest / result.gain)
+        frozen = not reached(clock.hours, self.config.schedule.frozen_hours)
+        if frozen:
             for name, parameter in self.student.named_parameters():
                 parameter.grad = parameter.grad if name.startswith(HEAD) else None
         self.scaler.unscale_(self.optimizer)
@@ -296,4 +296,5 @@ class Learner:
             move_teacher(self.average, self.model, result.teacher_rate)
             self.students_weight = students_weight
             self.clip.add(result.grad_norm, result.gain)
+            self.taken.add(result.gain, frozen)
         self.scaler.update()

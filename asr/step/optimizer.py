@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -107,6 +108,19 @@ def set_values(
             group["alpha"] = values.beta2
         if "eps" in group:
             group["eps"] = values.eps
+
+
+@dataclass
+class Taken:
+    """Base steps that the optimizer has taken; not those whose gradients were not finite."""
+
+    head: float = 0.0
+    rest: float = 0.0
+    """By all but the head, which may be frozen at first."""
+
+    def add(self, base_steps: float, frozen: bool) -> None:
+        self.head += base_steps
+        self.rest += 0.0 if frozen else base_steps
 
 
 def set_steps(optimizer: torch.optim.Optimizer, steps: float, thawed: float | None = None) -> None:

@@ -34,6 +34,7 @@ from asr.scaling.clipping import RunningClip
 from asr.scaling.tensors import bit_sums
 from asr.science import Change, check_same_run
 from asr.step.learner import Learner
+from asr.step.optimizer import Taken
 from asr.step.ranks import Ranks
 from asr.step.sharding import load_whole, write_sharded
 from asr.train.metrics import Totals
@@ -93,7 +94,7 @@ class Keeper:
         restore_optimizer(learner.optimizer, checkpoint.tensors["optimizer"])
         learner.scaler.load_state_dict(content["scaler"])
         learner.students_weight = float(content["students_weight"])
-        learner.clip = RunningClip(**content["clip"])
+        learner.clip, learner.taken = RunningClip(**content["clip"]), Taken(**content["taken"])
         state = RunState.of(content, self._config.batch.base_seconds, checkpoint.step)
         # Until pseudo-labels start nothing is known of them, and whatever other settings have is no concern of these.
         if state.positions.started:
@@ -185,6 +186,7 @@ class Keeper:
             "scaler": learner.scaler.state_dict(),
             "students_weight": learner.students_weight,
             "clip": asdict(learner.clip),
+            "taken": asdict(learner.taken),
             "settings": to_dict(self._config),
             "pseudo": learner.pseudo.state() | {"makers": makers},
             "noise": None if learner.meter is None else astuple(learner.meter.smoothed),

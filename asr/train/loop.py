@@ -64,18 +64,11 @@ class Loop:
     def done(self) -> bool:
         return reached(self.state.clock.hours, self.config.schedule.total_hours)
 
-    def run(
-        self,
-        stop_after: int | None = None,
-        initial: Initial | None = None,
-        stop_hours: float | None = None,
-    ) -> None:
-        """Train to the end, or to step `stop_after`, or, with a checkpoint, to the first step that begins at
-        `stop_hours` of audio; without a checkpoint from the `initial` model, if there is one.
+    def take_up(self, initial: Initial | None = None) -> None:
+        """Stand where the newest checkpoint stands, or at the start, with the `initial` model if there is one.
 
         Raises:
-            Preempted: on SIGTERM or SIGUSR1, after a checkpoint.
-            UserError: too many skipped steps or unreadable utterances, or no room for a checkpoint.
+            UserError: the checkpoint is not one of this run.
         """
         found = self.keeper.restore()
         if found is not None:
@@ -93,6 +86,15 @@ class Loop:
                 self.progress.say(f"model.init = {initial.source}: {difference}")
         for change in self.keeper.changes:
             self.progress.say(f"the run goes on with another {change}")
+
+    def run(self, stop_after: int | None = None, stop_hours: float | None = None) -> None:
+        """Train to the end, or to step `stop_after`, or, with a checkpoint, to the first step that begins at
+        `stop_hours` of audio.
+
+        Raises:
+            Preempted: on SIGTERM or SIGUSR1, after a checkpoint.
+            UserError: too many skipped steps or unreadable utterances, or no room for a checkpoint.
+        """
         pseudo = self.learner.pseudo
         batches = self.feeder.feed(self.state.clock, self.state.positions, partial(getattr, pseudo, "turnover"))
         try:

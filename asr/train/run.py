@@ -36,6 +36,9 @@ from asr.train.loop import Loop, Machinery
 from asr.train.probe import Probe
 from asr.train.stop import stop_requests
 
+LM = "labels_lm.sha256"
+"""Which language model the labels of a run are searched with."""
+
 
 def _tell_left_out(ids: list[str], kind: str) -> None:
     """`kind` of utterances, and after a comma why they are left out."""
@@ -57,17 +60,28 @@ def _alone_in(run_dir: Path) -> Iterator[None]:
         yield
 
 
-def _record_inputs(data: Data, labels: str, tokens: Path, run_dir: Path) -> None:
-    """Keep in the run's folder what a trained model is used with: its tokens, if it writes any, the lengths it is used
-    to; and who wrote its pseudo-labels, where they were there before."""
-    used = data.streams[:1] if labels == "none" else data.streams
+def _write(path: Path, text: str) -> None:
+    aside = path.with_name(f".{path.name}.partial")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(path)
+
+
+def _record(plan: Plan, data: Data, tokens: Path, run_dir: Path) -> None:
+    """Keep in the run's folder its settings, and what a trained model is used with: its tokens, if it writes any, the
+    lengths it is used to; and who wrote its pseudo-labels, where they were there before, or what they are searched
+    with."""
+    _write(run_dir / "config.yaml", dump_config(plan.config))
+    write_table(run_dir / "plan.json", plan)
+    used = data.streams[:1] if plan.config.pseudo.labels == "none" else data.streams
     durations = np.concatenate([manifest.durations for manifest in used])
     # With the maximum: what is no longer than it has been heard whole, and need not be cut.
     seconds = [math.ceil(100 * s) / 100 for s in np.percentile(durations, (1, 99, 100)).tolist()]
-    (run_dir / "lengths.json").write_text(json.dumps({"utterance_seconds": seconds}) + "\n", encoding="utf-8")
+    _write(run_dir / "lengths.json", json.dumps({"utterance_seconds": seconds}) + "\n")
     if data.stored is not None:
         makers = Counter(label.maker for label in data.stored)
-        (run_dir / "labels.json").write_text(json.dumps({"makers": makers}, indent=1) + "\n", encoding="utf-8")
+        _write(run_dir / "labels.json", json.dumps({"makers": makers}, indent=1) + "\n")
+    if plan.config.pseudo.searches_words:
+        _write(run_dir / LM, f"{_fingerprint_lm(plan.config.pseudo)}\n")
     kept, aside = run_dir / "tokens", run_dir / ".tokens.partial"
     # A run's tokens do not change: its folder is named by theirs.
     if data.text and not kept.exists():
@@ -76,15 +90,18 @@ def _record_inputs(data: Data, labels: str, tokens: Path, run_dir: Path) -> None
         aside.rename(kept)
 
 
+def _fingerprint_lm(settings: PseudoConfig) -> str:
+    return fingerprint(Path(settings.lm).expanduser())
+
+
 def _keep_to_lm(settings: PseudoConfig, run_dir: Path) -> None:
     """Raises UserError where labels of the run so far were searched with another language model."""
-    now, kept = fingerprint(Path(settings.lm).expanduser()), run_dir / "labels_lm.sha256"
-    if kept.exists() and kept.read_text(encoding="utf-8").strip() != now:
+    kept = run_dir / LM
+    if kept.exists() and kept.read_text(encoding="utf-8").strip() != _fingerprint_lm(settings):
         raise UserError(
             f"{run_dir}: labels were searched with another language model than pseudo.lm = {settings.lm} is now; go on "
             "with that one, or train in another folder"
         )
-    kept.write_text(f"{now}\n", encoding="utf-8")
 
 
 def build(plan: Plan, data: Data, reader: AudioReader, ranks: Ranks) -> Machinery:
@@ -139,11 +156,8 @@ def train(
         data = read_data(config, manifests, tokens, scored, tell=print if ranks.main else lambda _: None)
         if ranks.main:
             held.enter_context(_alone_in(run_dir))
-            (run_dir / "config.yaml").write_text(dump_config(config), encoding="utf-8")
-            _record_inputs(data, config.pseudo.labels, tokens, run_dir)
             if config.pseudo.searches_words:
                 _keep_to_lm(config.pseudo, run_dir)
-            write_table(run_dir / "plan.json", plan)
             print(format_table(plan), flush=True)
             for kind, ids in data.left_out.items():
                 _tell_left_out(ids, kind)
@@ -152,7 +166,11 @@ def train(
         try:
             machinery = build(plan, data, reader, ranks)
             loop = Loop(plan, data, machinery, run_dir, stops)
-            loop.run(stop_after, initial, stop_hours)
+            loop.take_up(initial)
+            # Not before: a checkpoint of other settings must not be found beside these.
+            if ranks.main:
+                _record(plan, data, tokens, run_dir)
+            loop.run(stop_after, stop_hours)
         finally:
             reader.close()
         if ranks.main and loop.done:
@@ -161,6 +179,4 @@ def train(
             if errors:
                 print(f"{len(errors)} utterances could not be read and were skipped; complete.json names them")
             facts = {"steps": clock.steps, "hours": clock.hours, "left_out": left_out, "unreadable": errors}
-            aside = run_dir / ".complete.json.partial"
-            aside.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-            aside.replace(run_dir / "complete.json")
+            _write(run_dir / "complete.json", json.dumps(facts, indent=1) + "\n")

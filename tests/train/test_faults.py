@@ -20,6 +20,9 @@ from asr.data.manifest import Manifest, read_manifest
 from asr.errors import UserError
 from asr.objective import recognition
 from asr.step import learner
+from asr.step.clock import Clock
+from asr.step.feeder import StepBatch
+from asr.step.result import StepResult
 from asr.train import keeper
 from asr.train.run import train
 
@@ -170,6 +173,39 @@ def test_steps_that_are_skipped_move_nothing_and_are_bounded(
         assert all(torch.equal(tensor, made[0].start[k]) for k, tensor in model.state_dict().items())  # type: ignore[attr-defined]
 
 
+def test_steps_that_are_skipped_are_none_of_those_that_adam_s_moments_have_seen(
+    tiny_corpus: TinyCorpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[learner.Learner] = []
+    begin, go, right = learner.Learner.__init__, learner.Learner.step, recognition.ctc_loss
+    steps: list[int] = []
+
+    def remember(self: learner.Learner, *arguments: Any) -> None:
+        begin(self, *arguments)
+        made.append(self)
+
+    def note(self: learner.Learner, batch: StepBatch, clock: Clock) -> StepResult:
+        steps.append(clock.steps)
+        return go(self, batch, clock)
+
+    def late(log_probs: Tensor, *rest: Any) -> Tensor:
+        return right(log_probs, *rest) * (float("nan") if steps and steps[-1] < 2 else 1.0)
+
+    monkeypatch.setattr(recognition, "ctc_loss", late)
+    monkeypatch.setattr(learner.Learner, "__init__", remember)
+    monkeypatch.setattr(learner.Learner, "step", note)
+    base = tiny_corpus.config
+    # κ comes later, so that the count of steps is set at each of them.
+    scaling = dataclasses.replace(base.scaling, start_hours=base.schedule.total_hours / 2)
+    optimizer = dataclasses.replace(base.optimizer, kind="adam")
+    config = dataclasses.replace(base, batch_scale=2.0, scaling=scaling, optimizer=optimizer)
+    for stop in (4, 5):
+        train(config, tiny_corpus.manifests, tiny_corpus.tokens, tmp_path, stop_after=stop)
+        moved = made[-1].taken.head
+        assert moved == stop - 2
+        assert {float(state["step"]) for state in made[-1].optimizer.state.values()} == {moved}
+
+
 def test_a_full_disk_is_told_and_the_checkpoint_before_is_gone_on_from(tiny_corpus: TinyCorpus, tmp_path: Path) -> None:
     finish(tiny_corpus, tmp_path, stop_after=3)
     training = start(tiny_corpus, tmp_path, 1, {0: no_file_over(20_000)})
@@ -206,10 +242,14 @@ def test_too_little_memory_in_a_later_step_is_told_too(
 
 def test_a_checkpoint_of_another_model_is_refused(tiny_corpus: TinyCorpus, tmp_path: Path) -> None:
     train(tiny_corpus.config, tiny_corpus.manifests, tiny_corpus.tokens, tmp_path, stop_after=3)
-    model = dataclasses.replace(tiny_corpus.config.model, width=64)
-    other = dataclasses.replace(tiny_corpus.config, model=model)
-    with pytest.raises(UserError, match=r"step 3: was trained with other settings \(model.width 32 → 64\)"):
-        train(other, tiny_corpus.manifests, tiny_corpus.tokens, tmp_path)
+    kept = {path: path.read_bytes() for path in tmp_path.glob("*.*") if path.is_file()}
+    assert tmp_path / "config.yaml" in kept
+    for change, told in (({"width": 64}, "width 32 → 64"), ({"heads": 4}, "heads 2 → 4")):
+        other = dataclasses.replace(tiny_corpus.config, model=dataclasses.replace(tiny_corpus.config.model, **change))
+        with pytest.raises(UserError, match=rf"step 3: was trained with other settings \(model.{told}\)"):
+            train(other, tiny_corpus.manifests, tiny_corpus.tokens, tmp_path)
+        # Weights of the same shapes would be used with other settings than they were trained with.
+        assert {path: path.read_bytes() for path in kept} == kept
 
 
 def test_a_crash_while_reading_names_the_file(tiny_corpus: TinyCorpus, monkeypatch: pytest.MonkeyPatch) -> None:
