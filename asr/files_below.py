@@ -9,7 +9,9 @@ from asr.errors import UserError
 
 
 def files_below(folder: Path) -> list[Path]:
-    """Files in and below a folder, sorted; through links to folders, too, each folder once, so that loops end.
+    """What is in and below a folder, sorted; through links to folders, too, each folder once, so that loops end.
+
+    Links that lead nowhere and pipes are among it: whoever reads them says so.
 
     Raises:
         UserError: a folder cannot be listed.
@@ -26,5 +28,5 @@ def files_below(folder: Path) -> list[Path]:
             continue
         seen.add(real)
         folders.sort()
-        found += (path for name in names if (path := Path(above, name)).is_file())
+        found += (Path(above, name) for name in names)
     return sorted(found)

@@ -17,7 +17,9 @@ def test_links_to_folders_are_followed_and_each_folder_is_met_once(tmp_path: Pat
     (here / "c").symlink_to(elsewhere)
     (elsewhere / "back").symlink_to(here)
     (here / "nowhere.txt").symlink_to(tmp_path / "absent")
-    assert [p.relative_to(here).as_posix() for p in files_below(here)] == ["1.txt", "b/2.txt", "c/3.txt"]
+    os.mkfifo(here / "pipe.txt")
+    found = [p.relative_to(here).as_posix() for p in files_below(here)]
+    assert found == ["1.txt", "b/2.txt", "c/3.txt", "nowhere.txt", "pipe.txt"]
 
 
 def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

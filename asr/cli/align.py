@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from asr.cli.transcribe import (
     add_audio_arguments,
@@ -16,6 +15,7 @@ from asr.cli.transcribe import (
     write,
 )
 from asr.errors import UserError
+from asr.path_argument import path
 
 FORMATS = ("TextGrid", "ctm", "json")
 
@@ -25,13 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = parser.add_mutually_exclusive_group(required=True)
     text.add_argument("--text", help="what is said in the one file")
     text.add_argument(
-        "--transcripts", type=Path, metavar="FILE", help=".trans.txt: a file's name without suffix, its words"
+        "--transcripts", type=path, metavar="FILE", help=".trans.txt: a file's name without suffix, its words"
     )
     star = "the text is only a part of what is said: anything may be said before, between and after its words"
     parser.add_argument("--star", action="store_true", help=star)
     formats = "TextGrid: Praat's; ctm: NIST's, a word a line; json: a line for each file (default: TextGrid)"
     parser.add_argument("--format", choices=FORMATS, default="TextGrid", help=formats)
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write a file for each; default: standard output")
+    parser.add_argument("--out", type=path, metavar="DIR", help="write a file for each; default: standard output")
     add_window_arguments(parser)
 
 

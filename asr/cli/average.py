@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+
+from asr.path_argument import path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run_dir", type=Path, metavar="RUN", help="a run's folder; with --with, any model")
-    parser.add_argument("out", type=Path, metavar="OUT", help="folder to be made")
+    parser.add_argument("run_dir", type=path, metavar="RUN", help="a run's folder; with --with, any model")
+    parser.add_argument("out", type=path, metavar="OUT", help="folder to be made")
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--last", type=int, metavar="K", help="the newest K checkpoints")
     which.add_argument("--best", type=int, metavar="K", help="the K checkpoints of lowest dev WER")
     beside = "another model, which was trained on from it, or it from that; repeat it for more"
-    which.add_argument("--with", type=Path, action="append", dest="others", metavar="MODEL", help=beside)
+    which.add_argument("--with", type=path, action="append", dest="others", metavar="MODEL", help=beside)
     whose = "whose weights (default: student of checkpoints, teacher of models)"
     parser.add_argument("--model", choices=("student", "teacher"), help=whose)
-    parser.add_argument("--tokens", type=Path, metavar="DIR", help="token inventory, where the run's folder has none")
+    parser.add_argument("--tokens", type=path, metavar="DIR", help="token inventory, where the run's folder has none")
 
 
 def run(arguments: argparse.Namespace) -> int:

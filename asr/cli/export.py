@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from asr.cli.transcribe import add_model_arguments
+from asr.path_argument import path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
-    parser.add_argument("out", type=Path, metavar="OUT", help="folder to be made")
+    parser.add_argument("out", type=path, metavar="OUT", help="folder to be made")
     parser.add_argument(
         "--onnx",
         action="store_true",
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "put this language model into the folder, as tuned for the run; transcribe then uses it unless told otherwise "
         "(default: the one that an exported MODEL holds)"
     )
-    parser.add_argument("--lm", type=Path, metavar="FILE", help=lm)
+    parser.add_argument("--lm", type=path, metavar="FILE", help=lm)
 
 
 def run(arguments: argparse.Namespace) -> int:

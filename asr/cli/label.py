@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from asr.cli.transcribe import add_decoder_arguments, add_model_arguments, decode_settings
 from asr.errors import UserError
+from asr.path_argument import path
 
 if TYPE_CHECKING:
     from asr.config import DecodeConfig
@@ -25,8 +26,8 @@ LONGEST = 36.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     listed = "JSON lines as stage 1 writes them; or a folder of audio, or what NeMo, Kaldi, Lhotse or a table lists"
-    parser.add_argument("corpus", type=Path, metavar="CORPUS|MANIFEST", help=listed)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where labels go; finished shards stay")
+    parser.add_argument("corpus", type=path, metavar="CORPUS|MANIFEST", help=listed)
+    parser.add_argument("--out", type=path, required=True, metavar="DIR", help="where labels go; finished shards stay")
     parser.add_argument("--shards", type=int, metavar="N", help="parts of the work; default: about ten hours each")
     parser.add_argument("--shard", metavar="I/N", help="do one part only, such as 0/100; default: all that is left")
     parser.add_argument("--status", action="store_true", help="count what is done, failed and missing, and do nothing")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr.cli.recipe import add_experiment_arguments, find_experiment
 from asr.errors import UserError, check_output
+from asr.path_argument import path
 
 if TYPE_CHECKING:
     from asr.decode.ngram import NgramSettings
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("text", nargs="*", metavar="TEXT", help="files, - for standard input; default: labeled text")
-    parser.add_argument("--out", type=Path, metavar="FILE.arpa[.gz]", help="default: where stage 4 looks for it")
+    parser.add_argument("--out", type=path, metavar="FILE.arpa[.gz]", help="default: where stage 4 looks for it")
     parser.add_argument("--units", choices=("words", "tokens"), default="words", help="tokens: to use without lexicon")
     parser.add_argument("--order", type=int, metavar="N", help="longest n-gram, 2 to 6 (default: 3 words, 6 tokens)")
     known = "the N most frequent words are known, or those of a text or list; repeat it for both (default: all)"
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--evaluate", action="append", default=[], metavar="TEXT", help=held_out)
     decimals = "of the file's logarithms (default: 4); 2 make it a fifth smaller when compressed, and hardly worse"
     parser.add_argument("--decimals", type=int, choices=range(1, 8), default=4, metavar="N", help=decimals)
-    parser.add_argument("--tokens", type=Path, metavar="DIR", help="the recognizer's tokens, such as RUN/tokens")
+    parser.add_argument("--tokens", type=path, metavar="DIR", help="the recognizer's tokens, such as RUN/tokens")
     add_experiment_arguments(parser)
     parser.epilog = (
         "A text: a sentence a line (also .gz, .xz), a .trans.txt or a folder of them, or a manifest (.jsonl). It goes "

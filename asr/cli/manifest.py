@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from asr.errors import UserError, check_output
+from asr.path_argument import path
 
 FORMATS = ("nemo", "kaldi", "lhotse")
 SHOWN = 10
@@ -14,8 +14,8 @@ SHOWN = 10
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     listed = "NeMo's JSON lines, a Kaldi data folder, Lhotse's manifests, CSV or TSV; or a folder of audio"
-    parser.add_argument("listed", type=Path, metavar="IN", help=listed)
-    parser.add_argument("out", type=Path, metavar="OUT", help="a file for nemo, a folder for kaldi and lhotse")
+    parser.add_argument("listed", type=path, metavar="IN", help=listed)
+    parser.add_argument("out", type=path, metavar="OUT", help="a file for nemo, a folder for kaldi and lhotse")
     parser.add_argument("--to", choices=FORMATS, required=True, help="who is to read it")
     parser.epilog = "Audio stays where it is and is named by its absolute path; its length is measured."
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from asr.errors import UserError
+from asr.path_argument import path
 
 SHOWN = 10
 """Utterances that could not be packed, and are named."""
@@ -14,8 +15,8 @@ SHOWN = 10
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     listed = "a folder of audio; or JSON lines of NeMo's or of stage 1, a Kaldi data folder, Lhotse's, a table"
-    parser.add_argument("listed", type=Path, metavar="IN", help=listed)
-    parser.add_argument("out", type=Path, metavar="OUT", help="folder of shards; the same command goes on with it")
+    parser.add_argument("listed", type=path, metavar="IN", help=listed)
+    parser.add_argument("out", type=path, metavar="OUT", help="folder of shards; the same command goes on with it")
     parser.add_argument("--megabytes", type=float, default=1000.0, metavar="N", help="of a shard (default: 1000)")
     parser.epilog = (
         "Files go into the tars as they are. OUT is a subset for corpus.source: manifest, and may be moved as a whole; "

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+
+from asr.path_argument import path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("out", type=Path, metavar="FIGURE.svg")
+    parser.add_argument("out", type=path, metavar="FIGURE.svg")
     parser.add_argument("--bound", type=float, default=0.05, help="distance that counts as departed (default: 0.05)")
 
 

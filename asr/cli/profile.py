@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from asr.errors import UserError
+from asr.path_argument import path
 from asr.recipe.experiment import Experiment
 from asr.recipe.settings import find_config
 from asr.recipe.stages import find_paths
@@ -16,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--corpus", default="mini", metavar="NAME|FILE.yaml", help="settings in conf/, or a file (default: mini)"
     )
-    parser.add_argument("--data-dir", type=Path, default=Path("data"), help="audio (default: data)")
-    parser.add_argument("--exp-dir", type=Path, default=Path("exp"), help="results (default: exp)")
+    parser.add_argument("--data-dir", type=path, default=Path("data"), help="audio (default: data)")
+    parser.add_argument("--exp-dir", type=path, default=Path("exp"), help="results (default: exp)")
     parser.add_argument("--batch-scale", type=float, metavar="κ", help="times the base batch (default: 1)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
     parser.add_argument("--steps", type=int, default=40, help="measured steps of each kind (default: 40)")

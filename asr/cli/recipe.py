@@ -9,6 +9,7 @@ from pathlib import Path
 
 from asr.cli.train import add_stop_argument, preemptible
 from asr.errors import UserError
+from asr.path_argument import path
 from asr.recipe.dry_run import describe_stages
 from asr.recipe.experiment import Experiment
 from asr.recipe.launch import PREEMPTED
@@ -22,8 +23,8 @@ def add_experiment_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--corpus", default="mini", metavar="NAME|FILE.yaml", help="settings in conf/, or a file (default: mini)"
     )
-    parser.add_argument("--data-dir", type=Path, default=Path("data"), help="audio (default: data)")
-    parser.add_argument("--exp-dir", type=Path, default=Path("exp"), help="results (default: exp)")
+    parser.add_argument("--data-dir", type=path, default=Path("data"), help="audio (default: data)")
+    parser.add_argument("--exp-dir", type=path, default=Path("exp"), help="results (default: exp)")
     parser.add_argument("--batch-scale", type=float, metavar="κ", help="times the base batch (default: 1)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from asr.errors import check_output
+from asr.path_argument import path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run_dir", type=Path)
-    parser.add_argument("--out", type=Path, help="default: report.html in the run's folder")
+    parser.add_argument("run_dir", type=path)
+    parser.add_argument("--out", type=path, help="default: report.html in the run's folder")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr.errors import UserError, check_output
+from asr.path_argument import path
 from asr.score.formats import FORMATS
 from asr.score.lines import FIELDS, HYPOTHESIS_TEXT, Fields
 from asr.text.normaliser import NORMALISERS
@@ -78,9 +79,9 @@ def _add_input_arguments(parser: argparse.ArgumentParser) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _epilog()
-    parser.add_argument("reference", type=Path, metavar="REF", help="what was said: a file or folder")
+    parser.add_argument("reference", type=path, metavar="REF", help="what was said: a file or folder")
     parser.add_argument(
-        "hypotheses", type=Path, nargs="+", metavar="HYP", help="what a recognizer heard; several are compared"
+        "hypotheses", type=path, nargs="+", metavar="HYP", help="what a recognizer heard; several are compared"
     )
     parser.add_argument("--names", metavar="A,B", help="of the hypotheses; default: their files'")
     parser.add_argument("--speakers", metavar="A,B", help="score only these")
@@ -116,7 +117,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--json", action="store_true", help="print JSON instead, with all speakers")
     group.add_argument("--utterances", action="store_true", help="with --json: also the counts of each utterance")
-    group.add_argument("--html", type=Path, metavar="FILE", help="write a page with every utterance, aligned")
+    group.add_argument("--html", type=path, metavar="FILE", help="write a page with every utterance, aligned")
 
 
 def _files(arguments: argparse.Namespace) -> tuple[TextFile, list[TextFile]]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+
+from asr.path_argument import path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("first", type=Path, metavar="MODEL", help="a run's folder, a checkpoint or an exported folder")
-    parser.add_argument("second", type=Path, metavar="MODEL")
+    parser.add_argument("first", type=path, metavar="MODEL", help="a run's folder, a checkpoint or an exported folder")
+    parser.add_argument("second", type=path, metavar="MODEL")
     parser.add_argument("--model", choices=("teacher", "student"), help="of runs (default: teacher)")
-    parser.add_argument("--out", type=Path, metavar="FIGURE.svg", help="draw all singular values")
+    parser.add_argument("--out", type=path, metavar="FIGURE.svg", help="draw all singular values")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -8,13 +8,14 @@ import json
 from pathlib import Path
 
 from asr.errors import UserError
+from asr.path_argument import path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("study", type=Path, metavar="STUDY.yaml")
-    parser.add_argument("--data-dir", type=Path, default=Path("data"), help="audio (default: data)")
-    parser.add_argument("--exp-dir", type=Path, default=Path("exp"), help="runs (default: exp)")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="figure and table (default: EXP/studies/NAME)")
+    parser.add_argument("study", type=path, metavar="STUDY.yaml")
+    parser.add_argument("--data-dir", type=path, default=Path("data"), help="audio (default: data)")
+    parser.add_argument("--exp-dir", type=path, default=Path("exp"), help="runs (default: exp)")
+    parser.add_argument("--out", type=path, metavar="DIR", help="figure and table (default: EXP/studies/NAME)")
     parser.add_argument("--processes", type=int, default=1, metavar="P", help="cells that are trained at a time")
 
 

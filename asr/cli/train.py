@@ -5,18 +5,18 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from asr.config_file import load_config
+from asr.path_argument import path
 from asr.recipe.launch import PREEMPTED
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", type=Path, metavar="CONFIG.yaml", help="settings of this run, resolved")
-    parser.add_argument("--manifests", type=Path, required=True, metavar="DIR", help="what stage 1 wrote")
-    parser.add_argument("--dev", type=Path, metavar="DIR", help="dev subsets (default: dev in --manifests)")
-    parser.add_argument("--tokens", type=Path, required=True, metavar="DIR", help="what stage 2 wrote")
-    parser.add_argument("--run-dir", type=Path, required=True, metavar="DIR", help="made, or gone on with")
+    parser.add_argument("config", type=path, metavar="CONFIG.yaml", help="settings of this run, resolved")
+    parser.add_argument("--manifests", type=path, required=True, metavar="DIR", help="what stage 1 wrote")
+    parser.add_argument("--dev", type=path, metavar="DIR", help="dev subsets (default: dev in --manifests)")
+    parser.add_argument("--tokens", type=path, required=True, metavar="DIR", help="what stage 2 wrote")
+    parser.add_argument("--run-dir", type=path, required=True, metavar="DIR", help="made, or gone on with")
     add_stop_argument(parser)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from asr.config import LM_BEAM, MOST_BEAM, USUAL_BEAM, DecodeConfig
 from asr.errors import UserError
+from asr.path_argument import path
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -30,14 +31,14 @@ LONG_SECONDS = 60.0
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of every verb that uses a trained model."""
     parser.add_argument(
-        "trained", type=Path, metavar="MODEL", help="a run's folder, a checkpoint or an exported folder"
+        "trained", type=path, metavar="MODEL", help="a run's folder, a checkpoint or an exported folder"
     )
     add_model_options(parser)
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", choices=("teacher", "student"), help="of a run's two models; default: teacher")
-    parser.add_argument("--tokens", type=Path, metavar="DIR", help="token inventory, where the run's folder has none")
+    parser.add_argument("--tokens", type=path, metavar="DIR", help="token inventory, where the run's folder has none")
 
 
 def _channel(text: str) -> int | str | None:
@@ -183,7 +184,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_audio_arguments(parser)
     formats = "txt: a line for each file; json: also times of words; srt, vtt: subtitles (default: txt)"
     parser.add_argument("--format", choices=FORMATS, default="txt", help=formats)
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write a file for each; default: standard output")
+    parser.add_argument("--out", type=path, metavar="DIR", help="write a file for each; default: standard output")
     add_decoder_arguments(parser)
     add_window_arguments(parser)
     parser.epilog = (

@@ -76,6 +76,8 @@ def find_audio(
         if not paths:
             raise UserError("standard input: no paths of audio files, one a line")
         for one in paths:
+            if not one:
+                raise UserError("an empty path; is a variable of the shell not set?")
             path = Path(one)
             if path.is_dir():
                 files += _in_folder(path, tell)
@@ -118,7 +120,10 @@ def declared_seconds(files: Iterable[AudioFile]) -> float:
     """Length of all files together, as far as their headers tell; for bars of progress only."""
     seconds = 0.0
     for file in files:
+        # Opening a pipe would wait for ever.
         with suppress(OSError, soundfile.SoundFileError):
+            if not file.path.is_file():
+                continue
             found = soundfile.info(file.path)
             seconds += float(found.duration) if found.frames < LENGTH_UNKNOWN else 0.0
     return seconds

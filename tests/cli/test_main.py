@@ -43,6 +43,15 @@ def test_arguments_that_do_not_exist_are_exit_code_2(argv: list[str], capsys: py
 
 
 @pytest.mark.parametrize(
+    "argv", [["report", ""], ["manifest", "", "out", "--to", "kaldi"], ["score", "ref", "hyp", ""]]
+)
+def test_an_empty_path_is_not_the_current_folder(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(argv)
+    assert "an empty path; is a variable of the shell not set?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("raised", "code", "message"),
     [
         (UserError("x.flac: broken"), 2, "kappa-asr: error: x.flac: broken\n"),

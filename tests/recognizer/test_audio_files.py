@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import soundfile
 from small_model import noise
 
 from asr.errors import UserError
-from asr.recognizer.audio import check_names, find_audio, read_audio
+from asr.recognizer.audio import check_names, declared_seconds, find_audio, read_audio
 
 
 def tone(rate: int, seconds: float = 1.5) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -71,7 +72,22 @@ def test_folders_are_searched_and_standard_input_is_a_list(audio_folder: Path) -
     assert [file.name for file in files] == ["a", "b"]
 
 
+def test_links_to_nothing_and_pipes_in_a_folder_are_found_and_cannot_be_read(audio_folder: Path) -> None:
+    before = len(find_audio([str(audio_folder)]))
+    (audio_folder / "dead.flac").symlink_to(audio_folder / "nowhere.flac")
+    os.mkfifo(audio_folder / "pipe.wav")
+    files = find_audio([str(audio_folder)])
+    assert len(files) == before + 2
+    assert declared_seconds(files) > 0
+    for file in files:
+        if file.path.stem in ("dead", "pipe"):
+            with pytest.raises(UserError, match=file.path.name):
+                read_audio(file.path)
+
+
 def test_what_is_not_there_is_a_user_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="an empty path"):
+        find_audio([""])
     with pytest.raises(UserError, match=r"gone\.wav: no such file"):
         find_audio([str(tmp_path / "gone.wav")])
     with pytest.raises(UserError, match="no audio in this folder"):
