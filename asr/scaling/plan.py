@@ -174,6 +174,14 @@ class Plan:
                 f"apart; found {[list(p) for p in self.points]}"
             )
 
+        end, base_hours = self.config.schedule.total_hours, self.config.batch.base_seconds / 3600
+        for begin, scale in self.points:
+            if begin < end and scale * base_hours > end * (1 + 1e-9):
+                raise UserError(
+                    f"κ = {scale:g}: a step holds {scale * base_hours:.4g} h of audio, more than all of training, "
+                    f"schedule.total_hours = {end:g}; κ is at most {end / base_hours:.4g} here"
+                )
+
     def share(self, hours: float) -> float:
         """Of a step's audio that is unlabeled, from the start of pseudo-labels on."""
         pseudo = self.config.pseudo

@@ -22,6 +22,10 @@ from asr.score.texts import Method, align_texts
 from asr.score.timed import IGNORED, assign_words
 from asr.text.normaliser import DEFAULT
 
+FEW = 0.02
+"""Of letters, or of words: a text with less of them is taken to have none."""
+_STOP = re.compile(r"\w[.,;:?!…]+(?!\S)")
+
 
 @dataclass(frozen=True)
 class TextFile:
@@ -122,8 +126,21 @@ def _has_optional(text: str | WordGraph) -> bool:
     return isinstance(text, str) and re.search(r"(?<!\S)\([^\s()]+\)(?!\S)", text) is not None
 
 
+def _punctuated(text: str) -> bool:
+    return len(_STOP.findall(text)) > FEW * len(text.split())
+
+
+def _case(text: str) -> str:
+    upper, lower = (sum(map(kind, text)) for kind in (str.isupper, str.islower))
+    if not upper + lower:
+        return "no"
+    share = upper / (upper + lower)
+    return "lower" if share < FEW else "upper" if share > 1 - FEW else "mixed"
+
+
 def _check_alike(said: Sequence[str | WordGraph], system: System, warn: Callable[[str], None]) -> None:
-    """Texts that differ in case alone are the most frequent mistake of all; in Unicode form, the least visible one."""
+    """Texts that differ in case or punctuation alone are the most frequent mistakes of all; in Unicode form, the least
+    visible one."""
     references = " ".join(text for text in said[:200] if isinstance(text, str))
     heard = " ".join(text.hypothesis for text in system.texts[:200])
     if unicodedata.is_normalized("NFC", references) != unicodedata.is_normalized("NFC", heard):
@@ -131,8 +148,13 @@ def _check_alike(said: Sequence[str | WordGraph], system: System, warn: Callable
             f"{system.name}: is in another Unicode form than the references, as é is one sign or two; choose a "
             "--normaliser"
         )
-    if (references.isupper() and heard.islower()) or (references.islower() and heard.isupper()):
-        warn(f"{system.name}: is in another case than the references; choose a --normaliser")
+    cases = _case(references), _case(heard)
+    if "no" not in cases and len({*cases}) > 1:
+        told = f"{cases[1]}, not {cases[0]}"
+        warn(f"{system.name}: is in another case than the references ({told}); choose a --normaliser")
+    if references and heard and _punctuated(references) != _punctuated(heard):
+        has = ("no punctuation", "have") if _punctuated(references) else ("punctuation", "have none")
+        warn(f"{system.name}: has {has[0]}, and the references {has[1]}; choose a --normaliser")
 
 
 def score_files(reference: TextFile, hypotheses: Sequence[TextFile], options: Options) -> Scoring:

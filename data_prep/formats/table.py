@@ -18,10 +18,11 @@ CLIPS = "clips"
 """Where Common Voice keeps what its tables name."""
 
 
-def _split_tabs(line: str) -> list[str]:
-    """Fields between tabs. Quotes are undone only where they enclose a whole field, as pandas writes them."""
-    fields = line.split("\t")
-    return [f[1:-1].replace('""', '"') if len(f) > 1 and f[0] == f[-1] == '"' else f for f in fields]
+def _unquoted(field: str) -> str:
+    """Quotes are undone only where they enclose a whole field and those within are doubled, as pandas writes them."""
+    inner = field[1:-1]
+    quoted = len(field) > 1 and field[0] == field[-1] == '"' and '"' not in inner.replace('""', "")
+    return inner.replace('""', '"') if quoted else field
 
 
 def _delimiter(path: Path) -> str:
@@ -34,7 +35,7 @@ def _delimiter(path: Path) -> str:
 
 def _rows(path: Path, delimiter: str) -> Iterator[tuple[str, list[str]]]:
     if delimiter == "\t":
-        yield from ((where, _split_tabs(line)) for where, line in read_lines(path))
+        yield from ((where, [_unquoted(field) for field in line.split("\t")]) for where, line in read_lines(path))
         return
     # A field in quotes may hold line feeds.
     lines = (line + "\n" for _, line in read_lines(path, blank=True))

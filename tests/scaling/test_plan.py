@@ -185,6 +185,15 @@ def test_the_exact_decay_follows_the_schedule_and_the_width() -> None:
     assert decay == {"input": 1.0, "hidden": math.sqrt(2), "output": math.sqrt(2), "vector": 0.0}
 
 
+def test_a_step_that_holds_more_than_all_of_training_is_refused() -> None:
+    base = Config()
+    schedule = dataclasses.replace(base.schedule, total_hours=1.0)
+    most = 3600 / base.batch.base_seconds
+    Plan(dataclasses.replace(base, schedule=schedule, batch_scale=most))
+    with pytest.raises(UserError, match=f"more than all of training, schedule.total_hours = 1; κ is at most {most:g}"):
+        Plan(dataclasses.replace(base, schedule=schedule, batch_scale=2 * most))
+
+
 @pytest.mark.parametrize("scale", [1.5, 2.5, 0.75])
 def test_micro_batches_are_cut_so_that_kappa_is_what_was_asked_for(scale: float) -> None:
     for plan in (

@@ -106,6 +106,17 @@ def test_references_in_librispeechs_form_are_normalised_unless_told_otherwise(tm
 def test_texts_in_another_case_are_pointed_out(tmp_path: Path) -> None:
     assert "h0.txt: is in another case" in score(tmp_path, "a HELLO\n", "a hello\n").warnings[0]
     assert not score(tmp_path, "a HELLO\n", "a hello\n", normaliser="lowercase").warnings
+    (told,) = score(tmp_path, "a Hello, World\n", "a HELLO, WORLD\n").warnings
+    assert "is in another case than the references (upper, not mixed)" in told
+    assert not score(tmp_path, "a 你好\n", "a hello\n").warnings
+
+
+def test_punctuation_on_one_side_alone_is_pointed_out(tmp_path: Path) -> None:
+    (told,) = score(tmp_path, "a well, that is all.\n", "a well that is all\n").warnings
+    assert "h0.txt: has no punctuation, and the references have; choose a --normaliser" in told
+    (told,) = score(tmp_path, "a well that is all\n", "a well, that is all.\n").warnings
+    assert "h0.txt: has punctuation, and the references have none" in told
+    assert not score(tmp_path, "a well, that is all.\n", "a well that is all\n", normaliser="upper").warnings
 
 
 def test_texts_in_another_unicode_form_are_pointed_out(tmp_path: Path) -> None:

@@ -53,6 +53,9 @@ def test_quotes_commas_and_line_feeds_are_read_as_spreadsheets_and_pandas_write_
     assert [u.text for u in build(folder, "in.csv")[0]] == ["THREE", "WELL SAID ONE TWO"]
     (folder / "in.tsv").write_text('text\tfile\n"SAID ""ONE"" TWO"\ttalk.flac\n"ONE" TWO\tdeep/call.mp3\n')
     assert [u.text for u in build(folder, "in.tsv")[0]] == ["ONE TWO", "SAID ONE TWO"]
+    (folder / "in.tsv").write_text('text\tfile\n"One" and "two"\ttalk.flac\n"SAID ""ONE"""\tdeep/call.mp3\n')
+    found = [source.text for source in list_manifest(folder / "in.tsv").sources]
+    assert found == ['SAID "ONE"', '"One" and "two"']
 
 
 def test_common_voice_is_read_as_it_comes(folder: Path) -> None:
