@@ -11,7 +11,7 @@ from asr.processors import free_processors
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:
-    """A copy on a device, for which the host does not wait: of memory that may be paged out it would."""
+    """The tensor on a device; a copy, for which the host does not wait: of memory that may be paged out it would."""
     if device.type == "cuda":
         tensor = tensor.pin_memory()
     return tensor.to(device, non_blocking=True)

@@ -38,7 +38,7 @@ raises OSError or SafetensorError."""
 class Checkpoint:
     step: int
     tensors: dict[str, Tensors]
-    """By file: student, teacher, optimizer."""
+    """By file: student, teacher, optimizer, the heads of either, and labels."""
     state: dict[str, Any]
 
 

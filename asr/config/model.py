@@ -69,8 +69,8 @@ class ModelConfig:
     norm: Literal["pre", "post"] = "pre"
     """pre: layers read what is normalised, and their sum goes on as it is; post: the sum is normalised after each."""
     positions: Literal["rotary", "cape"] = "rotary"
-    """rotary: queries and keys are turned by their frame (RoPE); cape: sinusoids that are shifted and stretched in
-    training are added in front (Likhomanenko et al., NeurIPS 2021)."""
+    """rotary: queries and keys are turned by their frame (RoPE); cape: sinusoids that are shifted in training are
+    added in front (Likhomanenko et al., NeurIPS 2021)."""
     dropout: Schedule = 0.0
     """Share of what each layer makes that is zeroed in training."""
     layerdrop: Schedule = 0.0

@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from asr.errors import UserError
+from asr.lock import HELD
 from asr.pseudo.label import Label
 from asr.pseudo.store import Columns, LabelStore, labels_of
 
@@ -86,12 +87,11 @@ class Shard:
         with (self.folder / f".{self.name}.lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-                return
-            except OSError:
+            except OSError as error:
+                if error.errno in HELD:
+                    yield False
+                    return
                 # A file system without locks: two processes may do the same work, and leave the same file.
-                pass
             if self.done:
                 self._read_about()
             yield not self.done

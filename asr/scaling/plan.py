@@ -51,13 +51,6 @@ class Cut:
         return (self.labeled, self.unlabeled) if started else (self.whole, Micro(0, 0.0))
 
 
-@dataclass(frozen=True)
-class Values:
-    """What a step that is worth κ base steps is done with."""
-
-    optimizer: OptimizerValues
-
-
 def base_optimizer(o: OptimizerConfig) -> OptimizerValues:
     """The optimizer's values as the settings have them."""
     if o.kind == "sgd":
@@ -222,9 +215,10 @@ class Plan:
             scale, Micro(count, unit), Micro(count, unit * (1 - share)), Micro(count if share else 0, unit * share)
         )
 
-    def _values(self, kappa: float) -> Values:
+    def _values(self, kappa: float) -> OptimizerValues:
+        """The optimizer's for a step that is worth κ base steps."""
         scaling, o = self.config.scaling, self.config.optimizer
-        return Values(optimizer_at(o, kappa) if scaling.optimizer else base_optimizer(o))
+        return optimizer_at(o, kappa) if scaling.optimizer else base_optimizer(o)
 
     def teacher_decay(self, hours: float, gain: float, scale: float, seconds: float) -> float:
         """ln ρ^r, at most 0, for a step of κ = `scale` that begins at `hours` and is worth r = `gain` base steps.

@@ -99,7 +99,7 @@ class _Rows:
 
         def row(name: str, value: Callable[[OptimizerValues], float], rule: str) -> None:
             rule = rule if on else "not scaled"
-            self.add(name, "1", value(base), lambda kappa: value(plan.values(kappa).optimizer), rule)
+            self.add(name, "1", value(base), lambda kappa: value(plan.values(kappa)), rule)
 
         rule_of_lr = "κ · lr" if o.kind == "sgd" else "√κ · lr"
         row("learning rate", lambda v: v.lr, rule_of_lr)

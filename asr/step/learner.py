@@ -90,7 +90,7 @@ class Learner:
         self._apart = self.sharded or ranks.device.type != "cpu"
         cut = plan.at(0.0)
         kind = autocast_type(config.train.precision, ranks.device)
-        first = plan.values(cut.scale).optimizer
+        first = plan.values(cut.scale)
         self.optimizer = make_optimizer(self.model, config.optimizer, first, fused=True, precision=kind)
         self.taken = Taken()
         self.scaler = torch.amp.GradScaler(ranks.device.type, enabled=kind is torch.float16)
@@ -267,13 +267,13 @@ class Learner:
         """Clip, step, move the teacher; or none of it where a number is not finite, on all ranks alike."""
         values = self.plan.values(result.gain)
         share = learning_rate_share(self.config.schedule, when.hours)
-        result.learning_rate = values.optimizer.lr * share
+        result.learning_rate = values.lr * share
         decay = self.plan.teacher_decay(clock.hours, result.gain, batch.cut.scale, batch.seconds)
         result.teacher_rate, students_weight = -math.expm1(decay), self.students_weight
         if self.config.teacher.start == "corrected":
             result.teacher_rate, students_weight = corrected_rate(result.teacher_rate, students_weight)
         matrix_decay = self.plan.matrix_decay(result.gain, share)
-        set_values(self.optimizer, values.optimizer, share, self.plan.width_ratio, matrix_decay)
+        set_values(self.optimizer, values, share, self.plan.width_ratio, matrix_decay)
         # Where every step's β is the same the optimizer's own count is right.
         changes = self.plan.in_units and self.config.scaling.optimizer and self.config.optimizer.beta_rule != "keep"
         if changes:

@@ -18,7 +18,7 @@ from asr.model.arrival import Arrival, fetch
 T = TypeVar("T")
 
 TIMEOUT = timedelta(minutes=10)
-"""After this long without an answer the other ranks give up. Longer than any evaluation between two steps."""
+"""After this long without an answer the other ranks give up. Evaluations are shared out, so none waits for long."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Ranks:
             tensor.copy_(part.view_as(tensor))
 
     def gather(self, value: T) -> list[T]:
-        """Every rank's value, on every rank; between hosts, as `sum`."""
+        """Every rank's value, none of them None, on every rank; between hosts, as `sum`."""
         if self.world_size == 1:
             return [value]
         values: list[T | None] = [None] * self.world_size

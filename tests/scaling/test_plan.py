@@ -177,7 +177,7 @@ def test_the_exact_decay_follows_the_schedule_and_the_width() -> None:
     for share, ratio in ((1.0, 1.0), (0.5, 1.0), (0.25, 2.0)):
         proxy = dataclasses.replace(optimizer, proxy_width=round(BASE.model.width / ratio))
         plan = Plan(dataclasses.replace(BASE, optimizer=proxy, batch_scale=4.0))
-        lr = plan.values(4.0).optimizer.lr * share / ratio
+        lr = plan.values(4.0).lr * share / ratio
         one = 1 - 0.1 * share / ratio * 0.5 * math.sqrt(ratio)
         assert math.isclose(1 - lr * plan.matrix_decay(4.0, share)["hidden"], one**4, rel_tol=1e-12)
     small = dataclasses.replace(proxy, decay_rule="small-lr")
@@ -256,7 +256,7 @@ def test_epsilon_follows_its_rule() -> None:
         for kind in ("adam", "adamw", "muon"):
             optimizer = dataclasses.replace(BASE.optimizer, kind=kind, eps=1e-8, eps_rule=rule)  # type: ignore[arg-type]
             plan = Plan(dataclasses.replace(BASE, optimizer=optimizer, batch_scale=4.0))
-            assert plan.values(4.0).optimizer.eps == pytest.approx(eps)
+            assert plan.values(4.0).eps == pytest.approx(eps)
             (row,) = (row for row in table(plan) if row.name == "ε")
             assert (row.scaled, row.rule) == ((pytest.approx(eps),), "ε / √κ" if rule == "root" else "unchanged")
 

@@ -37,8 +37,8 @@ def test_only_where_the_fan_in_grows_with_the_width_does_a_wide_model_learn_slow
 def test_the_input_s_convolution_keeps_its_learning_rate_when_a_proxy_was_tuned() -> None:
     optimizer = dataclasses.replace(Config().optimizer, proxy_width=8, weight_decay=0.1)
     plan = Plan(Config(model=SMALL, optimizer=optimizer, batch_scale=4.0))
-    made = make_optimizer(Encoder(8, 5, SMALL), optimizer, plan.values(4.0).optimizer, fused=True)
-    set_values(made, plan.values(4.0).optimizer, 1.0, plan.width_ratio, plan.matrix_decay(4.0, 1.0))
+    made = make_optimizer(Encoder(8, 5, SMALL), optimizer, plan.values(4.0), fused=True)
+    set_values(made, plan.values(4.0), 1.0, plan.width_ratio, plan.matrix_decay(4.0, 1.0))
     lr = {group["role"]: group["lr"] / (2 * optimizer.lr) for group in made.param_groups}
     assert lr == {"input": 1.0, "hidden": 0.25, "output": 0.25, "vector": 1.0}
     decay = {group["role"]: group["weight_decay"] for group in made.param_groups}
@@ -84,7 +84,7 @@ def after_steps_of_adam(width: int, lr: float, proxy: int | None, attention: boo
     config = Config(model=model, optimizer=dataclasses.replace(Config().optimizer, lr=lr, proxy_width=proxy))
     plan, encoder = Plan(config), Encoder(8, 5, model)
     scale_initial(encoder, plan.width_ratio)
-    values = plan.values(1.0).optimizer
+    values = plan.values(1.0)
     optimizer = make_optimizer(encoder, config.optimizer, values, fused=True)
     set_values(optimizer, values, 1.0, plan.width_ratio, plan.matrix_decay(1.0, 1.0))
     block = encoder.blocks[1]

@@ -48,7 +48,7 @@ def test_matrices_move_as_muon_moves_them_and_everything_else_as_adamw_does() ->
     models = [Encoder(8, 5, SMALL) for _ in range(2)]
     models[1].load_state_dict(models[0].state_dict())
     plan = Plan(Config(model=SMALL, optimizer=MUON, batch_scale=4.0))
-    values = plan.values(4.0).optimizer
+    values = plan.values(4.0)
     optimizer = make_optimizer(models[0], MUON, values, fused=True, precision=torch.bfloat16)
     named = dict(models[1].named_parameters())
     matrices = [n for n, p in named.items() if p.ndim == 2 and n != "head.weight"]
@@ -83,9 +83,7 @@ def test_in_fp32_it_moves_them_as_in_bf16_but_for_rounding(monkeypatch: pytest.M
         monkeypatch.setattr("asr.step.muon.AT_ONCE", at_once)
         torch.manual_seed(0)
         model = Encoder(8, 5, SMALL)
-        optimizer = make_optimizer(
-            model, MUON, Plan(Config(model=SMALL, optimizer=MUON)).values(1.0).optimizer, True, precision
-        )
+        optimizer = make_optimizer(model, MUON, Plan(Config(model=SMALL, optimizer=MUON)).values(1.0), True, precision)
         for step in range(3):
             with_gradients(model, step)
             optimizer.step()
@@ -99,12 +97,12 @@ def test_its_state_is_restored_with_the_same_bits() -> None:
     torch.manual_seed(0)
     model = Encoder(8, 5, SMALL)
     plan = Plan(Config(model=SMALL, optimizer=MUON))
-    optimizer = make_optimizer(model, MUON, plan.values(1.0).optimizer, fused=True)
+    optimizer = make_optimizer(model, MUON, plan.values(1.0), fused=True)
     with_gradients(model, 1)
     optimizer.step()
     other = Encoder(8, 5, SMALL)
     other.load_state_dict(model.state_dict())
-    again = make_optimizer(other, MUON, plan.values(1.0).optimizer, fused=True)
+    again = make_optimizer(other, MUON, plan.values(1.0), fused=True)
     saved = {name: tensor.clone() for name, tensor in flatten_optimizer(optimizer.state_dict()).items()}
     restore_optimizer(again, saved)
     for each, own in ((model, optimizer), (other, again)):

@@ -171,8 +171,8 @@ def test_an_optimizer_takes_each_step_s_values(kind: str) -> None:
     model = torch.nn.Linear(4, 4)
     config = dataclasses.replace(Config().optimizer, kind=kind, weight_decay=0.1)
     plan = Plan(dataclasses.replace(Config(), optimizer=config))
-    optimizer = make_optimizer(model, config, plan.values(1.0).optimizer, fused=True)
-    values = plan.values(4.0).optimizer
+    optimizer = make_optimizer(model, config, plan.values(1.0), fused=True)
+    values = plan.values(4.0)
     set_values(optimizer, values, 0.5, 2.0, {"hidden": 0.3, "vector": 0.0})
     matrices, vectors = optimizer.param_groups
     lr = values.lr * 0.25 if values.muon is None else values.muon.lr * 0.5
@@ -196,11 +196,11 @@ def test_adam_corrects_bias_by_the_audio_that_its_moments_have_seen() -> None:
     weight = torch.nn.Parameter(torch.zeros(3, 2))
     model = torch.nn.Module()
     model.weight = weight
-    optimizer = make_optimizer(model, config, plan.values(1.0).optimizer, fused=True)
+    optimizer = make_optimizer(model, config, plan.values(1.0), fused=True)
     moves: list[float] = []
     base_steps = 0.0
     for kappa in [1.0] * 8 + [8.0, 2.0, 1.0]:
-        values = plan.values(kappa).optimizer
+        values = plan.values(kappa)
         set_values(optimizer, values, 1.0, 1.0, dict.fromkeys(ROLES, 0.0))
         set_steps(optimizer, base_steps / kappa)
         before = weight[0, 0].item()
