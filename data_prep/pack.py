@@ -22,6 +22,7 @@ from asr.data.manifest import Utterance, write_manifest
 from asr.data.packed import PACK, Place
 from asr.errors import UserError
 from asr.lock import hold
+from asr.whole_file import make_folder, write_whole
 from data_prep.formats.writing import Row, measure_rows, refuse_unsayable
 from data_prep.source import Listing, Rejection, Source
 from data_prep.summary import SubsetSummary, read_summary, write_summary
@@ -227,7 +228,7 @@ def pack(listing: Listing, out: Path, most: int, tell: Callable[[str], None]) ->
     """
     shards = plan_shards(listing.sources, most)
     made_of = _made_of(shards, listing)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     try:
         with hold(out / ".lock", wait=False):
             if (out / SUMS).exists():
@@ -260,9 +261,7 @@ def _pack(
         raise UserError(f"{out}: nothing could be packed; rejected.jsonl there says why")
     write_manifest(out / PACK, rows())
     sums = [f"{one.sha256}  {shard.name}" for shard, one in zip(shards, packed, strict=True)]
-    aside = out / f".{SUMS}.partial"
-    aside.write_text("\n".join([made_of, *sums]) + "\n", encoding="utf-8")
-    aside.replace(out / SUMS)
+    write_whole(out / SUMS, "\n".join([made_of, *sums]) + "\n")
     for shard in shards:
         (out / shard.note).unlink()
     return summary

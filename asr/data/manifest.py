@@ -18,6 +18,7 @@ import numpy as np
 
 from asr.data.columns import STRINGS, Arrays, MappedStrings, StringColumn, Strings, map_columns, write_columns
 from asr.errors import UserError
+from asr.whole_file import whole_file
 
 MANY = 10_000
 """Rows from which on a manifest is also written as columns; fewer are read in a tenth of a second."""
@@ -217,18 +218,16 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
-    """Write a manifest aside and rename it, so that a reader never sees half of one; `MANY` rows also as columns.
+    """Write a manifest; `MANY` rows also as columns.
 
     Raises:
-        UserError: as `read_manifest`, of a row that goes into columns.
+        UserError: it cannot be written there; as `read_manifest`, of a row that goes into columns.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside, rows = path.with_name(f".{path.name}.partial"), 0
-    with aside.open("w", encoding="utf-8") as file:
+    rows = 0
+    with whole_file(path) as file:
         for utterance in utterances:
-            file.write(utterance.to_json() + "\n")
+            file.write(f"{utterance.to_json()}\n".encode())
             rows += 1
-    aside.replace(path)
     if rows >= MANY:
         # From what was written, through the same checks: columns hold what reading would find.
         checked = _rows(path)

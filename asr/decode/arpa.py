@@ -13,6 +13,7 @@ from asr.decode.compressed import DAMAGE, open_compressed
 from asr.decode.ngram import NgramModel
 from asr.decode.ngram_counts import SPECIAL
 from asr.errors import UserError
+from asr.whole_file import whole_file
 
 NEVER = -99.0
 """Log-probability of what is only ever a context."""
@@ -45,10 +46,12 @@ def _lines(model: NgramModel, order: int, decimals: int) -> Iterator[str]:
 
 
 def write_arpa(path: Path, model: NgramModel, decimals: int = DECIMALS) -> None:
-    """Write a model aside and rename it, compressed where the name ends with .gz. Logarithms are to base 10."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.partial")
-    with aside.open("wb") as raw:
+    """Write a model, compressed where the name ends with .gz. Logarithms are to base 10.
+
+    Raises:
+        UserError: it cannot be written there.
+    """
+    with whole_file(path) as raw:
         # Without name and time: equal models are equal files.
         packed = gzip.GzipFile("", "wb", 9, raw, 0) if path.suffix == ".gz" else raw
         with io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as file:
@@ -58,7 +61,6 @@ def write_arpa(path: Path, model: NgramModel, decimals: int = DECIMALS) -> None:
                 file.write(f"\n\\{n}-grams:\n")
                 file.writelines(_lines(model, n, decimals))
             file.write("\n\\end\\\n")
-    aside.replace(path)
 
 
 def is_arpa(path: Path) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from asr.config import DecodeConfig
 from asr.decode.search import Weights
 from asr.errors import UserError
+from asr.whole_file import write_whole
 
 TUNED_FILE = "tuned.json"
 USUAL = Weights(0.8, 0.0)
@@ -88,9 +89,7 @@ def write_tuned(run: Path, tuned: Tuned) -> Path:
     key = tuned.lm_sha256, tuned.lexicon
     entries = [*(t for t in read_tuned(run) if (t.lm_sha256, t.lexicon) != key), tuned]
     path = run / TUNED_FILE
-    aside = path.with_name(f".{path.name}.partial")
-    aside.write_text(json.dumps([dataclasses.asdict(t) for t in entries], indent=1) + "\n", encoding="utf-8")
-    aside.replace(path)
+    write_whole(path, json.dumps([dataclasses.asdict(t) for t in entries], indent=1) + "\n")
     return path
 
 

@@ -24,6 +24,7 @@ from asr.errors import UserError
 from asr.lock import HELD
 from asr.pseudo.label import Label
 from asr.pseudo.store import Columns, LabelStore, labels_of
+from asr.whole_file import make_folder
 
 TASK_FILE = "labels.json"
 
@@ -154,7 +155,7 @@ def open_task(folder: Path, task: LabelTask) -> list[Shard]:
     Raises:
         UserError: the folder holds labels of something else, or by somebody else.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     path = folder / TASK_FILE
     if not path.exists():
         # Several machines begin at once: all would write the same.

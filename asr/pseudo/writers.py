@@ -14,6 +14,7 @@ from typing import Literal
 from asr.data.manifest import Manifest, Utterance
 from asr.data.packed import find_place
 from asr.pseudo.label import Label
+from asr.whole_file import whole_file
 
 Form = Literal["nemo", "kaldi", "lhotse"]
 FILES: dict[Form, str] = {"nemo": "labels.json", "kaldi": "text", "lhotse": "supervisions.jsonl.gz"}
@@ -104,13 +105,10 @@ def _rows(manifest: Manifest, labels: Mapping[str, Label], form: Form) -> Iterat
 def write_labels(folder: Path, manifest: Manifest, labels: Mapping[str, Label], form: Form) -> str:
     """Write all labels into a subfolder of `folder`, named by `form`; returns what to tell the user."""
     target = folder / form / FILES[form]
-    target.parent.mkdir(exist_ok=True)
-    aside = target.with_name(f".{target.name}.partial")
-    with aside.open("wb") as raw:
+    with whole_file(target) as raw:
         # Without a time in its header: the same labels are the same bytes.
         packed = gzip.GzipFile("", "wb", fileobj=raw, mtime=0) if form == "lhotse" else raw
         with io.TextIOWrapper(packed, encoding="utf-8", write_through=True) as file:
             file.writelines(_rows(manifest, labels, form))
-    aside.replace(target)
     missing = len(manifest) - sum(u.id in labels for u in manifest)
     return f"{target}: {len(labels):,} labels" + (f"; {missing:,} utterances have none" if missing else "")

@@ -21,6 +21,7 @@ from asr.lock import take_turns
 from asr.pseudo.words import check_word_search
 from asr.recipe.experiment import Experiment, Paths, digest
 from asr.text.normaliser import find_normaliser
+from asr.whole_file import write_whole
 from data_prep.librispeech_lm import LANGUAGE_MODELS, download_language_model
 
 Tell = Callable[[str], None]
@@ -114,9 +115,7 @@ def make_lm(
     said: list[str] = []
     if isinstance(tokenizer, PhoneTokenizer) and units == "words":
         words = read_words(aside)
-        beside = lexicon.with_name(f".{lexicon.name}.partial")
-        beside.write_bytes(tokenizer.list_pronunciations(words))
-        beside.replace(lexicon)
+        write_whole(lexicon, tokenizer.list_pronunciations(words))
         said = [f"{lexicon}: how its {len(words):,} words are said"]
     aside.replace(out)
     sizes = ", ".join(f"{len(table.word):,} {n}-grams" for n, table in enumerate(model.tables, 1))

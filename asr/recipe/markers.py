@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from asr.whole_file import write_whole
+
 
 def mark(path: Path, stage: int, name: str) -> None:
     """Leave the marker of a stage."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.partial")
-    aside.write_text(json.dumps({"stage": stage, "name": name}) + "\n", encoding="utf-8")
-    aside.replace(path)
+    write_whole(path, json.dumps({"stage": stage, "name": name}) + "\n")
 
 
 def _audio_is_gone(manifests: Path, cache: Path) -> bool:

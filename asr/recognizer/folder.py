@@ -36,6 +36,7 @@ from asr.recognizer.onnx_model import write_onnx
 from asr.recognizer.sherpa import write_sherpa
 from asr.recognizer.shipped import put_language_model
 from asr.recognizer.trained import FORMAT, SETTINGS_FILE, WEIGHTS_FILE, TrainedModel
+from asr.whole_file import make_folder
 
 
 def feature_tensors(config: FeatureConfig) -> dict[str, Tensor]:
@@ -110,7 +111,7 @@ def write_folder(
         raise UserError("--int8 is a form of the ONNX models; ask for --onnx or --sherpa as well")
     aside = out.with_name(f".{out.name}.partial")
     shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
+    make_folder(aside)
     differences: dict[str, float] = {}
     try:
         _fill(aside, trained, half)

@@ -9,12 +9,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from asr.errors import UserError, check_output
+from asr.errors import check_output
 from asr.printable import printable
 from asr.recognizer.audio import AudioFile, check_names
 from asr.recognizer.captions import format_srt, format_vtt
 from asr.recognizer.transcribe import Transcript
 from asr.recognizer.words import Word
+from asr.whole_file import make_folder, write_whole
 
 Format = Callable[[Transcript], str]
 
@@ -126,20 +127,11 @@ def open_output(out: Path, files: Sequence[AudioFile], suffix: str) -> None:
     """
     check_names(files)
     check_output([_place(out, file, suffix) for file in files], [file.path for file in files])
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{out}: cannot make this folder ({error.strerror})") from None
+    make_folder(out)
 
 
 def write_result(out: Path, file: AudioFile, suffix: str, text: str) -> Path:
-    """Write `out/NAME.suffix` aside, and rename it. Raises UserError where that is not possible."""
+    """Write `out/NAME.suffix`. Raises UserError where that is not possible."""
     path = _place(out, file, suffix)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f".{path.name}.partial")
-        aside.write_text(text, encoding="utf-8")
-        aside.replace(path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot write ({error.strerror})") from None
+    write_whole(path, text)
     return path

@@ -8,6 +8,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, tostring
 
 from asr.errors import UserError
+from asr.whole_file import write_whole
 
 Content = Element | str | None
 
@@ -83,18 +84,11 @@ def draw_page(title: str, body: Iterable[Content], styles: Iterable[str], script
 
 
 def write_page(root: Element, out: Path) -> None:
-    """Write the page as one HTML file, aside and then renamed.
+    """Write the page as one HTML file.
 
     Raises:
         UserError: it cannot be written there.
     """
     if out.is_dir():
         raise UserError(f"{out}: a folder; name the page in it, such as {out / 'page.html'}")
-    content = document(root)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        aside = out.with_name(f".{out.name}.partial")
-        aside.write_bytes(content)
-        aside.replace(out)
-    except OSError as error:
-        raise UserError(f"{out}: cannot write the page ({error.strerror})") from None
+    write_whole(out, document(root))

@@ -14,6 +14,7 @@ from asr.scaling.plan import Cut, Micro, Plan, base_optimizer, steps_until
 from asr.scaling.rules import MuonValues, OptimizerValues, largest_linear_scale
 from asr.scaling.width import Role, width_lr
 from asr.schedule import Schedule
+from asr.whole_file import write_whole
 
 
 @dataclass(frozen=True)
@@ -287,7 +288,5 @@ def to_json(plan: Plan) -> dict[str, object]:
 
 
 def write_table(path: Path, plan: Plan) -> None:
-    """Write the table as JSON, aside and then renamed."""
-    aside = path.with_name(f".{path.name}.partial")
-    aside.write_text(json.dumps(to_json(plan), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    aside.replace(path)
+    """Write the table as JSON."""
+    write_whole(path, json.dumps(to_json(plan), ensure_ascii=False, indent=1) + "\n")

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from asr.errors import UserError
+from asr.whole_file import write_whole
 
 MARK = "\ufeff"
 """The byte-order mark, with which some editors begin a file."""
@@ -89,17 +90,15 @@ def read_transcripts(path: Path) -> dict[str, str]:
 
 
 def write_transcripts(path: Path, texts: Mapping[str, str]) -> None:
-    """Write texts by utterance id, aside and then renamed. Runs of blanks in a text become one space.
+    """Write texts by utterance id. Runs of blanks in a text become one space.
 
     Raises:
-        UserError: an id is empty or contains a blank, so that the line could not be read back.
+        UserError: an id is empty or contains a blank, so that the line could not be read back; or it cannot be written
+            there.
     """
     lines: list[str] = []
     for name, text in texts.items():
         if name.split() != [name]:
             raise UserError(f"{path}: utterance id {name!r} is empty or contains a blank; rename it")
         lines.append(" ".join([name, *text.split()]) + "\n")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.partial")
-    aside.write_text("".join(lines), encoding="utf-8", newline="\n")
-    aside.replace(path)
+    write_whole(path, "".join(lines))

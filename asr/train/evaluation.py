@@ -26,6 +26,7 @@ from asr.score.rates import find_rate
 from asr.score.table import format_scores
 from asr.score.transcripts import write_transcripts
 from asr.train.corpus import read_scored
+from asr.whole_file import write_whole
 
 MODELS = ("student", "teacher")
 
@@ -84,9 +85,7 @@ def _write_scores(folder: Path, scores: list[dict[str, Any]], step: int) -> str:
     named = ", ".join(dict.fromkeys(row["normaliser"] for row in rows))
     table = format_scores(rows, ("subset", "decoder", "model")) + f"\nnormaliser: {named}"
     for name, content in (("scores.json", json.dumps(rows, indent=1)), ("scores.txt", table)):
-        aside = folder / f".{name}.partial"
-        aside.write_text(content + "\n", encoding="utf-8")
-        aside.replace(folder / name)
+        write_whole(folder / name, content + "\n")
     return table
 
 

@@ -20,6 +20,7 @@ from asr.score.rates import RateName
 from asr.score.wer import ErrorCounts
 from asr.step.result import StepResult
 from asr.sums import addable
+from asr.whole_file import write_whole
 
 MOST_EMPTY = 0.5
 RATES = (1 / 3, 3.0)
@@ -183,9 +184,7 @@ class MetricsFile:
         """Cut off what was logged after `step`, and open the rest for appending."""
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True) if path.exists() else []
         kept = itertools.takewhile(lambda line: _logged_by(line, step), lines)
-        aside = path.with_name(f".{path.name}.partial")
-        aside.write_text("".join(kept), encoding="utf-8")
-        aside.replace(path)
+        write_whole(path, "".join(kept))
         self._file = path.open("a", encoding="utf-8")
 
     def write(self, line: Mapping[str, Any]) -> None:

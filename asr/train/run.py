@@ -35,6 +35,7 @@ from asr.train.initial import Initial
 from asr.train.loop import Loop, Machinery
 from asr.train.probe import Probe
 from asr.train.stop import stop_requests
+from asr.whole_file import write_whole
 
 LM = "labels_lm.sha256"
 """Which language model the labels of a run are searched with."""
@@ -60,28 +61,22 @@ def _alone_in(run_dir: Path) -> Iterator[None]:
         yield
 
 
-def _write(path: Path, text: str) -> None:
-    aside = path.with_name(f".{path.name}.partial")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
-
-
 def _record(plan: Plan, data: Data, tokens: Path, run_dir: Path) -> None:
     """Keep in the run's folder its settings, and what a trained model is used with: its tokens, if it writes any, the
     lengths it is used to; and who wrote its pseudo-labels, where they were there before, or what they are searched
     with."""
-    _write(run_dir / "config.yaml", dump_config(plan.config))
+    write_whole(run_dir / "config.yaml", dump_config(plan.config))
     write_table(run_dir / "plan.json", plan)
     used = data.streams[:1] if plan.config.pseudo.labels == "none" else data.streams
     durations = np.concatenate([manifest.durations for manifest in used])
     # With the maximum: what is no longer than it has been heard whole, and need not be cut.
     seconds = [math.ceil(100 * s) / 100 for s in np.percentile(durations, (1, 99, 100)).tolist()]
-    _write(run_dir / "lengths.json", json.dumps({"utterance_seconds": seconds}) + "\n")
+    write_whole(run_dir / "lengths.json", json.dumps({"utterance_seconds": seconds}) + "\n")
     if data.stored is not None:
         makers = Counter(label.maker for label in data.stored)
-        _write(run_dir / "labels.json", json.dumps({"makers": makers}, indent=1) + "\n")
+        write_whole(run_dir / "labels.json", json.dumps({"makers": makers}, indent=1) + "\n")
     if plan.config.pseudo.searches_words:
-        _write(run_dir / LM, f"{_fingerprint_lm(plan.config.pseudo)}\n")
+        write_whole(run_dir / LM, f"{_fingerprint_lm(plan.config.pseudo)}\n")
     kept, aside = run_dir / "tokens", run_dir / ".tokens.partial"
     # A run's tokens do not change: its folder is named by theirs.
     if data.text and not kept.exists():
@@ -179,4 +174,4 @@ def train(
             if errors:
                 print(f"{len(errors)} utterances could not be read and were skipped; complete.json names them")
             facts = {"steps": clock.steps, "hours": clock.hours, "left_out": left_out, "unreadable": errors}
-            _write(run_dir / "complete.json", json.dumps(facts, indent=1) + "\n")
+            write_whole(run_dir / "complete.json", json.dumps(facts, indent=1) + "\n")

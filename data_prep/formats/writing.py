@@ -15,6 +15,7 @@ from asr.audio.measure import Measured, measure
 from asr.audio.stream import Unreadable
 from asr.audio.view import map_file
 from asr.processors import free_processors
+from asr.whole_file import write_whole
 from data_prep.audio_cache import NEAR_SECONDS
 from data_prep.formats.kaldi import refuse_path
 from data_prep.source import Rejection, Source, named
@@ -89,17 +90,14 @@ def measure_rows(sources: Iterable[Source]) -> tuple[list[Row], list[Rejection]]
 
 
 def _write(path: Path, lines: Iterable[str]) -> None:
-    """Aside and then renamed; the same bytes for the same lines, packed or not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """The same bytes for the same lines, packed or not."""
     content = "".join(line + "\n" for line in lines).encode()
     if path.suffix == ".gz":
         packed = io.BytesIO()
         with gzip.GzipFile("", "wb", fileobj=packed, mtime=0) as file:
             file.write(content)
         content = packed.getvalue()
-    aside = path.with_name(f".{path.name}.partial")
-    aside.write_bytes(content)
-    aside.replace(path)
+    write_whole(path, content)
 
 
 def _json(content: Mapping[str, Any]) -> str:
