@@ -115,7 +115,16 @@ def _cached_samples(target: Path) -> int:
 
 def _key(path: Path, source: Source) -> str:
     status = path.stat()
-    parts = [VERSION, path.absolute(), status.st_size, status.st_mtime_ns, source.member, source.part, source.channel]
+    # By its real path: one that is come to by several links is decoded once, and found to be in use.
+    parts = [
+        VERSION,
+        os.path.realpath(path),
+        status.st_size,
+        status.st_mtime_ns,
+        source.member,
+        source.part,
+        source.channel,
+    ]
     return hashlib.sha256("\0".join(map(str, parts)).encode("utf-8", "surrogateescape")).hexdigest()[:20]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +13,7 @@ from asr.data.manifest import write_manifest
 from asr.errors import UserError
 from asr.lock import hold
 from asr.recipe.experiment import digest
+from asr.whole_file import make_folder, write_whole
 from data_prep.fingerprint import fingerprint_files
 from data_prep.formats.listing import is_bare
 from data_prep.manifests import check_lengths
@@ -57,14 +59,20 @@ def list_audio(corpus: Path, folder: Path, max_seconds: float, progress: Progres
     source: Literal["local", "manifest"] = "local" if is_bare(place) else "manifest"
     settings = CorpusConfig(source=source, max_seconds=max_seconds)
     root, name = place.parent, place.name
-    made_of = digest([max_seconds, fingerprint_files({}, (name,), root, source)])
+    made_of = {"corpus": digest([fingerprint_files({}, (name,), root, source)]), "max_seconds": max_seconds}
     manifest, marker = folder / "manifest.jsonl", folder / "manifest.json"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     # Processes that begin together make it once.
     with hold(folder / ".manifest.lock", wait=True):
         if marker.is_file():
-            if json.loads(marker.read_text(encoding="utf-8"))["corpus"] != made_of:
+            found = json.loads(marker.read_text(encoding="utf-8"))
+            if found["corpus"] != made_of["corpus"]:
                 raise UserError(f"{corpus}: has changed since {manifest} was made of it; name another folder")
+            if found != made_of:
+                raise UserError(
+                    f"{manifest}: its utterances last {found.get('max_seconds', math.nan):g} s at most, and now it is "
+                    f"{max_seconds:g} s (--longest); keep to the first, or name another folder"
+                )
             return manifest
         subset = read_subset(root, name, settings, folder / "audio", Cutting(), progress)
         subset = subset.without(check_lengths(settings))
@@ -74,5 +82,5 @@ def list_audio(corpus: Path, folder: Path, max_seconds: float, progress: Progres
         if not subset.utterances:
             raise UserError(f"{corpus}: no audio that can be labeled; {folder / 'rejected.jsonl'} says why")
         write_manifest(manifest, (dataclasses.replace(u, text=None) for u in subset.utterances))
-        marker.write_text(json.dumps({"corpus": made_of}) + "\n", encoding="utf-8")
+        write_whole(marker, json.dumps(made_of) + "\n")
     return manifest

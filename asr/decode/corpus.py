@@ -9,17 +9,24 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from asr.data.manifest import read_manifest
 from asr.data.tokens import Tokenizer
 from asr.decode.compressed import DAMAGE, open_compressed
 from asr.errors import UserError
 from asr.files_below import files_below
+from asr.score.formats import OTHER_SUFFIXES, SUFFIXES, read_texts
 from asr.score.transcripts import read_transcripts
 from asr.text.normaliser import fold_accents
 
 STDIN = "-"
 SHOWN = 10
 """Words without spelling that are named."""
+
+
+def _has_ids(path: Path) -> bool:
+    """Whether a file's lines hold more than sentences: a transcript's, a manifest's, a table's, or Kaldi's `text`."""
+    if path.name == "text" and any(path.with_name(other).exists() for other in ("utt2spk", "wav.scp", "segments")):
+        return True
+    return path.name.lower().removesuffix(".gz").endswith((*SUFFIXES, *OTHER_SUFFIXES))
 
 
 def _lines(name: str, stdin: TextIO) -> Iterator[str]:
@@ -33,15 +40,19 @@ def _lines(name: str, stdin: TextIO) -> Iterator[str]:
         except UnicodeDecodeError as error:
             raise UserError(f"standard input: cannot read text ({error})") from None
     elif path.is_dir():
+        if (path / "text").is_file():
+            yield from (line.text for line in read_texts(path).lines)
+            return
         transcripts = [file for file in files_below(path) if file.name.endswith((".trans.txt", ".trans.txt.gz"))]
         if not transcripts:
-            raise UserError(f"{path}: no .trans.txt file in or below this folder; name files of text instead")
+            raise UserError(f"{path}: no .trans.txt file in or below this folder, nor Kaldi's text; name files of text")
         for one in transcripts:
             yield from read_transcripts(one).values()
-    elif path.suffix == ".jsonl":
-        yield from (u.text or "" for u in read_manifest(path))
-    elif name.endswith(".trans.txt"):
-        yield from read_transcripts(path).values()
+    elif _has_ids(path):
+        texts = read_texts(path)
+        if texts.form == "ctm":
+            raise UserError(f"{path}: a .ctm has words and no sentences; name what it was made of")
+        yield from (line.text for line in texts.lines)
     else:
         try:
             with open_compressed(path) as file:
@@ -79,8 +90,8 @@ def read_sentences(
     """Sentences, written as the recognizer writes them.
 
     Args:
-        names: plain text (a sentence a line; also .gz, .xz), `.trans.txt` or a folder of them, a manifest (`.jsonl`),
-            or `-`.
+        names: plain text (a sentence a line; also .gz, .xz), what `asr.score.formats` reads by its name, such as
+            `.trans.txt`, `.jsonl`, `.tsv` and Kaldi's `text`, or a folder of such; or `-`.
         tokenizer: the recognizer's.
         normalise: what the recognizer's own texts went through.
         unknown: written for words that the recognizer has no tokens for.

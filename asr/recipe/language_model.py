@@ -96,19 +96,20 @@ def make_lm(
     """
     tokenizer, normaliser = load_tokenizer(tokens), read_normaliser(tokens)
     unspelled: Counter[str] = Counter()
+    unspelled_known: Counter[str] = Counter()
 
-    def read(texts: Sequence[str]) -> Iterable[list[str]]:
+    def read(texts: Sequence[str], unspelled: Counter[str]) -> Iterable[list[str]]:
         unknown = "" if units == "tokens" else UNKNOWN
         found = read_sentences(texts, tokenizer, find_normaliser(normaliser), unknown, unspelled)
         return token_texts(found, tokenizer) if units == "tokens" else map(str.split, found)
 
     # Read first: a name that is wrong is found before the long part.
-    to_measure = {name: list(read([name])) for name in held_out}
+    to_measure = {name: list(read([name], Counter())) for name in held_out}
     for name, sentences in to_measure.items():
         if not any(sentences):
             raise UserError(f"{name}: has no words to measure by")
-    named = frozenset(word for sentence in read(known) for word in sentence)
-    model = train_ngrams(read(names), replace(settings, named_words=named))
+    named = frozenset(word for sentence in read(known, unspelled_known) for word in sentence)
+    model = train_ngrams(read(names, unspelled), replace(settings, named_words=named))
     # Where the model is, its lexicon is, too.
     aside, lexicon = out.with_name(f".{out.name}"), lexicon_beside(out)
     write_arpa(aside, model, decimals)
@@ -122,6 +123,8 @@ def make_lm(
     yield f"{out}: {sizes} of {units}, {out.stat().st_size / 1e6:.1f} MB; normaliser {normaliser}"
     if unspelled:
         yield tell_unspelled(unspelled)
+    if unspelled_known:
+        yield f"vocabulary: {tell_unspelled(unspelled_known)}"
     yield from said
     for name, sentences in to_measure.items():
         found = measure_perplexity(model, sentences)

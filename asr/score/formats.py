@@ -45,7 +45,7 @@ _OTHERS = {
     r'\[?\{\s*$|\[\s*([\[{"]|$)|\{\s*"[^"]*"\s*:.*[^}\s]\s*$': "JSON over several lines",
 }
 """How files begin that are not read here, and what they are."""
-_OTHER_SUFFIXES = (".srt", ".vtt", ".textgrid", ".rttm", ".mlf", ".eaf", ".xml", ".html", ".xlsx", ".ods", ".parquet")
+OTHER_SUFFIXES = (".srt", ".vtt", ".textgrid", ".rttm", ".mlf", ".eaf", ".xml", ".html", ".xlsx", ".ods", ".parquet")
 
 
 def _refuse(place: str, what: str) -> UserError:
@@ -191,7 +191,7 @@ def read_texts(path: Path, form: str | None = None, fields: Fields = FIELDS, pre
     Raises:
         UserError: something cannot be read, with file and line, and with the format where that was guessed.
     """
-    if form is None and path.name.lower().removesuffix(".gz").endswith(_OTHER_SUFFIXES):
+    if form is None and path.name.lower().removesuffix(".gz").endswith(OTHER_SUFFIXES):
         raise _refuse(str(path), f"a {path.suffix} file")
     lines = [] if path.is_dir() else read_text_lines(path)
     if form is None:

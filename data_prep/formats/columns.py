@@ -18,7 +18,7 @@ def _in_seconds(*names: str) -> tuple[str, ...]:
 COLUMNS = {
     "path": ("audio_filepath", "audio_path", "audio_file", "file_name", "filename", "file", "path", "wav", "audio"),
     "id": ("id", "utt_id", "utterance_id", "segment_id"),
-    "text": ("text", "sentence", "transcript", "transcription"),
+    "text": ("text", "sentence", "transcript", "transcription", "normalized_text"),
     "speaker": ("speaker", "speaker_id", "spk_id", "client_id"),
     "offset": _in_seconds("offset", "start", "begin", "start_time", "begin_time"),
     "end": _in_seconds("end", "stop", "end_time"),
@@ -57,8 +57,14 @@ def _check_times(
         )
 
 
-def choose_columns(names: list[str], where: str) -> dict[str, int]:
+def choose_columns(names: list[str], where: str, audio: str | None = None) -> dict[str, int]:
     """The number of each column that is known, by what it holds.
+
+    Args:
+        names: of all columns.
+        where: they stand.
+        audio: the column that holds each row's own audio, so that others name nothing more and times are of something
+            else; None: paths of files are looked for.
 
     Raises:
         UserError: none holds paths, two hold the same, or one seems to hold times and is not known.
@@ -67,6 +73,8 @@ def choose_columns(names: list[str], where: str) -> dict[str, int]:
     chosen: dict[str, int] = {}
     for role, known in COLUMNS.items():
         found = [number for number, name in enumerate(lowered) if name in known]
+        if role == "path" and audio is not None:
+            found = [names.index(audio)]
         if len(found) > 1:
             both = " and ".join(repr(names[number]) for number in found)
             raise UserError(f"{where}: columns {both} both may be the {role}; rename one of them")
@@ -76,7 +84,8 @@ def choose_columns(names: list[str], where: str) -> dict[str, int]:
         raise UserError(
             f"{where}: no column of audio files among {', '.join(names)}; call it one of {', '.join(COLUMNS['path'])}"
         )
-    _check_times(names, lowered, chosen, where)
+    if audio is None:
+        _check_times(names, lowered, chosen, where)
     return chosen
 
 

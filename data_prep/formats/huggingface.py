@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from asr.audio.stream import Unreadable
+from asr.audio.view import map_file
 from asr.errors import UserError
 from data_prep.formats.columns import choose_columns, source_of
 from data_prep.source import Listing, Source, named
@@ -108,43 +109,59 @@ def _values(found: Any, column: str) -> list[Any]:
     return list(values.to_pylist())
 
 
-def _audio_column(path: Path) -> str:
-    schema = _schema(path)
-    return str(schema.names[choose_columns(schema.names, str(path))["path"]])
+def _audio_column(path: Path, schema: Any) -> str:
+    """The column whose rows have bytes and a path; of several the one that is called audio.
+
+    Raises:
+        UserError: there is none, or it is not clear which one is meant.
+    """
+    is_struct, kinds = _arrow().types.is_struct, {str(field.name): field.type for field in schema}
+    found = [
+        name
+        for name, kind in kinds.items()
+        if is_struct(kind) and {"bytes", "path"} <= {kind.field(n).name for n in range(kind.num_fields)}
+    ]
+    chosen = [name for name in found if name.lower() == "audio"] if len(found) > 1 else found
+    if len(chosen) != 1:
+        columns = ", ".join(f"{name} ({kind})" for name, kind in kinds.items())
+        which = f"several columns hold audio ({', '.join(found)})" if found else "no column holds audio"
+        raise UserError(f"{path}: {which}, which has bytes and a path; found {columns:.300}")
+    return chosen[0]
 
 
 @lru_cache(GROUPS_IN_MEMORY)
-def _read_group(path: Path, group: int, _: int) -> list[bytes | None]:
-    """The encoded audio of a group's rows. With the file's time, lest one that was changed is remembered."""
-    column = f"{_audio_column(path)}.bytes"
+def _read_group(path: Path, group: int, _: int) -> tuple[list[bytes | None], list[str | None]]:
+    """The encoded audio of a group's rows, and its files. With the table's time, lest one that was changed is
+    remembered."""
+    audio = _audio_column(path, _schema(path))
+    columns = [f"{audio}.bytes", f"{audio}.path"]
     with _opened(path) as file:
-        if _is_parquet(path):
-            return _values(file.read_row_group(group, [column]), column)
         # A stream has no index, but what is passed over is not read.
-        return _values(next(itertools.islice(file, group, None)), column)
+        found = file.read_row_group(group, columns) if _is_parquet(path) else next(itertools.islice(file, group, None))
+        return _values(found, columns[0]), _values(found, columns[1])
 
 
 def read_audio_bytes(path: Path, group: int, row: int) -> memoryview:
-    """The encoded audio of one row.
+    """The encoded audio of one row: in the table, or in a file that it names, beside the table.
 
     Raises:
         Unreadable: there is none.
         UserError: the file cannot be read.
     """
-    content = _read_group(path, group, path.stat().st_mtime_ns)[row]
-    if not content:
-        raise Unreadable(path, "no audio in it", f"row {row} of group {group}")
-    return memoryview(content)
+    contents, names = _read_group(path, group, path.stat().st_mtime_ns)
+    content, name = contents[row], names[row]
+    if content:
+        return memoryview(content)
+    if name and (path.parent / name).is_file():
+        return map_file(path.parent / name)
+    raise Unreadable(path, "no audio in it", f"row {row} of group {group}, and no file {name!r} beside it")
 
 
 def _sources(path: Path) -> Iterator[Source]:
-    arrow, schema = _arrow(), _schema(path)
-    columns = {role: str(schema.names[n]) for role, n in choose_columns(schema.names, str(path)).items()}
-    audio = columns.pop("path")
-    kind = schema.field(audio).type
-    fields = {kind.field(n).name for n in range(kind.num_fields)} if arrow.types.is_struct(kind) else set[str]()
-    if not fields >= {"bytes", "path"}:
-        raise UserError(f"{path}: column {audio!r} holds no audio, which has bytes and a path, but {kind}")
+    schema = _schema(path)
+    audio = _audio_column(path, schema)
+    columns = {role: str(schema.names[n]) for role, n in choose_columns(schema.names, str(path), audio).items()}
+    del columns["path"]
     # Of the audio only its name: its bytes are read when they are decoded.
     name_column = f"{audio}.path"
     number = 0
@@ -153,7 +170,9 @@ def _sources(path: Path) -> Iterator[Source]:
             number += 1
             said = {column: values[column][row] for column in columns.values()}
             source = source_of(said, columns, str(path), f"{path}, row {number}")
-            yield replace(source, member=name or f"{path.stem}-{group}-{row}", part=(group, row))
+            # Its audio is the row's own, all of it; times are of the recording that it was cut from.
+            whole = replace(source, offset=0.0, seconds=None, claim=source.claim or source.seconds)
+            yield replace(whole, member=name or f"{path.stem}-{group}-{row}", part=(group, row))
 
 
 def read_huggingface(path: Path) -> Listing:

@@ -41,6 +41,16 @@ def test_the_current_folder_and_the_one_above_are_labeled_themselves(
     assert listed(Path(".."), tmp_path / "b") == [("deep-one", 1.5)]
 
 
+def test_another_bound_of_length_is_no_change_of_the_corpus(tmp_path: Path) -> None:
+    audio = write_audio(tmp_path / "audio" / "one.wav")
+    listed(tmp_path / "audio", tmp_path / "out")
+    with pytest.raises(UserError, match=r"utterances last 30 s at most, and now it is 10 s \(--longest\)"):
+        list_audio(tmp_path / "audio", tmp_path / "out", 10.0, lambda _: None)
+    write_audio(audio, 2.5)
+    with pytest.raises(UserError, match="audio: has changed since"):
+        listed(tmp_path / "audio", tmp_path / "out")
+
+
 @pytest.mark.parametrize("kind", ["pack", "nemo", "lhotse", "kaldi"])
 def test_a_manifest_in_a_folder_goes_before_audio(tmp_path: Path, kind: str) -> None:
     write_audio(tmp_path / "audio" / "talk.wav", 3.0, 8000)

@@ -110,6 +110,31 @@ def test_a_recognizer_without_accents_learns_words_without_them_and_no_others(tm
     assert left_out == {"1984": 2, "МИР": 1}
 
 
+def test_sentences_of_tables_and_transcripts_are_read_without_what_stands_beside_them(tmp_path: Path) -> None:
+    (tmp_path / "labeled.jsonl").write_text('{"audio_filepath": "a", "duration": 1, "text": "HI YOU"}\n')
+    build_tokens(TokenConfig(), tmp_path / "labeled.jsonl", tmp_path / "tokens")
+    files = {
+        "cv.tsv": "client_id\tpath\tsentence\tup_votes\nabc\tx.mp3\thi you\t2\n",
+        "a.csv": "file,text\nx.wav,hi you\n",
+        "nemo.json": '{"audio_filepath": "x.wav", "text": "hi you"}\n',
+        "a.trn": "hi you (x-1)\n",
+        "kaldi/text": "x-1 hi you\n",
+    }
+    (tmp_path / "kaldi").mkdir()
+    (tmp_path / "kaldi" / "utt2spk").write_text("x-1 x\n")
+    tokenizer, left_out = load_tokenizer(tmp_path / "tokens"), Counter[str]()
+    how = tokenizer, find_normaliser("upper"), UNKNOWN, left_out
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+        assert [*read_sentences([str(tmp_path / name)], *how)] == ["HI YOU"], name
+    assert [*read_sentences([str(tmp_path / "kaldi")], *how)] == ["HI YOU"]
+    assert not left_out
+    for name, message in (("a.srt", "a .srt file, which is not read here"), ("a.ctm", "has words and no sentences")):
+        (tmp_path / name).write_text("x 1 0.0 1.0 hi\n")
+        with pytest.raises(UserError, match=message):
+            list(read_sentences([str(tmp_path / name)], *how))
+
+
 def test_lm_names_its_normaliser_and_the_words_it_could_not_spell(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

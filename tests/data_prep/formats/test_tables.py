@@ -172,11 +172,36 @@ def test_ids_of_a_dataset_are_taken_and_a_row_without_audio_is_named(folder: Pat
     assert "left out, no audio in it: 1" in text
 
 
-def test_ends_and_channels_of_a_dataset_are_read_as_a_table_s_are(folder: Path) -> None:
-    write_parquet(folder / "d" / "A.PARQUET", rows=2, start=[0.25, 0.5], end=[0.75, None], channel=[1, 1])
-    found = [(s.id, s.offset, s.seconds, s.channel) for s in list_manifest(folder / "d").sources]
-    assert found == [("A-0-1", 0.25, 0.5, 1), ("A-1-1", 0.5, None, 1)]
-    assert [u.duration for u in build(folder, "d")[0]] == [0.5, 0.6]
+def test_times_of_a_dataset_are_of_what_its_audio_was_cut_from_and_its_length_is_held_against_it(folder: Path) -> None:
+    """As GigaSpeech and AMI have them."""
+    times = {"begin_time": [70.25, 80.0, 90.0], "end_time": [71.25, 83.0, None], "start_ms": [1, 2, 3]}
+    write_parquet(folder / "d" / "A.PARQUET", rows=3, **times, channel=[1, 1, 1])
+    found = [(s.id, s.offset, s.seconds, s.claim, s.channel) for s in list_manifest(folder / "d").sources]
+    assert found == [("A-0-1", 0.0, None, 1.0, 1), ("A-1-1", 0.0, None, 3.0, 1), ("A-2-1", 0.0, None, None, 1)]
+    rows, table = build(folder, "d")
+    assert [(u.id, u.duration) for u in rows] == [("A-0-1", 1.0), ("A-2-1", 1.2)]
+    assert "left out, length differs: 1" in table
+
+
+def test_of_columns_of_paths_and_audio_the_audio_is_read_and_files_that_it_names_beside_the_table(folder: Path) -> None:
+    """As LibriSpeech (file), Common Voice (path) and VoxPopuli (normalized_text) have them."""
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet
+
+    soundfile.write(folder / "beside.flac", tone(2), RATE)
+    bytes_of = (folder / "talk.flac").read_bytes()
+    audio = pa.array(
+        [{"bytes": bytes_of, "path": "one.flac"}, {"bytes": None, "path": "beside.flac"}],
+        pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
+    )
+    for other in ("file", "path"):
+        columns = {other: ["/gone/one.flac", "/gone/two.flac"], "audio": audio, "normalized_text": ["ONE", "TWO"]}
+        pyarrow.parquet.write_table(pa.table(columns), folder / "d.parquet")
+        rows, _ = build(folder, "d.parquet")
+        assert [(u.id, u.text, u.duration) for u in rows] == [("beside", "TWO", 2.0), ("one", "ONE", 4.0)]
+    pyarrow.parquet.write_table(pa.table({"first": audio, "second": audio}), folder / "d.parquet")
+    with pytest.raises(UserError, match=r"several columns hold audio \(first, second\)"):
+        list_manifest(folder / "d.parquet")
 
 
 @pytest.mark.parametrize(
@@ -189,7 +214,6 @@ def test_ends_and_channels_of_a_dataset_are_read_as_a_table_s_are(folder: Path) 
         ({"start": [0.0, 2.0], "end": [1.0, 1.0]}, "row 2: ends at 1 s, and begins at 2 s"),
         ({"sentence": [["A"], ["B", "C"]]}, r"row 1: field 'sentence' must be text, found \['A'\]"),
         ({"channel": [1, 0]}, "row 2: channel must be a number from 1; found 0"),
-        ({"start_ms": [1, 2]}, "'start_ms': times that are not read"),
     ],
 )
 def test_a_row_of_a_dataset_that_is_not_as_it_should_be_is_named(
@@ -210,7 +234,7 @@ def test_splits_in_one_folder_are_not_chosen_from_and_other_columns_are_no_audio
     import pyarrow.parquet
 
     pyarrow.parquet.write_table(pa.table({"audio": ["a.wav"]}), folder / "paths.parquet")
-    with pytest.raises(UserError, match="column 'audio' holds no audio, which has bytes and a path, but string"):
+    with pytest.raises(UserError, match=r"no column holds audio, which has bytes and a path; found audio \(string\)"):
         list_manifest(folder / "paths.parquet")
     (folder / "broken.parquet").write_bytes(b"PAR1")
     with pytest.raises(UserError, match=r"broken\.parquet: cannot be read"):
