@@ -125,6 +125,7 @@ class Plan:
         self.values = functools.lru_cache(maxsize=64)(self._values)
         for _, scale in self.points:
             self.values(scale)
+        self._check_length()
 
     def _find_units(self, fewest: int) -> int:
         """The fewest micro-batches of a base batch of which every κ is a whole number."""
@@ -167,6 +168,7 @@ class Plan:
                 f"apart; found {[list(p) for p in self.points]}"
             )
 
+    def _check_length(self) -> None:
         end, base_hours = self.config.schedule.total_hours, self.config.batch.base_seconds / 3600
         for begin, scale in self.points:
             if begin < end and scale * base_hours > end * (1 + 1e-9):

@@ -103,7 +103,7 @@ def test_ci_fails_above_a_rate_and_not_at_it(files: tuple[str, str, str], capsys
             "--optional: needs --alignment sclite, and a",
         ),
         (["--html", "."], ".: a folder; name the page in it, such as page.html"),
-        (["--html", "/proc/p.html"], "/proc/p.html: cannot write the page"),
+        (["--html", "/proc/p.html"], "/proc/p.html: cannot be written"),
         (["--html", "a" * 5000], "File name too long"),
     ],
 )
