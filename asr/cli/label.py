@@ -144,7 +144,7 @@ def _status(folder: Path) -> int:
     failed = [shard for shard in shards if not shard.done and shard.failure.is_file()]
     labels = unreadable = 0
     for shard in done:
-        found, errors = shard.read()
+        found, errors, _ = shard.read()
         labels, unreadable = labels + len(found), unreadable + len(errors)
     print(f"{folder}: {task.maker}; {task.utterances:,} utterances, {task.seconds / 3600:,.1f} h")
     print(f"{len(done)} of {task.shards} shards done, {labels:,} labels, {unreadable:,} utterances unreadable")
@@ -199,5 +199,5 @@ def run(arguments: argparse.Namespace) -> int:
     if left:
         print(f"{arguments.out}: {len(left)} of {len(shards)} shards are left to others", file=sys.stderr)
     elif arguments.write:
-        print(write_labels(arguments.out, manifest, read_labels_folder(arguments.out), arguments.write))
+        print(write_labels(arguments.out, manifest, read_labels_folder(arguments.out)[0], arguments.write))
     return 0

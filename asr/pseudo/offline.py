@@ -91,7 +91,7 @@ class Labeling:
             reader.close()
         heard = [label for label in labels if manifest.ids[label.row] not in reader.errors]
         labels = sorted(heard, key=lambda label: label.row)
-        shard.write(labels, [manifest.ids[label.row] for label in labels], reader.errors)
+        shard.write(labels, manifest, reader.errors)
         return len(labels)
 
 

@@ -1,7 +1,7 @@
 """Labels on disk: a folder of shards, each written aside and renamed, that any number of machines fill together.
 
 labels.json                          what is labeled, by whom, in how many shards
-shard-00003-of-00012.safetensors     columns of `LabelStore`, with the utterances' ids
+shard-00003-of-00012.safetensors     columns of `LabelStore`, the utterances' ids, and which part of a file each is
 shard-00003-of-00012.failed          what went wrong; gone once the shard is done
 """
 
@@ -14,12 +14,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from asr.data.manifest import Manifest
 from asr.errors import UserError
 from asr.lock import HELD
 from asr.pseudo.label import Label
@@ -50,6 +51,13 @@ class LabelTask:
     @property
     def digest(self) -> str:
         return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()
+
+
+class Stretch(NamedTuple):
+    """Of a recording, in seconds."""
+
+    offset: float
+    duration: float
 
 
 @dataclass(frozen=True)
@@ -97,16 +105,19 @@ class Shard:
                 self._read_about()
             yield not self.done
 
-    def write(self, labels: Sequence[Label], ids: Sequence[str], unreadable: dict[str, str]) -> None:
-        """Write all labels of the shard, whose rows count in the manifest, with the utterances' `ids`.
+    def write(self, labels: Sequence[Label], manifest: Manifest, unreadable: dict[str, str]) -> None:
+        """Write all labels of the shard, whose rows count in the manifest, and which audio each is of.
 
         `unreadable` names utterances without a label, and why they have none.
         """
         store = LabelStore(max((label.row for label in labels), default=-1) + 1, labels)
         columns, makers = store.columns()
-        spelled = [name.encode() for name in ids]
+        rows = [label.row for label in labels]
+        spelled = [manifest.ids[row].encode() for row in rows]
         columns["id"] = np.frombuffer(b"".join(spelled), dtype=np.uint8).copy()
         columns["id_end"] = np.cumsum([len(name) for name in spelled], dtype=np.int64)
+        columns["offset"] = np.array([manifest.offsets[row] for row in rows], dtype=np.float64)
+        columns["duration"] = np.array([manifest.durations[row] for row in rows], dtype=np.float64)
         aside = self.folder / f".{self.name}.partial"
         # One entry: several would be written in an order that changes from process to process (safetensors 0.8).
         about = {"task": self.task, "index": self.index, "makers": makers, "unreadable": unreadable}
@@ -134,8 +145,12 @@ class Shard:
         told = " ".join(str(error).split())
         return UserError(f"{self.path}: not a shard of labels ({told:.200}); delete it and label again")
 
-    def read(self) -> tuple[dict[str, Label], dict[str, str]]:
-        """Labels by utterance id, and what could not be read. Raises UserError where the file is damaged."""
+    def read(self) -> tuple[dict[str, Label], dict[str, str], dict[str, Stretch]]:
+        """Labels by utterance id, what could not be read, and which audio the labels are of.
+
+        Raises:
+            UserError: the file is damaged, or from before labels knew their audio.
+        """
         about = self._read_about()
         try:
             with safe_open(self.path, "np") as file:
@@ -144,7 +159,9 @@ class Shard:
             starts = [0, *ends[:-1]]
             ids = [text[a:b].decode() for a, b in zip(starts, ends, strict=True)]
             labels = labels_of(columns, about["makers"])
-            return dict(zip(ids, labels, strict=True)), dict(about["unreadable"])
+            spans = map(Stretch, columns["offset"].tolist(), columns["duration"].tolist())
+            named = dict(zip(ids, labels, strict=True)), dict(about["unreadable"])
+            return *named, dict(zip(ids, spans, strict=True))
         except (OSError, SafetensorError, KeyError, ValueError, IndexError, TypeError) as error:
             raise self._damaged(error) from None
 
@@ -200,8 +217,8 @@ def fingerprint_labels(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def read_labels_folder(folder: Path) -> dict[str, Label]:
-    """All labels of a folder by utterance id.
+def read_labels_folder(folder: Path) -> tuple[dict[str, Label], dict[str, Stretch]]:
+    """All labels of a folder by utterance id, and which audio each is of.
 
     Raises:
         UserError: not all shards are done: what is missing is not to be taken for what has no label.
@@ -215,7 +232,9 @@ def read_labels_folder(folder: Path) -> dict[str, Label]:
             "kappa-asr label goes on where it was"
         )
     found: dict[str, Label] = {}
+    stretches: dict[str, Stretch] = {}
     for shard in shards:
-        labels, _ = shard.read()
+        labels, _, of = shard.read()
         found.update(labels)
-    return {name: replace(label, row=0) for name, label in found.items()}
+        stretches.update(of)
+    return {name: replace(label, row=0) for name, label in found.items()}, stretches

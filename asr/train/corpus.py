@@ -25,11 +25,14 @@ from asr.pseudo.filters import LabelFilter, dropped_for
 from asr.pseudo.label import Label
 from asr.pseudo.offline import digest_of_tokens
 from asr.pseudo.pseudo_labels import tokens_per_second
-from asr.pseudo.shards import read_labels_folder, read_task
+from asr.pseudo.shards import Stretch, read_labels_folder, read_task
 from asr.pseudo.store import LabelStore
 from asr.pseudo.words import open_word_search
 from asr.score.transcripts import read_transcripts
 from asr.text.normaliser import find_normaliser
+
+NEAR = 0.01
+"""Seconds by which an utterance may lie elsewhere than one that was labeled, and still be the same."""
 
 
 def read_scored(folder: Path, subsets: Sequence[str]) -> dict[str, Manifest]:
@@ -72,10 +75,20 @@ def _from_folder(
         UserError: the folder is not complete, labels no utterance of this corpus, or lacks what a filter goes by.
     """
     folder = Path(settings.labels).expanduser()
-    found = read_labels_folder(folder)
-    own = {i: found[i] for i in (manifest.ids[row] for row in range(len(manifest))) if i in found}
+    found, stretches = read_labels_folder(folder)
+    rows = {i: row for row in range(len(manifest)) if (i := manifest.ids[row]) in found}
+    own = {i: found[i] for i in rows}
     if not own:
         raise UserError(f"pseudo.labels = {folder}: has labels of no utterance of this corpus")
+    here = {i: Stretch(float(manifest.offsets[row]), float(manifest.durations[row])) for i, row in rows.items()}
+    others = [i for i, now in here.items() if max(abs(a - b) for a, b in zip(now, stretches[i], strict=True)) > NEAR]
+    if others:
+        then, now = stretches[others[0]], here[others[0]]
+        raise UserError(
+            f"pseudo.labels = {folder}: {len(others):,} labels are of other audio than the utterances of these ids are "
+            f"here, such as {others[0]!r}: {then.duration:.2f} s from {then.offset:.2f} s on, and here "
+            f"{now.duration:.2f} s from {now.offset:.2f} s on; label the manifest that stage 1 made, unlabeled.jsonl"
+        )
     task = read_task(folder)
     if settings.min_agreement is not None and all(math.isnan(label.agreement) for label in own.values()):
         raise UserError(

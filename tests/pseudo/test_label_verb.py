@@ -47,7 +47,7 @@ def test_every_utterance_has_one_label_that_is_what_transcribe_writes(
     run: Path, manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert label(run, manifest, tmp_path / "out", "--shards", "5") == 0
-    found = read_labels_folder(tmp_path / "out")
+    found, _ = read_labels_folder(tmp_path / "out")
     assert sorted(found) == sorted(f"u{row}" for row in range(COUNT))
     capsys.readouterr()
     for row in (0, 7):
@@ -153,14 +153,14 @@ def test_unreadable_audio_fails_its_shard_by_name_unless_it_is_allowed(
     assert "shard-00001-of-00003 failed" in capsys.readouterr().out
     assert label(run, broken, out, "--shards", "3", "--max-bad-audio", "1", "--write", "kaldi") == 0
     assert "11 labels; 1 utterances have none" in capsys.readouterr().out
-    assert "u4" not in read_labels_folder(out)
+    assert "u4" not in read_labels_folder(out)[0]
 
 
 def test_labels_are_written_for_other_toolkits(run: Path, manifest: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     for form in ("nemo", "kaldi", "lhotse"):
         assert label(run, manifest, out, "--write", form) == 0
-    texts = {name: one.text for name, one in read_labels_folder(out).items()}
+    texts = {name: one.text for name, one in read_labels_folder(out)[0].items()}
     nemo = [json.loads(line) for line in (out / "nemo" / "labels.json").read_text().splitlines()]
     assert [row["text"] for row in nemo] == [texts[f"u{row}"] for row in range(COUNT)]
     kaldi = [line.partition(" ") for line in (out / "kaldi" / "text").read_text().splitlines()]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from asr.config import Config
-from asr.data.manifest import read_manifest
+from asr.data.manifest import read_manifest, write_manifest
 from asr.errors import UserError
 from asr.pseudo.label import Label
 from asr.pseudo.shards import LabelTask, open_task
@@ -52,7 +53,7 @@ def given(
     task = LabelTask("m", len(manifest), 1.0, "model x", "t", True, normaliser, 1)
     rows = [row for row in range(len(manifest)) if manifest.ids[row] in texts]
     labels = [Label(row, (1,), text=texts[manifest.ids[row]], agreement=agreement) for row in rows]
-    open_task(folder, task)[0].write(labels, [manifest.ids[row] for row in rows], {})
+    open_task(folder, task)[0].write(labels, manifest, {})
     return replace(corpus.config, pseudo=replace(corpus.config.pseudo, labels=str(folder)))
 
 
@@ -67,6 +68,17 @@ def test_labels_of_a_model_with_other_spelling_are_spelled_as_this_one_s_text(
     assert [data.tokenizer.decode(data.stored[row].tokens) for row in range(len(data.streams[1]))] == [words]
     assert data.left_out["unlabeled, label with signs or words that the tokens cannot write"] == [ids[1]]
     assert ids[1] not in data.left_out["unlabeled, without a label"]
+
+
+def test_labels_of_other_audio_under_the_same_ids_are_refused(tiny_corpus: TinyCorpus, tmp_path: Path) -> None:
+    """As recordings have that were cut into other utterances: those are called by where they begin."""
+    manifest = read_manifest(tiny_corpus.manifests / "unlabeled.jsonl")
+    config = given(tiny_corpus, tmp_path / "labels", dict.fromkeys([manifest.ids[0], manifest.ids[1]], "A"), "upper")
+    other = [replace(u, duration=u.duration / 2) if row == 1 else u for row, u in enumerate(manifest)]
+    shutil.copytree(tiny_corpus.manifests, tmp_path / "manifests")
+    write_manifest(tmp_path / "manifests" / "unlabeled.jsonl", other)
+    with pytest.raises(UserError, match=rf"1 labels are of other audio .* such as '{manifest.ids[1]}': .* and here"):
+        read_data(config, tmp_path / "manifests", tiny_corpus.tokens)
 
 
 def test_a_filter_that_labels_have_no_number_for_is_refused(tiny_corpus: TinyCorpus, tmp_path: Path) -> None:
