@@ -20,7 +20,7 @@ from asr.objective.objective import Inputs
 
 
 def _change_speed(
-    features: Tensor, counts: Tensor, targets: Sequence[Sequence[int]], config: Config, rng: np.random.Generator
+    features: Tensor, frames: Sequence[int], targets: Sequence[Sequence[int]], config: Config, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
     """All of a micro-batch at another speed, but utterances whose targets would have too few frames then.
 
@@ -28,17 +28,15 @@ def _change_speed(
     """
     largest, stride = config.specaugment.time_stretch, config.model.stride
     factor = float(rng.uniform(1 - largest, 1 + largest))
-    changed, frames = stretch_time(features, counts, factor, config.batch.frame_multiple)
-    pairs = enumerate(zip(targets, counts.tolist(), strict=True))
-    tight = [
-        at for at, (ids, count) in pairs if factor < 1 and ids and stride * (needed_frames(ids) + 1) > factor * count
-    ]
+    changed, counts = stretch_time(features, torch.tensor(frames), factor, config.batch.frame_multiple)
+    needed = [stride * (needed_frames(ids) + 1) if ids else 0 for ids in targets]
+    tight = [at for at, count in enumerate(frames) if factor < 1 and needed[at] > factor * count]
     if tight:
         changed = F.pad(changed, (0, 0, 0, max(0, features.shape[1] - changed.shape[1])))
-        frames[tight] = counts[tight]
+        counts[tight] = torch.tensor([frames[at] for at in tight])
         chosen = send(torch.tensor(tight), features.device)
         changed[chosen] = features[chosen]
-    return changed, frames
+    return changed, counts
 
 
 def augment(
@@ -69,7 +67,7 @@ def augment(
     if settings.frequency_warp:
         features = warp_frequency(features, settings.frequency_warp, rng)
     if settings.time_stretch:
-        features, counts = _change_speed(features, counts, targets, config, rng)
+        features, counts = _change_speed(features, frames, targets, config, rng)
         real = send(counts, features.device)
     if settings.noise or settings.echo:
         frame_seconds = config.features.shift_ms / 1000

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("scale", [1.0, 8.0])
 def test_no_batch_of_any_epoch_is_larger_or_longer_than_those_rehearsed(tiny_corpus: TinyCorpus, scale: float) -> None:
     batch = dataclasses.replace(tiny_corpus.config.batch, base_seconds=60.0, unit_seconds=40.0)
-    config = dataclasses.replace(tiny_corpus.config, batch=batch, batch_scale=scale)
+    schedule = dataclasses.replace(tiny_corpus.config.schedule, total_hours=1.0)
+    config = dataclasses.replace(tiny_corpus.config, batch=batch, batch_scale=scale, schedule=schedule)
     plan = Plan(config)
     lengths = np.random.default_rng(0).gamma(4.0, 3.0, (2, 500)).clip(1.0, 36.0)
     manifests = [Manifest(Utterance(str(i), "/none", s) for i, s in enumerate(row.tolist())) for row in lengths]
