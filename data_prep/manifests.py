@@ -87,8 +87,12 @@ def build_manifests(
         subset.without(fits).apart_from(transcribed) for subset in read(corpus.unlabeled, Cutting(False, hearing))
     ]
     told = _join(labeled)
-    kept, hidden = split_labeled(told, corpus.labeled_speakers, corpus.labeled_hours, corpus.split_seed)
     summaries = [summarize(s, "labeled") for s in labeled] + [summarize(s, "unlabeled") for s in unlabeled]
+    try:
+        kept, hidden = split_labeled(told, corpus.labeled_speakers, corpus.labeled_hours, corpus.split_seed)
+    except UserError as error:
+        write_summary(out_dir, summaries)
+        raise UserError(f"{error}\n{format_summary(summaries)}") from None
     if hidden:
         summaries.append(summarize(Subset("text kept", kept), "labeled"))
         summaries.append(summarize(Subset("text hidden", hidden), "unlabeled"))

@@ -50,7 +50,10 @@ def _row(source: Source, recording: str, audio: Measured) -> Row | Rejection:
     if source.offset >= audio.seconds or end > audio.seconds + NEAR_SECONDS:
         detail = f"{source.offset:.2f} to {end:.2f} s of {audio.seconds:.2f} s"
         return Rejection(source.id, "lies beyond the end of its audio", detail)
-    return Row(source, recording, audio)
+    row = Row(source, recording, audio)
+    if row.seconds * audio.rate < 1:
+        return Rejection(source.id, "no audio in it", f"{row.seconds:g} s from {source.offset:.2f} s on")
+    return row
 
 
 def _measure(path: str) -> Measured | Rejection:

@@ -302,3 +302,11 @@ def test_real_digits_are_split_by_speaker_and_none_is_left_out(speech_data: Path
 
 
 DIGITS = "ZERO ONE TWO THREE FOUR FIVE SIX SEVEN EIGHT NINE".split()
+
+
+def test_hours_that_are_not_there_are_told_with_what_was_left_out(root: Path) -> None:
+    corpus = dataclasses.replace(CORPUS, labeled_hours=5.0, max_seconds=0.4)
+    with pytest.raises(UserError, match=r"labeled_hours is 5, but only 0 h.*there\n.*left out") as told:
+        build(corpus, root)
+    assert "1-1-0000" in str(told.value)
+    assert (root.parent / "out" / "rejected.jsonl").read_text().count("1-1-0000") == 1

@@ -92,18 +92,20 @@ def test_what_a_format_cannot_say_or_is_not_there_is_named_and_the_rest_is_writt
         {"id": "c", "audio_filepath": "cut.mp3"},
         {"id": "d", "audio_filepath": "talk.flac", "duration": 5.0},
         {"id": "e", "audio_filepath": "talk.flac", "offset": 3.0, "duration": 1.5},
+        {"id": "f", "audio_filepath": "talk.flac", "offset": 3.0, "duration": 0.0},
     ]
     write_nemo_rows(folder / "odd.json", [*nemo_rows(), *odd])
     assert main(["manifest", str(folder / "odd.json"), str(folder / "k"), "--to", "kaldi"]) == 2
     shown = capsys.readouterr()
     assert shown.out == f"{folder / 'k'}: 4 utterances, 0.00 h\n"
-    assert "error: 5 were left out:" in shown.err
+    assert "error: 6 were left out:" in shown.err
     for message in (
         "a: unreadable (",
         "b: several channels, which kaldi cannot say",
         "c: truncated (",
         "d: length differs (5.00 s are declared, 4.00 s are there)",
         "e: lies beyond the end of its audio (3.00 to 4.50 s of 4.00 s)",
+        "f: no audio in it (0 s from 3.00 s on)",
     ):
         assert message in shown.err
     assert (folder / "k" / "segments").read_text().splitlines() == [
