@@ -5,7 +5,7 @@
 # batch to be quantised by its own range, so that it gets what it gets alone, as it does in fp32. There is one scale for the
 # whole tensor: DynamicQuantizeLinear takes the least and the largest value of all of it. So what is heard of an utterance
 # depends on which others are in its batch. Beside one that is a hundred times as loud, a quiet one is left with the three or
-# so of 256 levels around 0, and is wrong by a third of what it should be; padding by zeros changes nothing.
+# so of 256 levels around 0, and is off by most of what it should be; padding by zeros changes nothing.
 # Whoever decodes in batches with such a model gets other transcripts than file by file, and others for another order of files.
 # Weights alone in 8 bits (MatMulNBits) have no such scale.
 #
