@@ -31,8 +31,8 @@ from asr.pseudo.words import open_word_search
 from asr.score.transcripts import read_transcripts
 from asr.text.normaliser import find_normaliser
 
-NEAR = 0.01
-"""Seconds by which an utterance may lie elsewhere than one that was labeled, and still be the same."""
+NEAR_SECONDS = 0.01
+"""By which an utterance may lie elsewhere than one that was labeled, and still be the same."""
 
 
 def read_scored(folder: Path, subsets: Sequence[str]) -> dict[str, Manifest]:
@@ -81,7 +81,9 @@ def _from_folder(
     if not own:
         raise UserError(f"pseudo.labels = {folder}: has labels of no utterance of this corpus")
     here = {i: Stretch(float(manifest.offsets[row]), float(manifest.durations[row])) for i, row in rows.items()}
-    others = [i for i, now in here.items() if max(abs(a - b) for a, b in zip(now, stretches[i], strict=True)) > NEAR]
+    others = [
+        i for i, now in here.items() if max(abs(a - b) for a, b in zip(now, stretches[i], strict=True)) > NEAR_SECONDS
+    ]
     if others:
         then, now = stretches[others[0]], here[others[0]]
         raise UserError(

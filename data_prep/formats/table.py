@@ -62,6 +62,8 @@ def read_table(path: Path) -> Listing:
     delimiter = _delimiter(path)
     rows = _rows(path, delimiter)
     where, header = next(rows, (str(path), []))
+    if not header:
+        raise UserError(f"{path}: empty; its first line must name the columns")
     numbers = choose_columns(header, where)
     columns = {role: header[number] for role, number in numbers.items()}
     sources: list[Source] = []

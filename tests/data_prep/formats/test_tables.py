@@ -86,6 +86,8 @@ def test_common_voice_is_read_as_it_comes(folder: Path) -> None:
         ("in.tsv", "path\ttext\na\tb\tc\n", r"in\.tsv, line 2: 3 fields, where the first line names 2 columns"),
         ("in.csv", 'path,text\na,"b" c\n', r"in\.csv, line 2: not valid CSV"),
         ("in.csv", "path,text\n,b\n", "line 2: the column 'path' is empty"),
+        ("in.csv", "", "in.csv: empty; its first line must name the columns"),
+        ("in.tsv", "\n\n", "in.tsv: empty; its first line must name the columns"),
         ("in.csv", "path,duration\na,3 s\n", "line 2: field 'duration' must be a number of seconds"),
         ("in.csv", "path,start,end\na,3,2\n", "line 2: ends at 2 s, and begins at 3 s"),
         ("in.csv", 'path,start,end\na,1,"2,5"\n', "must be a number of seconds, at least 0; found '2,5'"),
