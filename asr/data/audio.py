@@ -36,6 +36,19 @@ def _open(path: str) -> soundfile.SoundFile:
     return soundfile.SoundFile(path)
 
 
+OVERSHOOTING = ("VORBIS", "OPUS")
+"""Decoders that go beyond full scale, where libsndfile's whole numbers turn around to the other sign."""
+
+
+def _read(file: soundfile.SoundFile, count: int) -> Samples:
+    if file.subtype not in OVERSHOOTING:
+        found: Samples = file.read(count, dtype="int16")
+        return found
+    floats = file.read(count, dtype="float32") * np.float32(32768)
+    clipped: Samples = np.rint(floats).clip(-32768, 32767).astype(np.int16)
+    return clipped
+
+
 def read_samples(path: str, offset: float, duration: float) -> Samples:
     """Samples `(samples,)` of one utterance; offset and duration in seconds.
 
@@ -55,7 +68,7 @@ def read_samples(path: str, offset: float, duration: float) -> Samples:
                 raise UserError(f"{path}: expected 16000 Hz mono, found {found}; run the manifest stage again")
             count = round(duration * SAMPLE_RATE)
             file.seek(round(offset * SAMPLE_RATE))
-            samples: Samples = file.read(count, dtype="int16")
+            samples: Samples = _read(file, count)
     except (OSError, ValueError, OverflowError, MemoryError, soundfile.SoundFileError) as error:
         # Not of a file in memory, which it knows by its address.
         told = error.error_string if isinstance(error, soundfile.LibsndfileError) else error

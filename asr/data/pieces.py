@@ -65,6 +65,8 @@ def train_pieces(config: TokenConfig, texts: Sequence[str], out: Path) -> None:
             model_type=config.kind,
             vocab_size=config.size,
             character_coverage=1.0,
+            # Texts went through our normaliser; sentencepiece's own makes blanks of the joiners within Persian words.
+            normalization_rule_name="identity",
             bos_id=-1,
             eos_id=-1,
             num_threads=1,

@@ -123,3 +123,12 @@ def test_an_inventory_that_is_none_is_refused(characters: str, tmp_path: Path) -
     (tmp_path / "tokens.json").write_text(json.dumps({"kind": "char", "characters": characters}))
     with pytest.raises(UserError, match="no inventory of characters"):
         load_tokenizer(tmp_path)
+
+
+def test_pieces_keep_the_joiners_of_words(tmp_path: Path) -> None:
+    word = "\u0645\u06cc\u200c\u0634\u0648\u062f"
+    rows = [json.dumps({"audio_filepath": f"{n}", "duration": 1, "text": f"{word} {word}"}) for n in range(20)]
+    (tmp_path / "labeled.jsonl").write_text("\n".join(rows) + "\n")
+    build_tokens(TokenConfig(kind="bpe", size=12), tmp_path / "labeled.jsonl", tmp_path / "tokens")
+    tokenizer = load_tokenizer(tmp_path / "tokens")
+    assert tokenizer.decode(tokenizer.encode(f"{word} {word}")) == f"{word} {word}"
