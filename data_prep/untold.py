@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from pathlib import Path
 from typing import Literal
 
@@ -70,7 +69,7 @@ def list_audio(corpus: Path, folder: Path, max_seconds: float, progress: Progres
                 raise UserError(f"{corpus}: has changed since {manifest} was made of it; name another folder")
             if found != made_of:
                 raise UserError(
-                    f"{manifest}: its utterances last {found.get('max_seconds', math.nan):g} s at most, and now it is "
+                    f"{manifest}: its utterances last {found['max_seconds']:g} s at most, and now it is "
                     f"{max_seconds:g} s (--longest); keep to the first, or name another folder"
                 )
             return manifest

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from asr.audio.stream import Unreadable
-from asr.audio.view import map_file
 from asr.errors import UserError
 from data_prep.formats.columns import choose_columns, source_of
 from data_prep.source import Listing, Source, named
@@ -142,7 +141,7 @@ def _read_group(path: Path, group: int, _: int) -> tuple[list[bytes | None], lis
 
 
 def read_audio_bytes(path: Path, group: int, row: int) -> memoryview:
-    """The encoded audio of one row: in the table, or in a file that it names, beside the table.
+    """The encoded audio of one row.
 
     Raises:
         Unreadable: there is none.
@@ -150,11 +149,10 @@ def read_audio_bytes(path: Path, group: int, row: int) -> memoryview:
     """
     contents, names = _read_group(path, group, path.stat().st_mtime_ns)
     content, name = contents[row], names[row]
-    if content:
-        return memoryview(content)
-    if name and (path.parent / name).is_file():
-        return map_file(path.parent / name)
-    raise Unreadable(path, "no audio in it", f"row {row} of group {group}, and no file {name!r} beside it")
+    if not content:
+        told = f"row {row} of group {group}, of which it has the path {name!r}; embed it, or list paths in a CSV file"
+        raise Unreadable(path, "no audio in it", told)
+    return memoryview(content)
 
 
 def _sources(path: Path) -> Iterator[Source]:

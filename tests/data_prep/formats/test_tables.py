@@ -184,12 +184,11 @@ def test_times_of_a_dataset_are_of_what_its_audio_was_cut_from_and_its_length_is
     assert "left out, length differs: 1" in table
 
 
-def test_of_columns_of_paths_and_audio_the_audio_is_read_and_files_that_it_names_beside_the_table(folder: Path) -> None:
+def test_of_columns_of_paths_and_audio_the_audio_is_read_and_a_path_alone_is_named(folder: Path) -> None:
     """As LibriSpeech (file), Common Voice (path) and VoxPopuli (normalized_text) have them."""
     pa = pytest.importorskip("pyarrow")
     import pyarrow.parquet
 
-    soundfile.write(folder / "beside.flac", tone(2), RATE)
     bytes_of = (folder / "talk.flac").read_bytes()
     audio = pa.array(
         [{"bytes": bytes_of, "path": "one.flac"}, {"bytes": None, "path": "beside.flac"}],
@@ -198,8 +197,10 @@ def test_of_columns_of_paths_and_audio_the_audio_is_read_and_files_that_it_names
     for other in ("file", "path"):
         columns = {other: ["/gone/one.flac", "/gone/two.flac"], "audio": audio, "normalized_text": ["ONE", "TWO"]}
         pyarrow.parquet.write_table(pa.table(columns), folder / "d.parquet")
-        rows, _ = build(folder, "d.parquet")
-        assert [(u.id, u.text, u.duration) for u in rows] == [("beside", "TWO", 2.0), ("one", "ONE", 4.0)]
+        rows, table = build(folder, "d.parquet")
+        assert [(u.id, u.text, u.duration) for u in rows] == [("one", "ONE", 4.0)]
+        assert "left out, no audio in it: 1" in table
+        assert "the path 'beside.flac'; embed it, or list paths in a CSV file" in table
     pyarrow.parquet.write_table(pa.table({"first": audio, "second": audio}), folder / "d.parquet")
     with pytest.raises(UserError, match=r"several columns hold audio \(first, second\)"):
         list_manifest(folder / "d.parquet")
