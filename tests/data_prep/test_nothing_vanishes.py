@@ -188,3 +188,32 @@ def test_test_subsets_have_manifests_of_their_own_and_no_audio_that_is_trained_o
         build_scored_manifests(corpus, "test", root, root.parent / "cache", out, tests)
     soundfile.write(root / "test" / "b.wav", tone(), RATE)
     assert fingerprint_scored(corpus, "test", root) != before
+
+
+@pytest.mark.parametrize("of", ["folder", "file"])
+def test_dev_audio_that_is_trained_on_by_another_path_is_refused(root: Path, of: str) -> None:
+    folder, way = root / "own", root / "linked" / "way"
+    folder.mkdir()
+    way.parent.mkdir()
+    soundfile.write(folder / "a.flac", tone(), RATE)
+    if of == "folder":
+        way.symlink_to(folder)
+    else:
+        way.mkdir()
+        (way / "a.flac").symlink_to(folder / "a.flac")
+    for name, place in (("train.json", folder), ("dev.json", way)):
+        (root / name).write_text(json.dumps({"audio_filepath": str(place / "a.flac"), "text": "A"}) + "\n")
+    corpus = CorpusConfig(source="manifest", labeled=("train.json",), unlabeled=(), dev=("dev.json",))
+    out, _ = build(root, corpus)
+    with pytest.raises(UserError, match=r"corpus.dev: the audio of .* is trained on, as labeled"):
+        build_scored_manifests(corpus, "dev", root, root.parent / "cache", out, out / "dev")
+
+
+def test_hours_that_are_not_there_are_told_with_what_was_left_out(root: Path) -> None:
+    soundfile.write(root / "train" / "a.flac", tone(), RATE)
+    (root / "train" / "t.trans.txt").write_text("a A\n")
+    corpus = dataclasses.replace(CORPUS, labeled_hours=5.0, max_seconds=0.4)
+    with pytest.raises(UserError, match=r"labeled_hours is 5, but only 0 h.*there\n(.*\n)*left out.*\n  .*\ba\b"):
+        build(root, corpus)
+    (rejected,) = root.parent.rglob("rejected.jsonl")
+    assert rejected.read_text().count("\n") == 1
