@@ -12,14 +12,12 @@ from pathlib import Path
 from asr.audio.stream import Buffer, Unreadable
 
 
-class View(io.RawIOBase):
-    """Reads pieces one after the other, as if they were a file. Nothing is copied beforehand."""
+class Positioned(io.RawIOBase):
+    """Bytes that are not a file but are read like one: where reading is, within a known size."""
 
-    def __init__(self, pieces: Iterable[Buffer]) -> None:
+    def __init__(self, size: int) -> None:
         super().__init__()
-        self._pieces = [memoryview(piece) for piece in pieces]
-        self._size = sum(map(len, self._pieces))
-        self._position = 0
+        self._size, self._position = size, 0
 
     def readable(self) -> bool:
         return True
@@ -34,6 +32,14 @@ class View(io.RawIOBase):
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
         self._position = max(0, base + offset)
         return self._position
+
+
+class View(Positioned):
+    """Reads pieces one after the other, as if they were a file. Nothing is copied beforehand."""
+
+    def __init__(self, pieces: Iterable[Buffer]) -> None:
+        self._pieces = [memoryview(piece) for piece in pieces]
+        super().__init__(sum(map(len, self._pieces)))
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         """Fill as much of the buffer as there is; returns the number of bytes."""

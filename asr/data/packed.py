@@ -18,6 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from tarfile import BLOCKSIZE, HeaderError, TarInfo
 
+from asr.audio.view import Positioned
 from asr.errors import UserError
 
 _PLACE = re.compile(r"(.+\.tar):(\d{1,15}):(\d{1,15}):([0-9a-f]{8})", re.DOTALL)
@@ -71,26 +72,12 @@ def _read(file: io.FileIO, count: int, first: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-class _Within(io.RawIOBase):
+class _Within(Positioned):
     """A part of a file as a file of its own, read as it is asked for."""
 
     def __init__(self, file: io.FileIO, first: int, size: int) -> None:
-        super().__init__()
-        self._file, self._first, self._size, self._position = file, first, size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
-        self._position = max(0, base + offset)
-        return self._position
+        super().__init__(size)
+        self._file, self._first = file, first
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         """Fill as much of the buffer as there is; returns the number of bytes."""
