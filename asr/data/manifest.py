@@ -18,6 +18,7 @@ import numpy as np
 
 from asr.data.columns import STRINGS, Arrays, MappedStrings, StringColumn, Strings, map_columns, write_columns
 from asr.errors import UserError
+from asr.json_object import json_object
 from asr.whole_file import whole_file
 
 MANY = 10_000
@@ -134,12 +135,7 @@ def _locate(path: str, folder: str, where: str) -> str:
 
 
 def _parse(line: str, folder: str, where: str) -> Utterance:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{where}: not valid JSON ({error}); each line must be one JSON object") from None
-    if not isinstance(row, dict):
-        raise UserError(f"{where}: expected a JSON object, found {type(row).__name__}")
+    row = json_object(line, where)
     for key in ("audio_filepath", "duration"):
         if key not in row:
             raise UserError(f"{where}: field {key!r} is missing")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import reprlib
 from collections.abc import Iterable, Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from asr.errors import UserError
+from asr.json_object import json_object
 from asr.score.lines import FIELDS, Fields, Lines, TextLine, Texts
 
 Row = tuple[int, dict[str, Any]]
@@ -120,12 +120,5 @@ def read_json(path: Path, lines: Lines, fields: Fields, prefix: str) -> Texts:
     """An object a line."""
     rows: list[Row] = []
     for number, line in lines:
-        place = f"{path}, line {number}"
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{place}: not JSON ({error}); write an object a line") from None
-        if not isinstance(row, dict):
-            raise UserError(f"{place}: not a JSON object; write an object a line")
-        rows.append((number, row))
+        rows.append((number, json_object(line, f"{path}, line {number}")))
     return lines_of("jsonl", path, rows, fields, prefix)

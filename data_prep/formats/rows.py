@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import math
 import zlib
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,7 @@ from typing import Any
 
 from asr.data.manifest import MOST_SECONDS
 from asr.errors import UserError
+from asr.json_object import json_object
 
 
 def read_lines(path: Path, blank: bool = False) -> Iterator[tuple[str, str]]:
@@ -40,13 +40,7 @@ def read_json(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         UserError: as `read_lines`, or a line is no JSON object.
     """
     for where, line in read_lines(path):
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{where}: not valid JSON ({error}); each line must be one JSON object") from None
-        if not isinstance(row, dict):
-            raise UserError(f"{where}: expected a JSON object, found {type(row).__name__}")
-        yield where, row
+        yield where, json_object(line, where)
 
 
 def text_of(row: Mapping[str, Any], name: str, where: str) -> str | None:

@@ -95,7 +95,7 @@ def test_ci_fails_above_a_rate_and_not_at_it(files: tuple[str, str, str], capsys
         (["--fail-above", "nan"], "--fail-above nan: give a WER in per cent"),
         (["--resamples", "0"], "--resamples 0: must be at least 1"),
         (["--names", "a,b"], "1 hypotheses named a, b; give each its own name"),
-        (["--hyp-format", "jsonl"], "line 1: not JSON"),
+        (["--hyp-format", "jsonl"], "line 1: not valid JSON"),
         (["--utterances"], "--utterances: is part of the JSON; add --json"),
         (["-F"], "--fragments: needs --alignment sclite, and a --normaliser that leaves hyphens"),
         (

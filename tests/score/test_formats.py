@@ -98,9 +98,9 @@ def test_a_quoted_cell_may_hold_commas_and_line_ends_and_the_line_is_still_right
         ("h.jsonl", '{"id": "a", "text": null}\n', "line 1, utterance 'a': the text is None"),
         ("h.jsonl", '{"id": " ", "text": ""}\n', "line 1: the id is ' '"),
         ("h.jsonl", '{"id": "a", "text": "\\ud83d"}\n', "utterance 'a': the text holds half of a surrogate pair"),
-        ("h.jsonl", '\n{"id": \n', "line 2: not JSON"),
-        ("h.jsonl", "[1]\n", "line 1: not a JSON object"),
-        ("h.jsonl", 100_000 * "[", "line 1: not JSON"),
+        ("h.jsonl", '\n{"id": \n', "line 2: not valid JSON"),
+        ("h.jsonl", "[1]\n", "line 1: expected a JSON object"),
+        ("h.jsonl", 100_000 * "[", "line 1: not valid JSON"),
         ("h.jsonl", '{"id": [' + 900 * "[" + 900 * "]" + '], "text": ""}', r"line 1: the id is \[\[.{,60}, where"),
         (
             "h.jsonl",
@@ -236,5 +236,5 @@ def test_one_bad_line_of_many_is_named(tmp_path: Path) -> None:
     rows = [json.dumps({"id": str(n), "text": "a"}) for n in range(1000)]
     rows[700] = rows[700][:-2]
     (tmp_path / "h.jsonl").write_text("\n".join(rows))
-    with pytest.raises(UserError, match=r"h\.jsonl, line 701: not JSON"):
+    with pytest.raises(UserError, match=r"h\.jsonl, line 701: not valid JSON"):
         read(tmp_path / "h.jsonl")
